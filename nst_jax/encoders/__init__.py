@@ -1,0 +1,1 @@
+"""Fixed loss networks: VGG in linen, its preprocessing, and where pretrained weights come from."""
