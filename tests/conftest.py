@@ -1,0 +1,52 @@
+"""What every test shares: how JAX runs, and two made pictures that nobody could confuse."""
+
+import os
+from pathlib import Path
+
+# Before JAX starts. Set in the environment so that commands that tests start inherit it.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# JAX writes cache entries in place: a reader beside the writer, or after a killed one, may find
+# half an entry, compiles again and warns. pyproject.toml ignores that warning in tests, this line
+# in the commands they start.
+os.environ.setdefault(
+    "PYTHONWARNINGS", "ignore:Error reading persistent compilation cache entry:UserWarning"
+)
+# XLA sizes its thread pools by NPROC: xdist's workers share the cores instead of each taking all.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("NPROC", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
+
+import jax  # reads the variables above when imported
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array, Float
+
+# An unstated change of type or a forgotten axis is an error here, not a slow or wrong answer.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def photograph() -> Float[Array, "1 48 64 3"]:
+    """A landscape: fading sky, flat ground, a hill and a sun; smooth or flat nearly all over."""
+    y, x = np.mgrid[0:48, 0:64].astype(np.float32)
+    picture = np.empty((48, 64, 3), np.float32)
+    picture[:] = np.stack([0.4 + y / 160, 0.6 + y / 240, 0.95 - y / 480], -1)
+    picture[28:] = (0.55, 0.6, 0.45)
+    picture[y > 36 - 12 * np.sin(x / 64 * np.pi)] = (0.2, 0.4, 0.15)
+    picture[(y - 10) ** 2 + (x - 48) ** 2 < 36] = (1.0, 0.9, 0.5)
+    return jnp.asarray(picture[None])
+
+
+@pytest.fixture
+def painting() -> Float[Array, "1 40 56 3"]:
+    """Curved strokes of blue and ochre, busy all over; of another size than the photograph."""
+    y, x = np.mgrid[0:40, 0:56].astype(np.float32)
+    phase = np.hypot(y - 14, x - 20) * 1.1 + 0.6 * np.sin(x / 5)
+    stroke = 0.5 + 0.5 * np.sin(phase)[..., None]
+    blue, ochre = np.float32([0.1, 0.2, 0.55]), np.float32([0.9, 0.75, 0.2])
+    grain = 0.06 * np.sin(2.1 * y + 1.3 * x)[..., None]
+    return jnp.asarray(np.clip(stroke * ochre + (1 - stroke) * blue + grain, 0, 1)[None])
