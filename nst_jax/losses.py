@@ -1,0 +1,328 @@
+"""Distances that style transfer minimises, and the conversion of published weights to them.
+
+Every loss on features is a mean, so that a weight keeps its meaning when a picture changes size.
+Papers and codebases sum, halve or divide otherwise: the tables below name their conventions, and
+the convert_*_weight functions turn a weight published for one into the weight for another.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nst_jax.array_types import FeatureMap, Features, Gram, Image, Scalar
+
+Grams = Mapping[str, Float[Array, "_ _ _"]]
+"""Layer name, such as 'relu4_1', to that layer's Gram matrices."""
+
+LayerWeights = tuple[tuple[str, float], ...]
+"""Pairs of a layer's name and its weight; hashable, so fit for a frozen config."""
+
+Moments = tuple[Float[Array, "batch channels"], Float[Array, "batch channels"]]
+"""Means and standard deviations, as channel_moments returns them."""
+
+_Statistic = TypeVar("_Statistic")
+
+
+def content_loss(features: FeatureMap, target: FeatureMap) -> Scalar:
+    """Return the mean squared difference of two feature maps.
+
+    L = Σ (F − P)² / (batch · M · N), over M positions and N channels.
+
+    Args:
+        features: The picture's features, F.
+        target: The content image's features, P.
+
+    Returns:
+        The loss.
+
+    Reference: Gatys et al. 2016, eq. (1). Differs: the paper's is ½ Σ (F − P)²; see
+    CONTENT_NORMALIZATIONS.
+    """
+    return jnp.square(features - target).mean()
+
+
+def gram_loss(gram: Gram, target_gram: Float[Array, "#batch channels channels"]) -> Scalar:
+    """Return the mean squared difference of Gram matrices, over their entries and the batch.
+
+    L = Σ (G − A)² / (batch · N²), with G = FᵀF / M as gram_matrix returns it.
+
+    Args:
+        gram: The picture's Gram matrices, G.
+        target_gram: The style's, A; one for the whole batch or one for each of its images.
+
+    Returns:
+        The loss, four times the paper's E_l.
+
+    Reference: Gatys et al. 2016, eq. (4). Differs: no factor ¼; see GRAM_NORMALIZATIONS.
+    """
+    return jnp.square(gram - target_gram).mean()
+
+
+def moment_loss(moments: Moments, target_moments: Moments) -> Scalar:
+    """Return the mean squared difference of means plus that of standard deviations.
+
+    L = Σ ((μ − μ')² + (σ − σ')²) / (batch · N), over N channels.
+
+    Args:
+        moments: The picture's channel means and standard deviations.
+        target_moments: The style's.
+
+    Returns:
+        The loss.
+
+    Reference: Huang and Belongie 2017, eq. (13). Differs: the paper has Euclidean distances, the
+    authors' code sums over channels; see MOMENT_NORMALIZATIONS.
+    """
+    (mean, deviation), (target_mean, target_deviation) = moments, target_moments
+    return jnp.square(mean - target_mean).mean() + jnp.square(deviation - target_deviation).mean()
+
+
+def total_variation_loss(image: Image) -> Scalar:
+    """Return the mean squared step between vertical neighbours plus that between horizontal ones.
+
+    L = mean (x[i+1, j] − x[i, j])² + mean (x[i, j+1] − x[i, j])², each mean over every such pair,
+    the colour channels and the batch: independent of the picture's size, 2 for a checkerboard.
+
+    Args:
+        image: Pictures of at least 2 × 2 pixels.
+
+    Returns:
+        The loss.
+
+    Raises:
+        ValueError: The picture has a side of 1 pixel.
+    """
+    _require_neighbours(image)
+    vertical, horizontal = jnp.diff(image, axis=1), jnp.diff(image, axis=2)
+    return jnp.square(vertical).mean() + jnp.square(horizontal).mean()
+
+
+def half_sum_total_variation_loss(image: Image) -> Scalar:
+    """Return half the sum of squared steps to the right and lower neighbours, averaged over images.
+
+    L = ½ Σ ((x[i+1, j] − x[i, j])² + (x[i, j+1] − x[i, j])²) over the (H−1)(W−1) pixels that have
+    both neighbours, and the colour channels. It grows with the picture's area. Its gradient is
+    what jcjohnson/neural-style adds to the image's, there on pixels from 0 to 256.
+
+    Args:
+        image: Pictures of at least 2 × 2 pixels.
+
+    Returns:
+        The loss.
+
+    Raises:
+        ValueError: The picture has a side of 1 pixel.
+    """
+    _require_neighbours(image)
+    vertical = jnp.diff(image, axis=1)[:, :, :-1]
+    horizontal = jnp.diff(image, axis=2)[:, :-1]
+    return (jnp.square(vertical) + jnp.square(horizontal)).sum() / (2 * image.shape[0])
+
+
+def _require_neighbours(image: Image) -> None:
+    _, height, width, _ = image.shape
+    if min(height, width) < 2:
+        raise ValueError(
+            "image: total variation needs at least 2 pixels a side, "
+            f"got height {height} and width {width}; resize the picture or leave the term out"
+        )
+
+
+def feature_loss(
+    features: Features, target_features: Features, *, layer_weights: LayerWeights
+) -> Scalar:
+    """Return the weighted sum over layers of content_loss.
+
+    Args:
+        features: The picture's features, by layer.
+        target_features: The content image's.
+        layer_weights: The layers to compare, each with its weight.
+
+    Returns:
+        The loss.
+
+    Raises:
+        ValueError: layer_weights names a layer that the features lack.
+    """
+    return _weighted_sum(content_loss, features, target_features, layer_weights)
+
+
+def style_loss(grams: Grams, target_grams: Grams, *, layer_weights: LayerWeights) -> Scalar:
+    """Return the weighted sum over layers of gram_loss.
+
+    Args:
+        grams: The picture's Gram matrices, by layer.
+        target_grams: The style's.
+        layer_weights: The layers to compare, each with its weight.
+
+    Returns:
+        The loss.
+
+    Raises:
+        ValueError: layer_weights names a layer that the Gram matrices lack.
+
+    Reference: Gatys et al. 2016, eq. (5), for gram_loss in place of E_l.
+    """
+    return _weighted_sum(gram_loss, grams, target_grams, layer_weights)
+
+
+def _weighted_sum(
+    loss: Callable[[_Statistic, _Statistic], Scalar],
+    values: Mapping[str, _Statistic],
+    targets: Mapping[str, _Statistic],
+    layer_weights: LayerWeights,
+) -> Scalar:
+    total = jnp.zeros(())
+    for layer, weight in layer_weights:
+        for found in (values, targets):
+            if layer not in found:
+                raise ValueError(
+                    f"layer_weights: no layer {layer!r} among {', '.join(found) or 'none'}; "
+                    "ask the encoder for it or leave it out"
+                )
+        total += weight * loss(values[layer], targets[layer])
+    return total
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """How a published loss compares with ours: it is constant · channels^a · positions^b times it.
+
+    channels (N) and positions (M) are those of the layer; a and b are the two powers.
+    """
+
+    constant: float = 1.0
+    channel_power: int = 0
+    position_power: int = 0
+
+    def multiple(self, *, channels: int, positions: int) -> float:
+        """Return the published loss over ours, at a layer of N channels and M positions."""
+        return self.constant * channels**self.channel_power * positions**self.position_power
+
+
+_MEAN = Normalization()
+
+GRAM_NORMALIZATIONS: Mapping[str, Normalization] = {
+    "nst_jax": _MEAN,  # gram_loss
+    "gatys_2016": Normalization(0.25),  # E_l: FᵀF undivided, Σ / (4 N² M²); also the 2015 preprint
+    "gatys_2017": Normalization(0.25),  # FᵀF / M, Σ / (4 N²)
+    "deep_textures": Normalization(0.25),  # FᵀF / M, ¼ mean
+    "neural_image_synthesis": _MEAN,  # FᵀF / M, mean; also Gatys' PyTorch notebook
+    "neural_style": Normalization(1.0, -2),  # FᵀF / (N M), mean; also its PyTorch port and Ruder's
+    "anishathalye": Normalization(1.0, -2),  # FᵀF / (N M), mean
+    "lengstrom": Normalization(1.0, -2),  # FᵀF / (N M), mean over entries and batch
+    "johnson_2016": _MEAN,  # FᵀF / (N M), but the squared Frobenius norm: Σ, not mean
+    "fast_neural_style": Normalization(1.0, -2),  # FᵀF / (N M), mean: the code behind johnson_2016
+    "magenta": _MEAN,  # FᵀF / M, mean: the code behind Dumoulin et al. 2017
+}
+"""Published Gram losses in units of gram_loss. None depends on M once written so."""
+
+CONTENT_NORMALIZATIONS: Mapping[str, Normalization] = {
+    "nst_jax": _MEAN,  # content_loss
+    "gatys_2016": Normalization(0.5, 1, 1),  # eq. (1): ½ Σ
+    "neural_image_synthesis": _MEAN,
+    "neural_style": _MEAN,
+    "anishathalye": _MEAN,
+    "lengstrom": _MEAN,
+    "johnson_2016": _MEAN,  # §3.2: the squared norm over C H W
+    "fast_neural_style": _MEAN,
+    "magenta": _MEAN,
+}
+"""Published content losses in units of content_loss: all code takes the mean, one paper the sum."""
+
+MOMENT_NORMALIZATIONS: Mapping[str, Normalization] = {
+    "nst_jax": _MEAN,  # moment_loss
+    "huang_2017": Normalization(1.0, 1),  # the authors' Torch code: Σ over channels
+    "pytorch_adain": _MEAN,
+}
+"""Published losses on means and deviations in units of moment_loss."""
+
+
+def convert_gram_weight(
+    weight: float, *, source: str, channels: int, target: str = "nst_jax"
+) -> float:
+    """Return the weight that gives target's Gram loss the strength of source's with that weight.
+
+    weight · L_source = converted · L_target at a layer of N channels: from 'neural_style' to ours,
+    the weight is divided by N².
+
+    Args:
+        weight: The published weight of one layer.
+        source: The convention it was published for, a name in GRAM_NORMALIZATIONS.
+        channels: N, the layer's channels.
+        target: The convention to convert to; by default gram_loss.
+
+    Returns:
+        The converted weight.
+
+    Raises:
+        ValueError: source or target is not in the table.
+    """
+    return _convert(weight, GRAM_NORMALIZATIONS, source, target, channels=channels, positions=1)
+
+
+def convert_content_weight(
+    weight: float, *, source: str, channels: int, positions: int, target: str = "nst_jax"
+) -> float:
+    """Return the weight that gives target's content loss the strength of source's.
+
+    From 'gatys_2016' to ours, the weight is multiplied by ½ N M.
+
+    Args:
+        weight: The published weight of one layer.
+        source: The convention it was published for, a name in CONTENT_NORMALIZATIONS.
+        channels: N, the layer's channels.
+        positions: M, the layer's height times its width.
+        target: The convention to convert to; by default content_loss.
+
+    Returns:
+        The converted weight.
+
+    Raises:
+        ValueError: source or target is not in the table.
+    """
+    return _convert(
+        weight, CONTENT_NORMALIZATIONS, source, target, channels=channels, positions=positions
+    )
+
+
+def convert_moment_weight(
+    weight: float, *, source: str, channels: int, target: str = "nst_jax"
+) -> float:
+    """Return the weight that gives target's loss on channel moments the strength of source's.
+
+    From 'huang_2017' to ours, the weight is multiplied by N.
+
+    Args:
+        weight: The published weight of one layer.
+        source: The convention it was published for, a name in MOMENT_NORMALIZATIONS.
+        channels: N, the layer's channels.
+        target: The convention to convert to; by default moment_loss.
+
+    Returns:
+        The converted weight.
+
+    Raises:
+        ValueError: source or target is not in the table.
+    """
+    return _convert(weight, MOMENT_NORMALIZATIONS, source, target, channels=channels, positions=1)
+
+
+def _convert(
+    weight: float,
+    table: Mapping[str, Normalization],
+    source: str,
+    target: str,
+    *,
+    channels: int,
+    positions: int,
+) -> float:
+    for argument, name in (("source", source), ("target", target)):
+        if name not in table:
+            raise ValueError(f"{argument}: {name!r} is not one of {', '.join(table)}")
+    ours_to_source = table[source].multiple(channels=channels, positions=positions)
+    ours_to_target = table[target].multiple(channels=channels, positions=positions)
+    return weight * ours_to_source / ours_to_target
