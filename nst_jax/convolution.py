@@ -1,5 +1,22 @@
-"""The one place that knows how to convolve, pool and upsample fast on each backend."""
+"""The one place that knows how to convolve, pool and upsample fast on each backend.
 
+GPU and TPU get XLA's own operations: their libraries are good at them. On the CPU some of XLA's
+operations are several times slower than an equal arrangement of others, so this module rearranges
+them there. Every function returns, and differentiates to, what the plain `jax.lax` operation does;
+tests hold it to that on all branches.
+
+What is rearranged on the CPU, and why (measured with `experiments/benchmark.py` and before it):
+
+- Max pooling by `reduce_window` spends its time in the gradient (`select_and_scatter`, one
+  thread). Four strided views and a remembered argmax take a tenth of it.
+- An unpadded convolution is about three times slower than a zero-padded one. Reflection padding
+  therefore convolves with zero padding and crops.
+- The gradient with respect to a kernel is slow; it is nine products of shifted inputs.
+- bfloat16 operands gain nothing in XLA's convolution but double the rate of its matrix products,
+  so wide 3×3 layers become products in that precision.
+"""
+
+from functools import partial
 from typing import Literal
 
 import jax
@@ -10,7 +27,10 @@ from jaxtyping import Array, Float
 Precision = Literal["float32", "bfloat16"]
 Padding = Literal["zero", "reflect", "valid"]
 
-Map = Float[Array, "batch height width channels"]
+_NHWC = ("NHWC", "HWIO", "NHWC")
+# Below this many channels on either side a product of bfloat16 operands no longer pays for the
+# copies that it needs.
+_WIDE = 256
 
 
 def convolve(
@@ -22,36 +42,216 @@ def convolve(
     padding: Padding = "zero",
     precision: Precision = "float32",
 ) -> Float[Array, "batch _ _ channels_out"]:
-    """Return the cross-correlation of x with kernel (what deep learning calls a convolution)."""
-    del precision
+    """Return the cross-correlation of x with kernel (what deep learning calls a convolution).
+
+    y[b, i, j, o] = bias[o] + Σ_{u,v,c} x[b, s·i + u − p, s·j + v − p, c] · kernel[u, v, c, o],
+    with stride s, and p = k // 2 for kernels of odd side k or p = 0 for 'valid'.
+
+    Args:
+        x: Input, channels last.
+        kernel: Odd sides for the paddings 'zero' and 'reflect'.
+        bias: Added to every position.
+        stride: Step between outputs, the same in both directions.
+        padding: What lies outside x: zeros, its reflection without the edge, or nothing.
+        precision: 'float32', or 'bfloat16': operands rounded to bfloat16 (relative error up to
+            2⁻⁸ each) and products added up in float32. On the CPU only wide 3×3 layers are
+            rounded, because narrow ones would become slower.
+
+    Raises:
+        ValueError: A kernel of even side with padding, or a reflection wider than x.
+    """
+    height, width = kernel.shape[:2]
+    if padding != "valid" and (height % 2 == 0 or width % 2 == 0):
+        raise ValueError(
+            f"kernel: padding {padding!r} wants odd sides, got {height} by {width}; use 'valid'"
+        )
+    if padding == "reflect" and (x.shape[1] <= height // 2 or x.shape[2] <= width // 2):
+        raise ValueError(
+            f"x: {x.shape[1]} by {x.shape[2]} positions are too few to reflect "
+            f"{height // 2} by {width // 2}; use a larger input or zero padding"
+        )
+    on_cpu = jax.default_backend() == "cpu"
+    top, left = height // 2, width // 2
     if padding == "reflect":
-        top, left = kernel.shape[0] // 2, kernel.shape[1] // 2
         x = jnp.pad(x, ((0, 0), (top, top), (left, left), (0, 0)), mode="reflect")
+    if on_cpu and stride == 1 and height % 2 and width % 2:
+        y = _convolve_same(x, kernel, precision)
+        if padding != "zero":
+            y = y[:, top : y.shape[1] - top, left : y.shape[2] - left]
+    else:
+        pads = ((top, top), (left, left)) if padding == "zero" else ((0, 0), (0, 0))
+        y = _convolve_plainly(x, kernel, precision, stride=stride, pads=pads)
+    return y if bias is None else y + bias
+
+
+def _convolve_plainly(x, kernel, precision: Precision, *, stride: int, pads):
+    """XLA's own convolution; HIGHEST, since an accelerator's default is lower than float32."""
+    if precision == "bfloat16":
+        # Both operands and the result: XLA's gradient wants one dtype. cuDNN and the MXU
+        # accumulate in float32 inside.
+        x, kernel = x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
     y = lax.conv_general_dilated(
         x,
         kernel,
         (stride, stride),
-        "SAME" if padding == "zero" else "VALID",
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        pads,
+        dimension_numbers=_NHWC,
         precision=lax.Precision.HIGHEST,
     )
-    return y if bias is None else y + bias
+    return y.astype(jnp.float32)
 
 
-def max_pool(x: Map, *, ceil_mode: bool = False) -> Float[Array, "batch _ _ channels"]:
-    """Return the maxima over 2×2 windows, stride 2; ceil_mode keeps a last odd row or column."""
-    return lax.reduce_window(
-        x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "SAME" if ceil_mode else "VALID"
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _convolve_same(x, kernel, precision: Precision):
+    """Zero-padded convolution of stride 1 by a kernel of odd sides, on the CPU."""
+    *sides, channels_in, channels_out = kernel.shape
+    if precision == "bfloat16" and sides == [3, 3] and min(channels_in, channels_out) >= _WIDE:
+        return _convolve_by_products(x, kernel)
+    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_NHWC)
+
+
+def _convolve_same_forward(x, kernel, precision: Precision):
+    return _convolve_same(x, kernel, precision), (x, kernel)
+
+
+def _convolve_same_backward(precision: Precision, residuals, dy):
+    x, kernel = residuals
+    dx = _convolve_same(dy, kernel[::-1, ::-1].swapaxes(2, 3), precision)
+    return dx, _kernel_gradient(x, dy, kernel.shape, precision)
+
+
+_convolve_same.defvjp(_convolve_same_forward, _convolve_same_backward)
+
+
+def _convolve_by_products(x, kernel):
+    """3×3 zero-padded convolution as three products, one a kernel row, with bfloat16 operands.
+
+    The three horizontal neighbours lie side by side along the channels; the vertical shift is
+    applied to the products, so that the wide operand is copied once.
+    """
+    batch, height, width, channels_in = x.shape
+    channels_out = kernel.shape[-1]
+    padded = jnp.pad(x.astype(jnp.bfloat16), ((0, 0), (0, 0), (1, 1), (0, 0)))
+    neighbours = jnp.concatenate([padded[:, :, j : j + width] for j in range(3)], axis=-1)
+    rows = kernel.astype(jnp.bfloat16).reshape(3, 3 * channels_in, channels_out)
+    above, same, below = (
+        lax.dot_general(
+            neighbours.reshape(batch * height * width, 3 * channels_in),
+            row,
+            (((1,), (0,)), ((), ())),
+            preferred_element_type=jnp.float32,
+        ).reshape(batch, height, width, channels_out)
+        for row in rows
     )
+    above = jnp.pad(above[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))
+    below = jnp.pad(below[:, 1:], ((0, 0), (0, 1), (0, 0), (0, 0)))
+    return same + above + below
 
 
-def average_pool(x: Map, *, ceil_mode: bool = False) -> Float[Array, "batch _ _ channels"]:
-    """Return the means over 2×2 windows, stride 2; ceil_mode keeps a last odd row or column."""
-    del ceil_mode
-    total = lax.reduce_window(x, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
-    return total / 4
+def _kernel_gradient(x, dy, shape, precision: Precision):
+    """dk[u, v] = Σ_positions shift(x, u, v)ᵀ dy, a matrix product for each kernel position."""
+    height, width = shape[:2]
+    dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
+    x = jnp.pad(
+        x.astype(dtype),
+        ((0, 0), (height // 2, height // 2), (width // 2, width // 2), (0, 0)),
+    )
+    dy = dy.astype(dtype).reshape(-1, shape[3])
+
+    def product(u, v):
+        shifted = lax.slice_in_dim(x, u, u + x.shape[1] - height + 1, axis=1)
+        shifted = lax.slice_in_dim(shifted, v, v + x.shape[2] - width + 1, axis=2)
+        return lax.dot_general(
+            shifted.reshape(-1, shape[2]),
+            dy,
+            (((0,), (0,)), ((), ())),
+            preferred_element_type=jnp.float32,
+        )
+
+    return jnp.stack([product(u, v) for u in range(height) for v in range(width)]).reshape(shape)
 
 
-def upsample_nearest(x: Map, factor: int = 2) -> Float[Array, "batch _ _ channels"]:
+def max_pool(
+    x: Float[Array, "batch height width channels"], *, ceil_mode: bool = False
+) -> Float[Array, "batch _ _ channels"]:
+    """Return the maxima over 2×2 windows with stride 2.
+
+    The gradient goes to the first maximum of a window in row order, as XLA's and PyTorch's do.
+
+    Args:
+        x: Input, channels last.
+        ceil_mode: A last odd row or column forms windows of its own instead of being dropped.
+    """
+    x = _even(x, ceil_mode=ceil_mode, fill=-jnp.inf)
+    if jax.default_backend() == "cpu":
+        return _max_pool_even(x)
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+
+
+def average_pool(
+    x: Float[Array, "batch height width channels"], *, ceil_mode: bool = False
+) -> Float[Array, "batch _ _ channels"]:
+    """Return the means over 2×2 windows with stride 2.
+
+    Args:
+        x: Input, channels last.
+        ceil_mode: A last odd row or column forms windows of its own, whose mean is over the
+            positions that lie inside x, instead of being dropped.
+    """
+    batch, height, width, channels = x.shape
+    total = sum(_quarters(_even(x, ceil_mode=ceil_mode, fill=0.0)))
+    rows = jnp.full(((height + 1) // 2,), 2.0).at[-1].add(-(height % 2))
+    columns = jnp.full(((width + 1) // 2,), 2.0).at[-1].add(-(width % 2))
+    del batch, channels
+    if not ceil_mode:
+        return total / 4
+    return total / (rows[:, None] * columns[None, :])[None, :, :, None]
+
+
+def upsample_nearest(
+    x: Float[Array, "batch height width channels"], factor: int = 2
+) -> Float[Array, "batch _ _ channels"]:
     """Return x with every position repeated factor times along height and width."""
-    return jax.numpy.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2)
+    batch, height, width, channels = x.shape
+    shape = (batch, height, factor, width, factor, channels)
+    repeated = jnp.broadcast_to(x[:, :, None, :, None, :], shape)
+    return repeated.reshape(batch, height * factor, width * factor, channels)
+
+
+def _even(x, *, ceil_mode: bool, fill: float):
+    """Bring both sides to an even number, by dropping the last row or column or by filling."""
+    height, width = x.shape[1:3]
+    if ceil_mode:
+        return jnp.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), constant_values=fill)
+    return x[:, : height - height % 2, : width - width % 2]
+
+
+def _quarters(x):
+    """The four members of every 2×2 window, in row order."""
+    return tuple(x[:, i::2, j::2] for i in (0, 1) for j in (0, 1))
+
+
+@jax.custom_vjp
+def _max_pool_even(x):
+    """Max pooling of even sides on the CPU."""
+    a, b, c, d = _quarters(x)
+    return jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
+
+
+def _max_pool_even_forward(x):
+    a, b, c, d = _quarters(x)
+    y = jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
+    # One byte an output instead of the whole input, which would otherwise live until here.
+    first = jnp.where(a == y, 0, jnp.where(b == y, 1, jnp.where(c == y, 2, 3)))
+    return y, first.astype(jnp.uint8)
+
+
+def _max_pool_even_backward(first, dy):
+    batch, height, width, channels = dy.shape
+    members = jnp.arange(4, dtype=jnp.uint8).reshape(1, 1, 2, 1, 2, 1)
+    here = first[:, :, None, :, None, :] == members
+    dx = jnp.where(here, dy[:, :, None, :, None, :], 0)
+    return (dx.reshape(batch, 2 * height, 2 * width, channels),)
+
+
+_max_pool_even.defvjp(_max_pool_even_forward, _max_pool_even_backward)

@@ -1,1 +1,1 @@
-"""One module a paper: its configuration, its presets with sources, and the function that runs it."""
+"""One module a paper: its configuration, its presets with sources, the function that runs it."""

@@ -1,0 +1,255 @@
+"""A pixel optimisation over one or several sizes of a picture, which can be saved and resumed.
+
+Coarse sizes are cheap and lay out large shapes; fine ones add the brush strokes. The same loop
+serves a single size, so that saving, resuming and interrupting are written once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from nst_jax import optimize
+from nst_jax.array_types import Image
+from nst_jax.image_ops import fit_longer_side, resize
+from nst_jax.optimize import Metrics, Optimizer, Report, State
+
+Save = Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], None]
+"""Takes the arrays and the JSON metadata of an unfinished run, in order to keep them."""
+
+SavedRun = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
+"""What a Save was given."""
+
+# Below this longer side VGG's deep layers see a handful of positions.
+_LEAST_COARSE_SIZE = 64
+
+
+class Level(NamedTuple):
+    """One size of a run, and the number of the last step taken at it."""
+
+    height: int
+    width: int
+    scale: float
+    last_step: int
+
+
+class Problem(NamedTuple):
+    """What is optimised, at every size.
+
+    Attributes:
+        optimizer: Serves all sizes.
+        args_at: The objective's further arguments at a level.
+        initial_at: The picture to begin with, at the first level.
+    """
+
+    optimizer: Optimizer
+    args_at: Callable[[Level], tuple]
+    initial_at: Callable[[Level], Image]
+
+
+class Result(NamedTuple):
+    """A finished or interrupted run.
+
+    Attributes:
+        image: The picture, clipped to [0, 1].
+        steps: One entry a step: its number, the total and the terms. The last is the picture's.
+        initial: The entry of the picture before the first step.
+        interrupted: Whether Ctrl-C ended the run early.
+    """
+
+    image: Image
+    steps: list[dict[str, float]]
+    initial: dict[str, float]
+    interrupted: bool
+
+
+def plan_levels(
+    height: int, width: int, *, scales: Sequence[tuple[float, float]], num_steps: int
+) -> list[Level]:
+    """Return the sizes to run, coarse to fine, with the steps shared out among them.
+
+    A coarse size is left out if it gets no step or its longer side is under 64 pixels; its steps
+    then go to the next one.
+
+    Args:
+        height: Of the final picture.
+        width: Of the final picture.
+        scales: Pairs of a factor on the size and a share of the steps; the last factor is 1.
+        num_steps: Over all sizes together.
+
+    Raises:
+        ValueError: The factors do not rise to 1, or a share is negative, or all are 0.
+    """
+    factors, shares = [scale for scale, _ in scales], [share for _, share in scales]
+    if not factors or factors[0] <= 0 or factors[-1] != 1 or factors != sorted(set(factors)):
+        raise ValueError(f"scales: wanted rising factors that end in 1, got {factors}")
+    if min(shares) < 0 or sum(shares) <= 0:
+        raise ValueError(f"scales: wanted shares of 0 or more, not all 0, got {shares}")
+    levels, cumulated, begun = [], 0.0, 0
+    for factor, share in scales:
+        cumulated += share
+        final = factor == 1
+        last = num_steps if final else round(num_steps * cumulated / sum(shares))
+        longer = round(max(height, width) * factor)
+        if final or (last > begun and longer >= _LEAST_COARSE_SIZE):
+            size = (height, width) if final else fit_longer_side(height, width, longer)
+            levels.append(Level(*size, factor, last))
+            begun = last
+    return levels
+
+
+def resize_state(
+    optimizer: Optimizer,
+    state: State,
+    *args,
+    height: int,
+    width: int,
+) -> tuple[State, Metrics]:
+    """Return the state carried to another size of the picture, evaluated on the new args.
+
+    The picture is resampled. Adam's moments are too, and rescaled: our losses are means, so a
+    pixel's gradient is inversely proportional to the number of pixels, r = old / new, its first
+    moment scales by r and its second by r². The count of steps goes on. L-BFGS forgets its pairs,
+    since they belong to a space of another dimension, and begins with its cautious first step.
+
+    Args:
+        optimizer: For the new size; one that was made for the old size serves.
+        state: At the old size.
+        *args: The objective's further arguments at the new size.
+        height: New height in pixels.
+        width: New width in pixels.
+    """
+    old_height, old_width = state.image.shape[1:3]
+    ratio = (old_height * old_width) / (height * width)
+    image = resize(state.image, height=height, width=width)
+    fresh, metrics = optimizer.init(image, *args)
+
+    def carry(node):
+        if not isinstance(node, optax.ScaleByAdamState):
+            return node
+        mean = ratio * resize(node.mu, height=height, width=width)
+        square = ratio**2 * resize(node.nu, height=height, width=width)
+        return node._replace(mu=mean, nu=jnp.maximum(square, 0.0))
+
+    def is_adam(node) -> bool:
+        return isinstance(node, optax.ScaleByAdamState)
+
+    if any(is_adam(node) for node in jax.tree.leaves(state.opt_state, is_leaf=is_adam)):
+        carried = jax.tree.map(carry, state.opt_state, is_leaf=is_adam)
+        fresh = fresh._replace(opt_state=carried)
+    return fresh, metrics
+
+
+def optimize_levels(
+    problem: Problem,
+    levels: Sequence[Level],
+    *,
+    on_step: Callable[[Report], None] | None = None,
+    on_preview: Callable[[np.ndarray, int], None] | None = None,
+    save: Save | None = None,
+    save_every: int = 0,
+    resume: SavedRun | None = None,
+) -> Result:
+    """Run every level in turn and return the picture of the last one.
+
+    Args:
+        problem: What is optimised.
+        levels: From plan_levels.
+        on_step: Called once for every step, up to two steps late.
+        on_preview: Called with the clipped picture and the step whenever save is.
+        save: Called every save_every steps and on Ctrl-C, with what resume wants back.
+        save_every: Steps between saves; 0 for none but on Ctrl-C.
+        resume: What save was given by a run of the same problem and levels: the run goes on from
+            there and ends as if it had never stopped.
+
+    Raises:
+        DivergedError: The loss ceased to be a sensible number.
+        ValueError: resume belongs to another run.
+    """
+    optimizer = problem.optimizer
+    arrays, metadata = resume if resume is not None else ({}, {"level": 0, "step": 0, "steps": []})
+    steps, done, state = list(metadata["steps"]), metadata["step"], None
+    initial, interrupted = metadata.get("initial"), False
+
+    def remember(report: Report) -> None:
+        steps.append({"step": report.step, "total": report.total, **report.terms})
+        if on_step is not None:
+            on_step(report)
+
+    def save_at(index: int, state: State, step: int) -> None:
+        if save is not None:
+            progress = {"level": index, "step": step, "steps": steps, "initial": initial}
+            save(state_to_arrays(state), progress)
+        if on_preview is not None:
+            on_preview(np.clip(np.asarray(state.image), 0.0, 1.0), step)
+
+    for index in range(metadata["level"], len(levels)):
+        level = levels[index]
+        args = problem.args_at(level)
+        if state is None:
+            state, metrics = optimizer.init(problem.initial_at(level), *args)
+            state = state_from_arrays(state, arrays) if resume is not None else state
+        else:
+            size = {"height": level.height, "width": level.width}
+            state, metrics = resize_state(optimizer, state, *args, **size)
+        initial = initial or _entry(0, metrics)
+        state, done = optimize.run(
+            optimizer,
+            state,
+            *args,
+            num_steps=level.last_step,
+            first_step=done,
+            initial_total=initial["total"],
+            on_step=remember,
+            save=lambda state, step, index=index: save_at(index, state, step),
+            save_every=save_every,
+        )
+        interrupted = done < level.last_step
+        if interrupted:
+            save_at(index, state, done)
+            break
+    image = jnp.clip(state.image, 0.0, 1.0)
+    # Clipping may change the losses; the last entry is that of the picture that is returned.
+    _, metrics = optimizer.init(image, *args)
+    steps[-1:] = [_entry(done, metrics)]
+    return Result(image, steps, initial, interrupted)
+
+
+def _entry(step: int, metrics: Metrics) -> dict[str, float]:
+    total, terms = jax.device_get((metrics.total, metrics.terms))
+    return {"step": step, "total": float(total), **{k: float(v) for k, v in terms.items()}}
+
+
+def state_to_arrays(state: State) -> dict[str, np.ndarray]:
+    """Return the state as named host arrays, to be saved and given to state_from_arrays."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def state_from_arrays(state: State, arrays: Mapping[str, np.ndarray]) -> State:
+    """Return a state like the given one whose arrays are those that state_to_arrays made.
+
+    Args:
+        state: A freshly initialised state for the same picture size and optimiser.
+        arrays: The saved arrays.
+
+    Raises:
+        ValueError: A name or a shape differs: the arrays belong to another run.
+    """
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(state)
+    names = [jax.tree_util.keystr(path) for path, _ in leaves]
+    if set(names) != set(arrays):
+        raise ValueError("arrays: saved by another optimiser; give the same one or start afresh")
+    for name, (_, leaf) in zip(names, leaves, strict=True):
+        if arrays[name].shape != leaf.shape:
+            raise ValueError(
+                f"arrays: {name} has shape {arrays[name].shape}, the run wants {leaf.shape}; "
+                "give the same sizes and history or start afresh"
+            )
+    restored = [
+        jnp.asarray(arrays[name], leaf.dtype) for name, (_, leaf) in zip(names, leaves, strict=True)
+    ]
+    return jax.tree_util.tree_unflatten(treedef, restored)

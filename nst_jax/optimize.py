@@ -1,0 +1,286 @@
+"""Optimising pixels: the picture is the parameter, and init / step / run move it.
+
+A run is a host loop around one jitted step. The loop stays outside the program because XLA's CPU
+backend runs convolutions about four times slower inside `while` and `scan`, and because it gives
+progress, saving and stopping for free. Losses stay on the device and are read a step or two late,
+so that the device never waits for the host.
+"""
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import monitoring
+from jaxtyping import Array
+
+from nst_jax.array_types import Image
+from nst_jax.lbfgs import lbfgs
+
+Terms = Mapping[str, Any]
+"""Weighted parts of the objective by name; they add up to the total."""
+
+Objective = Callable[..., tuple[Any, Terms]]
+"""(image, *args) -> (total, terms), traceable by JAX."""
+
+ValueAndGradient = Callable[..., tuple[tuple[Any, Terms], Any]]
+"""(image, *args) -> ((total, terms), gradient), compiled already."""
+
+OptimizerName = Literal["lbfgs", "adam", "lbfgs_zoom"]
+
+# Fixed-step L-BFGS and Adam may climb for a few steps and come back. A hundred times the loss of
+# the very first picture was never seen to come back.
+_DIVERGENCE_FACTOR = 100.0
+# How many steps the host may run ahead of the losses that it has read.
+_STEPS_AHEAD = 2
+
+
+class DivergedError(Exception):
+    """The objective became NaN, infinite or absurdly large.
+
+    Attributes:
+        step: The step after which it was found.
+        best_image: The picture with the lowest total until then, a NumPy array.
+        best_total: Its total.
+    """
+
+    def __init__(self, message: str, *, step: int, best_image: np.ndarray, best_total: float):
+        super().__init__(message)
+        self.step, self.best_image, self.best_total = step, best_image, best_total
+
+
+class State(NamedTuple):
+    """A picture being optimised, with the gradient and loss that belong to it."""
+
+    image: Array
+    grads: Array
+    total: Array
+    opt_state: Any
+    best_image: Array
+    best_total: Array
+
+
+class Metrics(NamedTuple):
+    """The objective at the picture that a step arrived at; scalars on the device."""
+
+    total: Array
+    terms: Terms
+
+
+class Optimizer(NamedTuple):
+    """init(image, *args) -> (state, metrics) and step(state, *args) -> (state, metrics).
+
+    args are what the objective takes besides the image: targets and the encoder's parameters.
+    step uses up its state (its buffers are given to the result); keep a copy of what you need.
+    """
+
+    init: Callable[..., tuple[State, Metrics]]
+    step: Callable[..., tuple[State, Metrics]]
+
+
+def make_transformation(
+    name: OptimizerName, *, learning_rate: float, history: int = 100
+) -> optax.GradientTransformation:
+    """Return the gradient transformation of that name.
+
+    Args:
+        name: 'lbfgs' (Torch's, fixed step), 'adam' (Kingma and Ba 2015, β 0.9 and 0.999), or
+            'lbfgs_zoom' (optax's L-BFGS, whose line search evaluates the objective several times
+            a step; learning_rate is not used).
+        learning_rate: For Adam in pixel units (the image's range is 1); for 'lbfgs' usually 1.
+        history: Pairs that both forms of L-BFGS keep.
+
+    Raises:
+        ValueError: No optimiser of that name, or a learning rate that is not above zero.
+    """
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate: wanted a number above 0, got {learning_rate}")
+    if name == "lbfgs":
+        return lbfgs(learning_rate=learning_rate, history=history)
+    if name == "adam":
+        return optax.adam(learning_rate)
+    if name == "lbfgs_zoom":
+        return optax.lbfgs(memory_size=history)
+    raise ValueError(f"optimizer: wanted lbfgs, adam or lbfgs_zoom, got {name!r}")
+
+
+def make_optimizer(
+    value_and_gradient: ValueAndGradient,
+    tx: optax.GradientTransformation,
+    *,
+    objective: Objective | None = None,
+) -> Optimizer:
+    """Return init and step.
+
+    The evaluation is a program apart from the update, so that a picture size compiles it once for
+    init, for every step and for whoever else calls it, and so that it may be several programs.
+
+    Args:
+        value_and_gradient: (image, *args) -> ((total, terms), gradient), compiled: the jitted
+            jax.value_and_grad(objective, has_aux=True), or a block-by-block one.
+        tx: What turns gradients into updates.
+        objective: (image, *args) -> (total, terms); wanted by a tx with a line search only.
+    """
+    extended = optax.with_extra_args_support(tx)
+
+    def update(image, opt_state, grads, total, *args):
+        def value_fn(image):
+            if objective is None:
+                raise ValueError("objective: this optimizer has a line search and needs it")
+            return objective(image, *args)[0]
+
+        updates, opt_state = extended.update(
+            grads, opt_state, image, value=total, grad=grads, value_fn=value_fn
+        )
+        return optax.apply_updates(image, updates), opt_state
+
+    def arrive(image, opt_state, best_image, best_total, evaluation):
+        (total, terms), grads = evaluation
+        better = total < best_total
+        best_image = jnp.where(better, image, best_image)
+        best_total = jnp.where(better, total, best_total)
+        state = State(image, grads, total, opt_state, best_image, best_total)
+        return state, Metrics(total, terms)
+
+    def start(image, evaluation):
+        (total, terms), grads = evaluation
+        # Copies, not one buffer under two names: a step gives its buffers away.
+        best = jnp.copy(image), jnp.copy(total)
+        return State(image, grads, total, tx.init(image), *best), Metrics(total, terms)
+
+    update = jax.jit(update, donate_argnums=(0, 1))
+    arrive = jax.jit(arrive, donate_argnums=(1, 2, 3))
+    start = jax.jit(start)
+
+    def init(image: Image, *args) -> tuple[State, Metrics]:
+        return start(image, value_and_gradient(image, *args))
+
+    def step(state: State, *args) -> tuple[State, Metrics]:
+        best = state.best_image, state.best_total
+        image, opt_state = update(state.image, state.opt_state, state.grads, state.total, *args)
+        del state  # the old gradient needs no room while the objective runs
+        return arrive(image, opt_state, *best, value_and_gradient(image, *args))
+
+    return Optimizer(init, step)
+
+
+class Report(NamedTuple):
+    """What `run` tells of a step: its number, counted from 1, and numbers on the host."""
+
+    step: int
+    total: float
+    terms: Mapping[str, float]
+
+
+def run(
+    optimizer: Optimizer,
+    state: State,
+    *args,
+    num_steps: int,
+    first_step: int = 0,
+    initial_total: float,
+    on_step: Callable[[Report], None] | None = None,
+    save: Callable[[State, int], None] | None = None,
+    save_every: int = 0,
+) -> tuple[State, int]:
+    """Step until num_steps are done or the user interrupts; return the state and the steps done.
+
+    Ctrl-C ends the loop after the step in progress; a second one ends it at once.
+
+    Args:
+        optimizer: Its step is called.
+        state: Where to begin. It is used up.
+        *args: The objective's further arguments.
+        num_steps: The number of the last step.
+        first_step: How many steps were done before.
+        initial_total: The total of the very first picture, by which divergence is judged.
+        on_step: Called once for every step, in order, up to two steps late.
+        save: Called with the state and the number of steps done, after on_step for all of them;
+            it must not keep the state's arrays.
+        save_every: How many steps lie between calls of save; 0 for none.
+
+    Raises:
+        DivergedError: The total is not finite or exceeds 100 times initial_total.
+    """
+    pending: deque[tuple[int, Metrics]] = deque()
+    done = first_step
+
+    def read(limit: int) -> None:
+        while len(pending) > limit:
+            step, metrics = pending.popleft()
+            total, terms = jax.device_get((metrics.total, metrics.terms))
+            _check_progress(state, step, float(total), initial_total)
+            if on_step is not None:
+                on_step(Report(step, float(total), {k: float(v) for k, v in terms.items()}))
+
+    with _deferred_interrupt() as interrupted:
+        while done < num_steps and not interrupted():
+            state, metrics = optimizer.step(state, *args)
+            done += 1
+            pending.append((done, metrics))
+            read(_STEPS_AHEAD)
+            if save is not None and save_every and done % save_every == 0 and done < num_steps:
+                read(0)
+                save(state, done)
+        read(0)
+    return state, done
+
+
+def _check_progress(state: State, step: int, total: float, initial_total: float) -> None:
+    if total <= _DIVERGENCE_FACTOR * initial_total:  # False for NaN too
+        return
+    best_image, best_total = jax.device_get((state.best_image, state.best_total))
+    raise DivergedError(
+        f"The loss became {total:.4g} at step {step} (it began at {initial_total:.4g}). "
+        "Try another optimizer (adam), a smaller learning rate or lower weights.",
+        step=step,
+        best_image=np.asarray(best_image),
+        best_total=float(best_total),
+    )
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Turn the first SIGINT into a flag: an exception amid a step would lose the donated state."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.getsignal(signal.SIGINT)
+    seen = threading.Event()
+
+    def handler(number, frame):
+        if seen.is_set() and callable(before):
+            before(number, frame)
+        seen.set()
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield seen.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def compile_seconds() -> Iterator[Callable[[], float]]:
+    """Yield a function that tells how long JAX has been compiling since the block began.
+
+    Tracing, lowering and XLA's compilation, in seconds; a program found in the persistent
+    compilation cache counts with the time that it took to load.
+    """
+    spent = [0.0]
+
+    def listen(event: str, duration: float, **_: Any) -> None:
+        if event.startswith("/jax/core/compile/"):
+            spent[0] += duration
+
+    monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield lambda: spent[0]
+    finally:
+        monitoring.unregister_event_duration_listener(listen)

@@ -1,0 +1,238 @@
+"""The perceptual objective that papers share: content and style terms on an encoder's features.
+
+Targets are computed once and passed to the objective as data. The objective exists in two forms
+with equal results: traceable as a whole, and block by block for pictures that would not fit.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nst_jax import losses
+from nst_jax.array_types import Features, Image, Params, Scalar
+from nst_jax.encoders import vgg
+from nst_jax.encoders.vgg import VGG
+from nst_jax.feature_statistics import gram_matrix
+from nst_jax.losses import Grams, LayerWeights
+
+Terms = dict[str, Scalar]
+Objective = Callable[[Image, "Targets", Params], tuple[Scalar, Terms]]
+ValueAndGradient = Callable[[Image, "Targets", Params], tuple[tuple[Scalar, Terms], Image]]
+ImageTerm = Callable[[Image], Scalar]
+
+
+class Targets(NamedTuple):
+    """What the picture's features are compared with."""
+
+    content: Features
+    grams: Grams
+
+
+class Weights(NamedTuple):
+    """The weights of an objective's layers, in units of losses.content_loss and losses.gram_loss.
+
+    The total is Σ_l content_l · content_loss_l + Σ_l style_l · gram_loss_l + the image term.
+    """
+
+    content: LayerWeights
+    style: LayerWeights
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that the encoder must answer, each once."""
+        return tuple(dict.fromkeys(layer for layer, _ in (*self.content, *self.style)))
+
+
+def compute_targets(
+    encoder: VGG,
+    encoder_params: Params,
+    content_image: Image,
+    style_images: Sequence[Image],
+    *,
+    weights: Weights,
+    style_blend: Sequence[float],
+) -> Targets:
+    """Return the content image's features and the blended Gram matrices of the styles.
+
+    A_l = Σ_k b_k G_l(style_k), the blend b normalised to sum 1.
+
+    Args:
+        encoder: Fixed loss network.
+        encoder_params: Its parameters.
+        content_image: Of the size of the picture to come.
+        style_images: One or more, of any sizes.
+        weights: Which layers are wanted; weights of 0 need no target but get one.
+        style_blend: One non-negative weight for each style.
+
+    Raises:
+        ValueError: As many blend weights as styles are wanted, non-negative and not all zero.
+
+    Reference: the blend of Gram matrices is jcjohnson/neural-style's.
+    """
+    total = sum(style_blend)
+    if len(style_blend) != len(style_images) or min(style_blend, default=-1) < 0 or total <= 0:
+        raise ValueError(
+            f"style_blend: wanted {len(style_images)} non-negative weights, one a style, "
+            f"not all 0; got {tuple(style_blend)}"
+        )
+    content_layers = tuple(layer for layer, _ in weights.content)
+    content = _features(encoder, encoder_params, content_image, content_layers)
+    style_layers = tuple(layer for layer, _ in weights.style)
+    grams: dict[str, Float[Array, "_ _ _"]] = {}
+    for share, style_image in zip(style_blend, style_images, strict=True):
+        for layer, gram in _grams(encoder, encoder_params, style_image, style_layers).items():
+            grams[layer] = grams.get(layer, 0.0) + (share / total) * gram
+    return Targets(content, grams)
+
+
+# The encoder is a frozen dataclass: hashable, so a static argument. Jitted functions at module
+# level keep their programs from one call to the next.
+def _features(encoder, encoder_params, image, layers) -> Features:
+    return _apply(encoder, encoder_params, image, layers) if layers else {}
+
+
+@jax.jit(static_argnums=(0, 3))
+def _apply(encoder, encoder_params, image, layers):
+    return encoder.apply(encoder_params, image, layers=layers)
+
+
+def _grams(encoder, encoder_params, image, layers) -> Grams:
+    return _apply_grams(encoder, encoder_params, image, layers) if layers else {}
+
+
+@jax.jit(static_argnums=(0, 3))
+def _apply_grams(encoder, encoder_params, image, layers):
+    features = encoder.apply(encoder_params, image, layers=layers)
+    return {layer: gram_matrix(found) for layer, found in features.items()}
+
+
+def make_objective(
+    encoder: VGG, *, weights: Weights, image_term: ImageTerm | None = None
+) -> Objective:
+    """Return objective(image, targets, encoder_params) -> (total, terms), for jit and grad.
+
+    terms holds 'content', 'style' and 'tv', already weighted: total is their sum.
+
+    Args:
+        encoder: Fixed loss network.
+        weights: Layers and weights.
+        image_term: A weighted loss on the picture itself, reported as 'tv'; none counts 0.
+    """
+
+    def objective(image: Image, targets: Targets, encoder_params: Params):
+        features = (
+            encoder.apply(encoder_params, image, layers=weights.layers) if weights.layers else {}
+        )
+        return _sum_terms(features, targets, weights, _image_term(image_term, image))
+
+    return objective
+
+
+def make_blockwise_value_and_gradient(
+    encoder: VGG, *, weights: Weights, image_term: ImageTerm | None = None
+) -> ValueAndGradient:
+    """Return value_and_gradient(image, targets, encoder_params) -> ((total, terms), gradient).
+
+    The same numbers as jax.value_and_grad of make_objective, in less memory: the forward pass
+    keeps only what enters each of VGG's blocks, and the backward pass recomputes a block's inside
+    when it gets there. Each block is a program of its own, since XLA on the CPU undoes
+    jax.checkpoint within one program by merging the recomputation with the original.
+
+    Args:
+        encoder: Fixed loss network.
+        weights: Layers and weights; at least one layer.
+        image_term: A weighted loss on the picture itself, reported as 'tv'; none counts 0.
+    """
+    layers = weights.layers
+    num_blocks = vgg.num_blocks(layers)
+
+    def run_block(block: int, x, params):
+        return encoder.apply(params, x, block=block, layers=layers, method="encoder_block")
+
+    def forward(x, params, block: int):
+        return run_block(block, x, params)[0]
+
+    def backward(x, d_out, targets: Targets, params, block: int):
+        """The block's own terms, and the gradient of everything from here on at its input."""
+        within = _within_block(weights, block)
+
+        def block_terms(x):
+            out, features = run_block(block, x, params)
+            total, terms = _sum_terms(features, targets, within, jnp.zeros(()))
+            return (total, out), terms
+
+        (total, out), pullback, terms = jax.vjp(block_terms, x, has_aux=True)
+        if d_out is None:  # the deepest block: nothing comes after it
+            d_out = jnp.zeros_like(out)
+        return terms, pullback((jnp.ones_like(total), d_out))[0]
+
+    forward = jax.jit(forward, static_argnames="block")
+    backward = jax.jit(backward, static_argnames="block")
+    on_image = jax.jit(jax.value_and_grad(lambda image: _image_term(image_term, image)))
+    add = jax.jit(lambda terms, tv, dx, d_image: (_total([*terms], tv), dx + d_image))
+
+    def value_and_gradient(image: Image, targets: Targets, encoder_params: Params):
+        inputs = [image]
+        for block in range(num_blocks - 1):
+            inputs.append(forward(inputs[-1], _block_params(encoder_params, block), block=block))
+        d_out, found = None, []
+        for block in reversed(range(num_blocks)):
+            within = _within_block(weights, block)
+            terms, d_out = backward(
+                inputs.pop(),
+                d_out,
+                Targets(
+                    {layer: targets.content[layer] for layer, _ in within.content},
+                    {layer: targets.grams[layer] for layer, _ in within.style},
+                ),
+                _block_params(encoder_params, block),
+                block=block,
+            )
+            found.append(terms)
+        return add(found, *_swap(on_image(image), d_out))
+
+    return value_and_gradient
+
+
+def _swap(evaluation, dx):
+    tv, d_image = evaluation
+    return tv, dx, d_image
+
+
+def _within_block(weights: Weights, block: int) -> Weights:
+    return Weights(
+        *(tuple(pair for pair in pairs if vgg.block_of(pair[0]) == block) for pairs in weights)
+    )
+
+
+def _block_params(encoder_params: Params, block: int) -> Params:
+    """The parameters of one block: fewer buffers for each program to check."""
+    layers = encoder_params["params"]
+    return {"params": {name: p for name, p in layers.items() if vgg.block_of(name) == block}}
+
+
+def _image_term(image_term: ImageTerm | None, image: Image) -> Scalar:
+    return jnp.zeros(()) if image_term is None else image_term(image)
+
+
+def _sum_terms(features: Features, targets: Targets, weights: Weights, tv: Scalar):
+    style_layers = [layer for layer, _ in weights.style]
+    grams = {layer: gram_matrix(features[layer]) for layer in style_layers}
+    terms = {
+        "content": losses.feature_loss(features, targets.content, layer_weights=weights.content),
+        "style": losses.style_loss(grams, targets.grams, layer_weights=weights.style),
+        "tv": tv,
+    }
+    return terms["content"] + terms["style"] + terms["tv"], terms
+
+
+def _total(found: list[Terms], tv: Scalar) -> tuple[Scalar, Terms]:
+    terms = {
+        "content": sum(terms["content"] for terms in found),
+        "style": sum(terms["style"] for terms in found),
+        "tv": tv,
+    }
+    return terms["content"] + terms["style"] + terms["tv"], terms
