@@ -1,0 +1,57 @@
+# make demo | test | lint | notebooks | oracle
+#
+# Each target uses the active virtual environment, or makes .venv here with PYTHON, and installs what
+# it needs once: a stamp in the environment remembers this folder and this pyproject.toml.
+
+PYTHON ?= python3
+VENV := $(or $(VIRTUAL_ENV),$(CURDIR)/.venv)
+PY := "$(VENV)/bin/python"
+STAMP := $(VENV)/.nst-jax-installed
+KEY := $(shell (pwd; cat pyproject.toml) | cksum | tr ' \t' '--')
+
+.PHONY: help demo test lint notebooks oracle environment runtime development
+
+help:
+	@echo "make demo       paint the bundled photograph; pictures in ./nst-jax-demo"
+	@echo "make test       run the tests"
+	@echo "make lint       ruff and pyright"
+	@echo "make notebooks  run every notebook"
+	@echo "make oracle     install PyTorch 2.13.0 and compare with it"
+	@echo "PYTHON=python3.12 picks the Python that .venv is made with"
+
+demo: runtime
+	"$(VENV)/bin/nst-jax" demo
+
+test: development
+	$(PY) -m pytest -n 2 -m "not oracle and not gpu"
+
+lint: development
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pyright --pythonpath $(PY)
+
+notebooks: development
+	@if ls notebooks/*.ipynb >/dev/null 2>&1; then $(PY) -m pytest --nbmake notebooks; fi
+
+oracle: development
+	$(PY) -m pip install torch==2.13.0
+	$(PY) -m pytest -n 2 -m oracle
+
+environment:
+	@test -x $(PY) || test -z "$$VIRTUAL_ENV" || { \
+	  echo "make: VIRTUAL_ENV is $$VIRTUAL_ENV, which has no bin/python: unset it or activate another" >&2; \
+	  exit 2; }
+	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: nst_jax needs Python 3.11 or later, $(PYTHON) is not: try PYTHON=python3.12" >&2; \
+	  exit 2; }
+	@test -x $(PY) || { echo "Making .venv and installing: a few minutes, once."; \
+	  $(PYTHON) -m venv "$(VENV)"; } || { rm -rf "$(VENV)"; exit 2; }
+
+runtime: environment
+	@grep -qsxF "runtime $(KEY)" "$(STAMP)" || { \
+	  $(PY) -m pip install -e . && echo "runtime $(KEY)" >"$(STAMP)"; }
+
+development: environment
+	@grep -qsxF "development $(KEY)" "$(STAMP)" || { \
+	  $(PY) -m pip install -e '.[dev]' && \
+	  printf '%s\n' "runtime $(KEY)" "development $(KEY)" >"$(STAMP)"; }
