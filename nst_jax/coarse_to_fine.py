@@ -130,8 +130,9 @@ def resize_state(
     def carry(node):
         if not isinstance(node, optax.ScaleByAdamState):
             return node
-        mean = ratio * resize(node.mu, height=height, width=width)
-        square = ratio**2 * resize(node.nu, height=height, width=width)
+        moments = jnp.asarray(node.mu), jnp.asarray(node.nu)
+        mean, square = (resize(moment, height=height, width=width) for moment in moments)
+        mean, square = ratio * mean, ratio**2 * square
         return node._replace(mu=mean, nu=jnp.maximum(square, 0.0))
 
     def is_adam(node) -> bool:
@@ -211,6 +212,9 @@ def optimize_levels(
         if interrupted:
             save_at(index, state, done)
             break
+    # plan_levels gives at least one level, and it ran.
+    assert state is not None
+    assert initial is not None
     image = jnp.clip(state.image, 0.0, 1.0)
     # Clipping may change the losses; the last entry is that of the picture that is returned.
     _, metrics = optimizer.init(image, *args)

@@ -17,7 +17,7 @@ What is rearranged on the CPU, and why (measured with `experiments/benchmark.py`
 """
 
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import jax
 import jax.numpy as jnp
@@ -75,7 +75,7 @@ def convolve(
     if padding == "reflect":
         x = jnp.pad(x, ((0, 0), (top, top), (left, left), (0, 0)), mode="reflect")
     if on_cpu and stride == 1 and height % 2 and width % 2:
-        y = _convolve_same(x, kernel, precision)
+        y = cast(Array, _convolve_same(x, kernel, precision))
         if padding != "zero":
             y = y[:, top : y.shape[1] - top, left : y.shape[2] - left]
     else:
@@ -102,7 +102,7 @@ def _convolve_plainly(x, kernel, precision: Precision, *, stride: int, pads):
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _convolve_same(x, kernel, precision: Precision):
+def _convolve_same(x, kernel, precision: Precision) -> Array:
     """Zero-padded convolution of stride 1 by a kernel of odd sides, on the CPU."""
     *sides, channels_in, channels_out = kernel.shape
     if precision == "bfloat16" and sides == [3, 3] and min(channels_in, channels_out) >= _WIDE:
@@ -198,14 +198,14 @@ def average_pool(
         ceil_mode: A last odd row or column forms windows of its own, whose mean is over the
             positions that lie inside x, instead of being dropped.
     """
-    batch, height, width, channels = x.shape
-    total = sum(_quarters(_even(x, ceil_mode=ceil_mode, fill=0.0)))
-    rows = jnp.full(((height + 1) // 2,), 2.0).at[-1].add(-(height % 2))
-    columns = jnp.full(((width + 1) // 2,), 2.0).at[-1].add(-(width % 2))
-    del batch, channels
+    _, height, width, _ = x.shape
+    a, b, c, d = _quarters(_even(x, ceil_mode=ceil_mode, fill=0.0))
+    total = a + b + c + d
     if not ceil_mode:
         return total / 4
-    return total / (rows[:, None] * columns[None, :])[None, :, :, None]
+    rows = jnp.minimum(2, height - 2 * jnp.arange((height + 1) // 2)).reshape(1, -1, 1, 1)
+    columns = jnp.minimum(2, width - 2 * jnp.arange((width + 1) // 2)).reshape(1, 1, -1, 1)
+    return total / (rows * columns).astype(x.dtype)
 
 
 def upsample_nearest(

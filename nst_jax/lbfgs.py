@@ -4,7 +4,7 @@ optax.lbfgs is another algorithm: it searches along each direction, scales its f
 and keeps pairs that Torch drops. The published recipes of style transfer mean this one.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -64,17 +64,19 @@ def lbfgs(*, learning_rate: float = 1.0, history: int = 100) -> optax.GradientTr
             previous_updates=jnp.zeros_like(vector),
         )
 
-    def update(grads, state: LbfgsState, params=None):
+    def update(
+        updates: optax.Updates, state: Any, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, LbfgsState]:
         del params
-        gradient, unravel = ravel_pytree(grads)
+        gradient, unravel = ravel_pytree(updates)
         state = _remember_pair(state, gradient)
         direction = _two_loop_recursion(state, gradient)
         first = learning_rate * jnp.minimum(1.0, 1.0 / jnp.abs(gradient).sum())
-        updates = jnp.where(state.count == 0, first, learning_rate) * direction
+        step = jnp.where(state.count == 0, first, learning_rate) * direction
         state = state._replace(
-            count=state.count + 1, previous_grads=gradient, previous_updates=updates
+            count=state.count + 1, previous_grads=gradient, previous_updates=step
         )
-        return unravel(updates), state
+        return unravel(step), state
 
     return optax.GradientTransformation(init, update)
 

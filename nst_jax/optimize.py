@@ -275,9 +275,10 @@ def compile_seconds() -> Iterator[Callable[[], float]]:
     """
     spent = [0.0]
 
-    def listen(event: str, duration: float, **_: Any) -> None:
+    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        del kwargs
         if event.startswith("/jax/core/compile/"):
-            spent[0] += duration
+            spent[0] += duration_secs
 
     monitoring.register_event_duration_secs_listener(listen)
     try:

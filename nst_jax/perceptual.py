@@ -5,7 +5,7 @@ with equal results: traceable as a whole, and block by block for pictures that w
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -79,34 +79,36 @@ def compute_targets(
             f"not all 0; got {tuple(style_blend)}"
         )
     content_layers = tuple(layer for layer, _ in weights.content)
-    content = _features(encoder, encoder_params, content_image, content_layers)
+    content = _encode(encoder, encoder_params, content_image, content_layers)
     style_layers = tuple(layer for layer, _ in weights.style)
     grams: dict[str, Float[Array, "_ _ _"]] = {}
     for share, style_image in zip(style_blend, style_images, strict=True):
-        for layer, gram in _grams(encoder, encoder_params, style_image, style_layers).items():
+        for layer, gram in _encode_grams(
+            encoder, encoder_params, style_image, style_layers
+        ).items():
             grams[layer] = grams.get(layer, 0.0) + (share / total) * gram
     return Targets(content, grams)
 
 
 # The encoder is a frozen dataclass: hashable, so a static argument. Jitted functions at module
 # level keep their programs from one call to the next.
-def _features(encoder, encoder_params, image, layers) -> Features:
-    return _apply(encoder, encoder_params, image, layers) if layers else {}
+@jax.jit(static_argnums=(0, 3))
+def _encode(
+    encoder: VGG, encoder_params: Params, image: Image, layers: tuple[str, ...]
+) -> Features:
+    return _apply(encoder, encoder_params, image, layers)
 
 
 @jax.jit(static_argnums=(0, 3))
-def _apply(encoder, encoder_params, image, layers):
-    return encoder.apply(encoder_params, image, layers=layers)
-
-
-def _grams(encoder, encoder_params, image, layers) -> Grams:
-    return _apply_grams(encoder, encoder_params, image, layers) if layers else {}
-
-
-@jax.jit(static_argnums=(0, 3))
-def _apply_grams(encoder, encoder_params, image, layers):
-    features = encoder.apply(encoder_params, image, layers=layers)
+def _encode_grams(
+    encoder: VGG, encoder_params: Params, image: Image, layers: tuple[str, ...]
+) -> Grams:
+    features = _apply(encoder, encoder_params, image, layers)
     return {layer: gram_matrix(found) for layer, found in features.items()}
+
+
+def _apply(encoder: VGG, encoder_params: Params, image: Image, layers: tuple[str, ...]) -> Features:
+    return cast(Features, encoder.apply(encoder_params, image, layers=layers)) if layers else {}
 
 
 def make_objective(
@@ -123,9 +125,7 @@ def make_objective(
     """
 
     def objective(image: Image, targets: Targets, encoder_params: Params):
-        features = (
-            encoder.apply(encoder_params, image, layers=weights.layers) if weights.layers else {}
-        )
+        features = _apply(encoder, encoder_params, image, weights.layers)
         return _sum_terms(features, targets, weights, _image_term(image_term, image))
 
     return objective
@@ -149,7 +149,7 @@ def make_blockwise_value_and_gradient(
     layers = weights.layers
     num_blocks = vgg.num_blocks(layers)
 
-    def run_block(block: int, x, params):
+    def run_block(block: int, x, params) -> Any:
         return encoder.apply(params, x, block=block, layers=layers, method="encoder_block")
 
     def forward(x, params, block: int):
@@ -172,7 +172,7 @@ def make_blockwise_value_and_gradient(
     forward = jax.jit(forward, static_argnames="block")
     backward = jax.jit(backward, static_argnames="block")
     on_image = jax.jit(jax.value_and_grad(lambda image: _image_term(image_term, image)))
-    add = jax.jit(lambda terms, tv, dx, d_image: (_total([*terms], tv), dx + d_image))
+    add = jax.jit(lambda found, tv, dx, d_image: (_add_terms(found, tv), dx + d_image))
 
     def value_and_gradient(image: Image, targets: Targets, encoder_params: Params):
         inputs = [image]
@@ -192,14 +192,10 @@ def make_blockwise_value_and_gradient(
                 block=block,
             )
             found.append(terms)
-        return add(found, *_swap(on_image(image), d_out))
+        tv, d_image = on_image(image)
+        return add(found, tv, d_out, d_image)
 
     return value_and_gradient
-
-
-def _swap(evaluation, dx):
-    tv, d_image = evaluation
-    return tv, dx, d_image
 
 
 def _within_block(weights: Weights, block: int) -> Weights:
@@ -219,20 +215,16 @@ def _image_term(image_term: ImageTerm | None, image: Image) -> Scalar:
 
 
 def _sum_terms(features: Features, targets: Targets, weights: Weights, tv: Scalar):
-    style_layers = [layer for layer, _ in weights.style]
-    grams = {layer: gram_matrix(features[layer]) for layer in style_layers}
+    grams = {layer: gram_matrix(features[layer]) for layer, _ in weights.style}
     terms = {
         "content": losses.feature_loss(features, targets.content, layer_weights=weights.content),
         "style": losses.style_loss(grams, targets.grams, layer_weights=weights.style),
-        "tv": tv,
     }
-    return terms["content"] + terms["style"] + terms["tv"], terms
+    return _add_terms([terms], tv)
 
 
-def _total(found: list[Terms], tv: Scalar) -> tuple[Scalar, Terms]:
-    terms = {
-        "content": sum(terms["content"] for terms in found),
-        "style": sum(terms["style"] for terms in found),
-        "tv": tv,
-    }
-    return terms["content"] + terms["style"] + terms["tv"], terms
+def _add_terms(found: list[Terms], tv: Scalar) -> tuple[Scalar, Terms]:
+    """The terms summed over blocks, and their total."""
+    content = sum((terms["content"] for terms in found), jnp.zeros(()))
+    style = sum((terms["style"] for terms in found), jnp.zeros(()))
+    return content + style + tv, {"content": content, "style": style, "tv": tv}

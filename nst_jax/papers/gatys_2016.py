@@ -282,11 +282,11 @@ def stylize(
 
 
 class _Pictures(NamedTuple):
-    """The pictures of a run, checked."""
+    """The pictures of a run, checked. Without one of its own, initial is the content image."""
 
     content: Image
     styles: tuple[Image, ...]
-    initial: Image | None
+    initial: Image
 
     @classmethod
     def check(cls, content, style, initial_image, config: Config) -> "_Pictures":
@@ -301,13 +301,13 @@ class _Pictures(NamedTuple):
                 f"init: {config.init!r} is not content, noise or style; "
                 "for a picture of your own give it as initial_image"
             )
-        return cls(content, styles, initial_image)
+        return cls(content, styles, content if initial_image is None else initial_image)
 
     def fingerprint(self) -> str:
         """A hash by which a resumed run knows its pictures."""
         digest = hashlib.sha256()
         for picture in (self.content, *self.styles, self.initial):
-            digest.update(b"-" if picture is None else np.ascontiguousarray(picture).tobytes())
+            digest.update(np.ascontiguousarray(picture).tobytes())
         return digest.hexdigest()
 
 
@@ -347,14 +347,15 @@ def _problem(
             noise = jax.random.normal(jax.random.key(config.seed), shape)
             return jnp.asarray(_MEAN_COLOR).reshape(1, 1, 1, 3) + config.noise_std * noise
         known = {"content": pictures.content, "style": pictures.styles[0]}
-        start = known.get(config.init, pictures.initial)
-        return resize(start, height=level.height, width=level.width)
+        return resize(
+            known.get(config.init, pictures.initial), height=level.height, width=level.width
+        )
 
     return coarse_to_fine.Problem(_make_optimizer(config, encoder, weights), args_at, initial_at)
 
 
 def _fit(image: Image, size: int) -> Image:
-    height, width = fit_longer_side(*image.shape[1:3], size)
+    height, width = fit_longer_side(image.shape[1], image.shape[2], size)
     return resize(image, height=height, width=width)
 
 
