@@ -47,6 +47,6 @@ def painting() -> Float[Array, "1 40 56 3"]:
     y, x = np.mgrid[0:40, 0:56].astype(np.float32)
     phase = np.hypot(y - 14, x - 20) * 1.1 + 0.6 * np.sin(x / 5)
     stroke = 0.5 + 0.5 * np.sin(phase)[..., None]
-    blue, ochre = np.float32([0.1, 0.2, 0.55]), np.float32([0.9, 0.75, 0.2])
+    blue, ochre = np.array([[0.1, 0.2, 0.55], [0.9, 0.75, 0.2]], np.float32)
     grain = 0.06 * np.sin(2.1 * y + 1.3 * x)[..., None]
     return jnp.asarray(np.clip(stroke * ochre + (1 - stroke) * blue + grain, 0, 1)[None])
