@@ -1,0 +1,25 @@
+"""Reading and writing files, and fetching them: the only package that touches disk or internet.
+
+Files are written whole or not at all. Every error that a caller can cause is one line that names
+the file, the reason and the way out. Of nst_jax it imports array_types alone.
+"""
+
+from nst_jax.files.disk import asset_path as asset_path
+from nst_jax.files.disk import cache_dir as cache_dir
+from nst_jax.files.disk import replacing as replacing
+from nst_jax.files.downloads import DownloadError as DownloadError
+from nst_jax.files.downloads import HashMismatchError as HashMismatchError
+from nst_jax.files.downloads import download as download
+from nst_jax.files.downloads import sha256_of as sha256_of
+from nst_jax.files.pictures import IMAGE_EXTENSIONS as IMAGE_EXTENSIONS
+from nst_jax.files.pictures import check_output as check_output
+from nst_jax.files.pictures import list_images as list_images
+from nst_jax.files.pictures import load_image as load_image
+from nst_jax.files.pictures import save_image as save_image
+from nst_jax.files.records import read_record as read_record
+from nst_jax.files.records import write_record as write_record
+from nst_jax.files.saved_arrays import load_arrays as load_arrays
+from nst_jax.files.saved_arrays import load_state as load_state
+from nst_jax.files.saved_arrays import remove_state as remove_state
+from nst_jax.files.saved_arrays import save_arrays as save_arrays
+from nst_jax.files.saved_arrays import save_state as save_state

@@ -1,0 +1,144 @@
+"""How files are opened, replaced, found and complained about; what is in them is told elsewhere."""
+
+import importlib.resources
+import io
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FilePath = str | os.PathLike[str]
+
+_TEMPORARY = ".nst_jax-{}.tmp"  # short and apart from the target's name, which may be at the limit
+
+
+@contextmanager
+def replacing(path: FilePath) -> Iterator[Path]:
+    """Give a temporary file in the same folder, which takes the place of path at the block's end.
+
+    The block writes the temporary file. If it raises, the temporary file goes and path stays as it
+    was. Killed at any time, path holds the old content or the new, never a part.
+
+    Raises:
+        OSError: The folder is missing, path is a folder, or the disk refuses.
+    """
+    temporary = claim_temporary(path)
+    try:
+        yield temporary
+        with temporary.open("r+b") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, os.path.realpath(path))  # through a link, as writing in place would
+    except OSError as error:
+        if error.errno is None:  # worded already
+            raise
+        raise unwritable(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def claim_temporary(path: FilePath) -> Path:
+    """Make and return an empty file beside path, or raise why nothing can be written there."""
+    refuse_folder(path)
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(_TEMPORARY.format(secrets.token_hex(8)))
+    try:
+        temporary.open("xb").close()  # not tempfile's, whose mode leaves out the umask
+    except OSError as error:
+        raise unwritable(error, path) from error
+    return temporary
+
+
+def refuse_folder(path: FilePath) -> None:
+    """Raise if path, a file to be written, is a folder."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"cannot write {quoted(path)}: it is a folder; name a file in it")
+
+
+def remove_temporaries(folder: FilePath) -> None:
+    """Remove what killed processes left in a folder that only this process writes to."""
+    for leftover in Path(folder).glob(_TEMPORARY.format("*")):
+        leftover.unlink(missing_ok=True)
+
+
+def open_to_read(path: FilePath) -> io.BufferedReader:
+    """Return the open file, or raise one line that says why it cannot be read."""
+    name = quoted(path)
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISREG(mode):
+            return open(path, "rb")
+    except OSError as error:
+        way_out = "check the path and its permissions"
+        raise reworded(error, f"cannot read {name}", way_out) from error
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"cannot read {name}: it is a folder; name a file in it")
+    raise OSError(f"cannot read {name}: it is a pipe or a device; save it to a file first")
+
+
+def asset_path(name: str) -> Path:
+    """Return the path of a file that ships in the package's assets folder.
+
+    Args:
+        name: Relative to that folder, with forward slashes: "content/kitten.jpg".
+
+    Raises:
+        ValueError: The name leads out of the folder.
+        FileNotFoundError: There is no such asset.
+    """
+    parts = name.split("/")
+    if "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
+        raise ValueError(f"asset name must be like 'content/kitten.jpg', got {name!r}")
+    path = Path(str(importlib.resources.files("nst_jax").joinpath("assets", *parts)))
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {quoted(path)} in the package; reinstall nst-jax")
+    return path
+
+
+def cache_dir() -> Path:
+    """Return the folder for what is fetched or converted once and can be made again.
+
+    It is the environment variable NST_JAX_CACHE, else nst_jax in the platform's cache folder. The
+    folder need not exist.
+
+    Raises:
+        ValueError: There is neither the variable nor a home folder.
+    """
+    chosen = os.environ.get("NST_JAX_CACHE")
+    try:
+        if chosen:
+            return Path(chosen).expanduser()
+        if sys.platform == "win32":
+            return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "nst_jax"
+        if sys.platform == "darwin":
+            return Path.home() / "Library/Caches/nst_jax"
+        xdg = os.environ.get("XDG_CACHE_HOME", "")  # its specification has relative paths ignored
+        return (Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache") / "nst_jax"
+    except RuntimeError as error:
+        raise ValueError(
+            f"no folder for the cache ({reason(error)}); set NST_JAX_CACHE to one"
+        ) from error
+
+
+def unwritable(error: OSError, path: FilePath) -> OSError:
+    """Return the error of a failed writing in our words."""
+    way_out = "its folder must exist, be writable and have room; make it or choose another"
+    return reworded(error, f"cannot write {quoted(path)}", way_out)
+
+
+def reworded(error: OSError, what: str, way_out: str) -> OSError:
+    """Return an error of the same class whose one line is complete in itself."""
+    return type(error)(f"{what}: {reason(error)}; {way_out}")
+
+
+def reason(error: BaseException) -> str:
+    """Return why on one line, without the path that the system's own errors repeat."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def quoted(path: FilePath) -> str:
+    """Return the path in quotes, fit to print on one line whatever the file is called."""
+    return repr(Path(path).as_posix())
