@@ -1,0 +1,53 @@
+"""Oracles: the published formulas, written out by hand for single pixels."""
+
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+
+from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, Preprocessing, preprocess
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Run as users do, without the type checks that stand before our own messages in tests."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+def test_torchvision_shifts_and_scales_rgb_by_hand():
+    pixel = jnp.asarray([[[[0.2, 0.4, 0.6]]]])
+    expected = [(0.2 - 0.485) / 0.229, (0.4 - 0.456) / 0.224, (0.6 - 0.406) / 0.225]
+    np.testing.assert_allclose(preprocess(pixel, TORCHVISION)[0, 0, 0], expected, rtol=1e-5)
+
+
+def test_caffe_begins_with_blue_and_counts_to_255():
+    pixel = jnp.asarray([[[[0.2, 0.4, 0.6]]]])
+    expected = [0.6 * 255 - 103.939, 0.4 * 255 - 116.779, 0.2 * 255 - 123.68]
+    np.testing.assert_allclose(preprocess(pixel, CAFFE)[0, 0, 0], expected, rtol=1e-5)
+
+
+def test_std_is_in_the_networks_channel_order():
+    # The mean alone could hide a swap: here each output channel has its own divisor.
+    bgr = Preprocessing(channel_order="bgr", scale=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 2.0, 4.0))
+    pixel = jnp.asarray([[[[0.1, 0.2, 0.4]]]])
+    np.testing.assert_allclose(preprocess(pixel, bgr)[0, 0, 0], [0.4, 0.1, 0.025], rtol=1e-6)
+
+
+def test_pictures_keep_their_places(photograph):
+    batch = jnp.concatenate([photograph, photograph[:, ::-1]])
+    once = preprocess(photograph, CAFFE)
+    np.testing.assert_array_equal(preprocess(batch, CAFFE), jnp.concatenate([once, once[:, ::-1]]))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (jnp.zeros((8, 8, 3)), r"wanted \(batch, height, width, 3\), got shape \(8, 8, 3\)"),
+        (jnp.zeros((1, 3, 8, 8)), r"got shape \(1, 3, 8, 8\)"),
+        (jnp.zeros((1, 8, 8, 3), jnp.uint8), "wanted floating point .* got uint8; divide by 255"),
+    ],
+)
+def test_wrong_pictures_are_named(images, message, unchecked):
+    with pytest.raises(ValueError, match=message) as caught:
+        preprocess(images, TORCHVISION)
+    assert "\n" not in str(caught.value)
