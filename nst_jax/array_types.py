@@ -11,6 +11,9 @@ from jaxtyping import Array, Float, Key
 Image = Float[Array, "batch height width 3"]
 """A batch of RGB pictures in [0, 1]."""
 
+ImageOfAnySize = Float[Array, "_ _ _ 3"]
+"""The same, of a size that no other picture in the signature must have."""
+
 FeatureMap = Float[Array, "batch height width channels"]
 """What one layer of an encoder answers."""
 

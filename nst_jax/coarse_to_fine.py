@@ -104,7 +104,7 @@ def plan_levels(
 def resize_state(
     optimizer: Optimizer,
     state: State,
-    *args,
+    *args: Any,
     height: int,
     width: int,
 ) -> tuple[State, Metrics]:

@@ -88,7 +88,7 @@ def _remember_pair(state: LbfgsState, gradient: Array) -> LbfgsState:
     keep = (state.count > 0) & (curvature > _LEAST_CURVATURE)
     slot = state.num_pairs % history
     return state._replace(
-        num_pairs=state.num_pairs + keep,
+        num_pairs=state.num_pairs + keep.astype(jnp.int32),
         steps=state.steps.at[slot].set(jnp.where(keep, step, state.steps[slot])),
         differences=state.differences.at[slot].set(
             jnp.where(keep, difference, state.differences[slot])

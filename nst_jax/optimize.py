@@ -181,7 +181,7 @@ class Report(NamedTuple):
 def run(
     optimizer: Optimizer,
     state: State,
-    *args,
+    *args: Any,
     num_steps: int,
     first_step: int = 0,
     initial_total: float,

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nst_jax import losses
-from nst_jax.array_types import Features, Image, Params, Scalar
+from nst_jax.array_types import Features, Image, ImageOfAnySize, Params, Scalar
 from nst_jax.encoders import vgg
 from nst_jax.encoders.vgg import VGG
 from nst_jax.feature_statistics import gram_matrix
@@ -50,7 +50,7 @@ def compute_targets(
     encoder: VGG,
     encoder_params: Params,
     content_image: Image,
-    style_images: Sequence[Image],
+    style_images: Sequence[ImageOfAnySize],
     *,
     weights: Weights,
     style_blend: Sequence[float],

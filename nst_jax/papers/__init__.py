@@ -1,1 +1,3 @@
 """One module a paper: its configuration, its presets with sources, the function that runs it."""
+
+from nst_jax.papers import gatys_2016 as gatys_2016

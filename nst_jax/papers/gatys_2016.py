@@ -39,7 +39,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax import coarse_to_fine, losses, optimize, perceptual
-from nst_jax.array_types import Image, Params, Scalar
+from nst_jax.array_types import Image, ImageOfAnySize, Params, Scalar
 from nst_jax.coarse_to_fine import Level, Save, SavedRun
 from nst_jax.convolution import Precision
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
@@ -193,19 +193,19 @@ PRESETS: Mapping[str, Config] = {
 
 
 def stylize(
-    content: Image,
-    style: Image | Sequence[Image],
+    content: ImageOfAnySize,
+    style: ImageOfAnySize | Sequence[ImageOfAnySize],
     config: Config,
     encoder: VGG,
     encoder_params: Params,
     *,
-    initial_image: Image | None = None,
+    initial_image: ImageOfAnySize | None = None,
     on_step: Callable[[Report], None] | None = None,
     on_preview: Callable[[np.ndarray, int], None] | None = None,
     save: Save | None = None,
     save_every: int = 0,
     resume: SavedRun | None = None,
-) -> tuple[Image, Record]:
+) -> tuple[ImageOfAnySize, Record]:
     """Return the content image painted in the style, and a record of the run.
 
     x* = argmin_x content_weight · L_content(x) + style_weight · L_style(x) + tv_weight · TV(x).
@@ -284,9 +284,9 @@ def stylize(
 class _Pictures(NamedTuple):
     """The pictures of a run, checked. Without one of its own, initial is the content image."""
 
-    content: Image
-    styles: tuple[Image, ...]
-    initial: Image
+    content: ImageOfAnySize
+    styles: tuple[ImageOfAnySize, ...]
+    initial: ImageOfAnySize
 
     @classmethod
     def check(cls, content, style, initial_image, config: Config) -> "_Pictures":
@@ -311,7 +311,7 @@ class _Pictures(NamedTuple):
         return digest.hexdigest()
 
 
-def _plan(content: Image, config: Config) -> list[Level]:
+def _plan(content: ImageOfAnySize, config: Config) -> list[Level]:
     height, width = content.shape[1:3]
     if config.size is not None:
         height, width = fit_longer_side(height, width, config.size)
@@ -354,7 +354,7 @@ def _problem(
     return coarse_to_fine.Problem(_make_optimizer(config, encoder, weights), args_at, initial_at)
 
 
-def _fit(image: Image, size: int) -> Image:
+def _fit(image: ImageOfAnySize, size: int) -> ImageOfAnySize:
     height, width = fit_longer_side(image.shape[1], image.shape[2], size)
     return resize(image, height=height, width=width)
 
