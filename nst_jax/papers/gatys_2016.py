@@ -12,8 +12,8 @@ style image's feature correlations in several.
 | content loss | ½ Σ ΔF² | mean ΔF² | mean ΔF² | mean ΔF² |
 | style loss, D = ΔFᵀF | Σ D² / (4 N² M²) | mean (D / M)² | mean (D / (N M))² | mean (D / M)² |
 | content weight | 1e-3 (fig. 3 B) | 1 | 5 | 1 |
-| style weight a layer | 1/5 | 1e3 / N² | 100 | 0.4 |
-| total variation | none | none | 1e-3, gradient only | none |
+| style weight a layer | 1/5 | 1e3 / N² | 100 | 10 |
+| total variation | none | none | 1e-3, gradient only | 50, mean |
 | initial picture | white noise | content | noise of 0.001 | content |
 | optimiser | L-BFGS | L-BFGS, 100 pairs | L-BFGS, 100 pairs | L-BFGS, 20 pairs |
 | steps | | 500 | 1000 | 200, coarse to fine |
@@ -86,8 +86,8 @@ class Config:
     style_layers: LayerWeights = _EQUAL_LAYERS  # §2.2
     style_blend: tuple[float, ...] | None = None  # equal shares
     content_weight: float = 1.0  # ours
-    style_weight: float = 2.0  # ours
-    tv_weight: float = 0.0  # ours
+    style_weight: float = 50.0  # ours
+    tv_weight: float = 50.0  # ours: takes out noise of one pixel
     tv_loss: Literal["mean", "half_sum"] = "mean"  # losses.py has both
     optimizer: OptimizerName = "lbfgs"  # §2.3
     learning_rate: float = 1.0  # the authors' notebook
@@ -132,7 +132,7 @@ def _check(true: bool, name: str, wanted: str, got: object) -> None:
 
 _AUTHORS = Config(
     encoder="vgg19",
-    weights="vgg19-gatys",
+    weights="vgg19-keras",  # the same Caffe weights as the notebook's vgg_conv.pth
     size=512,  # notebook: img_size, there of the shorter side
     num_steps=500,  # notebook: max_iter
     scales=((1.0, 1.0),),
@@ -141,6 +141,7 @@ _AUTHORS = Config(
     style_layers=tuple((layer, channels_of(layer) ** -2.0) for layer in STYLE_LAYERS),  # 1e3/n**2
     content_weight=1.0,  # notebook: 1e0
     style_weight=1e3,  # notebook: 1e3/n**2
+    tv_weight=0.0,  # notebook: none
     history=100,  # torch.optim.LBFGS
 )
 
@@ -158,6 +159,7 @@ PRESETS: Mapping[str, Config] = {
         style_layers=tuple((layer.replace("relu", "conv"), 0.2) for layer in STYLE_LAYERS),
         content_weight=1e6,  # alpha/beta = 1e-3, fig. 3 B; NeuralImageSynthesis, cell 8
         style_weight=1e9,
+        tv_weight=0.0,  # §2.3: none
         history=100,  # Torch7's optim.lbfgs
     ),
     "authors": _AUTHORS,
