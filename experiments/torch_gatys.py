@@ -1,0 +1,122 @@
+"""The objective of Gatys et al. 2016 written a second time, in PyTorch, for comparisons with ours.
+
+Nothing here is needed to use nst_jax. benchmark.py times it, parity.py optimises it, and the tests
+marked `oracle` compare losses and gradients with it. Pictures are (1, height, width, 3) NumPy
+arrays on the way in and NCHW tensors inside.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from nst_jax.encoders.preprocessing import Preprocessing
+from nst_jax.papers.gatys_2016 import Config
+
+Terms = dict[str, torch.Tensor]
+Objective = Callable[[torch.Tensor], tuple[torch.Tensor, Terms]]
+
+_POOLS = {"max": functional.max_pool2d, "average": functional.avg_pool2d}
+
+
+class TorchVGG:
+    """VGG's convolutional part with zero padding: layer names to features, as deep as asked."""
+
+    def __init__(
+        self,
+        arrays: Mapping[str, Mapping[str, Any]],
+        preprocessing: Preprocessing,
+        *,
+        pooling: str,
+        dtype: torch.dtype = torch.float32,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ):
+        self.convolutions = {}
+        for name in sorted(arrays):
+            kernel = torch.tensor(np.asarray(arrays[name]["kernel"]), dtype=dtype)
+            kernel = kernel.permute(3, 2, 0, 1).contiguous(memory_format=memory_format)
+            bias = torch.tensor(np.asarray(arrays[name]["bias"]), dtype=dtype)
+            self.convolutions[name] = kernel, bias
+        self.order = [0, 1, 2] if preprocessing.channel_order == "rgb" else [2, 1, 0]
+        self.scale, self.pooling = preprocessing.scale, pooling
+        mean, std = preprocessing.mean, preprocessing.std
+        self.mean, self.std = (torch.tensor(v, dtype=dtype).view(1, 3, 1, 1) for v in (mean, std))
+
+    def __call__(self, image: torch.Tensor, layers: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Return the features of RGB in [0, 1], NCHW."""
+        x = (image[:, self.order] * self.scale - self.mean) / self.std
+        found, block = {}, "1"
+        for name, (kernel, bias) in self.convolutions.items():
+            if name[4] != block:
+                x, block = _POOLS[self.pooling](x, 2, 2), name[4]
+            x = functional.conv2d(x, kernel, bias, padding=1)
+            if name in layers:
+                found[name] = x
+            # In place, to be as sparing with memory as PyTorch can be.
+            x = functional.relu(x, inplace=name not in layers)
+            relu = name.replace("conv", "relu")
+            if relu in layers:
+                found[relu] = x
+            if len(found) == len(set(layers)):
+                break
+        return found
+
+
+def to_torch(picture: Any, like: TorchVGG) -> torch.Tensor:
+    """A picture as a tensor of the network's type and memory format."""
+    kernel, _ = next(iter(like.convolutions.values()))
+    tensor = torch.tensor(np.asarray(picture), dtype=kernel.dtype).permute(0, 3, 1, 2)
+    channels_last = kernel.is_contiguous(memory_format=torch.channels_last)
+    return tensor.contiguous(
+        memory_format=torch.channels_last if channels_last else torch.contiguous_format
+    )
+
+
+def to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor as a picture, (1, height, width, 3)."""
+    return tensor.detach().permute(0, 2, 3, 1).numpy().copy()
+
+
+def gram_matrix(features: torch.Tensor) -> torch.Tensor:
+    """F Fᵀ over the number of positions."""
+    flat = features.flatten(2)
+    return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def make_objective(config: Config, vgg: TorchVGG, content: Any, style: Any) -> Objective:
+    """objective(image) -> (total, weighted terms) for pictures that have their final sizes."""
+    content_layers, style_layers = dict(config.content_layers), dict(config.style_layers)
+    with torch.no_grad():
+        targets = vgg(to_torch(content, vgg), tuple(content_layers))
+        style_features = vgg(to_torch(style, vgg), tuple(style_layers))
+        grams = {name: gram_matrix(found) for name, found in style_features.items()}
+    layers = (*content_layers, *style_layers)
+
+    def objective(image: torch.Tensor) -> tuple[torch.Tensor, Terms]:
+        found = vgg(image, layers)
+        zero = torch.zeros((), dtype=image.dtype)
+        of_content = [
+            weight * functional.mse_loss(found[name], targets[name])
+            for name, weight in content_layers.items()
+        ]
+        of_style = [
+            weight * functional.mse_loss(gram_matrix(found[name]), grams[name])
+            for name, weight in style_layers.items()
+        ]
+        terms = {
+            "content": config.content_weight * sum(of_content, start=zero),
+            "style": config.style_weight * sum(of_style, start=zero),
+            "tv": config.tv_weight * _total_variation(image, config.tv_loss),
+        }
+        return terms["content"] + terms["style"] + terms["tv"], terms
+
+    return objective
+
+
+def _total_variation(image: torch.Tensor, kind: str) -> torch.Tensor:
+    down, right = image.diff(dim=2), image.diff(dim=3)
+    if kind == "mean":
+        return down.square().mean() + right.square().mean()
+    return 0.5 * (down[..., :-1].square().sum() + right[..., :-1, :].square().sum())
