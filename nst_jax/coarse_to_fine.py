@@ -222,7 +222,7 @@ def optimize_levels(
     return Result(image, steps, initial, interrupted)
 
 
-def _entry(step: int, metrics: Metrics) -> dict[str, float]:
+def _entry(step: int, metrics: Metrics) -> dict[str, int | float]:
     total, terms = jax.device_get((metrics.total, metrics.terms))
     return {"step": step, "total": float(total), **{k: float(v) for k, v in terms.items()}}
 
