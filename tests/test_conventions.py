@@ -64,6 +64,7 @@ DISK_LIBRARIES = {"glob", "io", "os", "pathlib", "pickle", "PIL", "shutil", "tem
 
 # Parameters with a default that may be given by position, and why.
 POSITIONAL_DEFAULTS = {
+    ("cli", "main", "args"): "what entry points are called without and tests with",
     ("convolution", "convolve", "bias"): "an operand, which belongs beside the kernel",
     ("convolution", "upsample_nearest", "factor"): "reads as repeat(x, 2) does",
 }

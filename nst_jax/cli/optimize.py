@@ -1,0 +1,168 @@
+"""`nst-jax optimize`: paint a photograph in a painting's style by optimising its pixels."""
+
+import dataclasses
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tyro
+
+from nst_jax import files
+from nst_jax.array_types import Image
+from nst_jax.cli.environment import keep_compiled_programs
+from nst_jax.cli.errors import INTERRUPTED
+from nst_jax.cli.optimize_options import EXAMPLES, Optimize, make_config
+from nst_jax.cli.progress import describe_losses, follow_steps
+from nst_jax.cli.unfinished import Unfinished, may_overwrite
+from nst_jax.coarse_to_fine import Level, SavedRun, plan_levels
+from nst_jax.encoders.pretrained import describe_weights, load_encoder
+from nst_jax.image_ops import fit_longer_side
+from nst_jax.optimize import DivergedError
+from nst_jax.papers.gatys_2016 import Config, Record, stylize
+
+
+class _Pictures(NamedTuple):
+    content: Image
+    styles: list[Image]
+    initial: Image | None
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the arguments after `nst-jax optimize` say and return the exit status."""
+    options = tyro.cli(
+        Optimize,
+        prog="nst-jax optimize",
+        description=f"{Optimize.__doc__}\n\n{EXAMPLES}",
+        args=arguments,
+        config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
+    )
+    config, unfinished = make_config(options), Unfinished(options.out)
+    if options.files.resume and options.out.exists() and not unfinished.exists():
+        _say(options, f"{options.out} is finished: nothing to resume")
+        return 0
+    saved = unfinished.load(resume=options.files.resume)
+    overwrite = options.files.overwrite or may_overwrite(saved)
+    _check_outputs(options, overwrite=overwrite)
+    pictures = _load_pictures(options, config)
+    described = describe_weights(config.encoder, weights=config.weights)
+    config = dataclasses.replace(config, weights=config.weights or described["weights"])
+    if saved is not None:
+        _say(options, f"going on after step {saved[1]['step']} of {config.num_steps}")
+    elif options.files.resume:
+        _say(options, f"no unfinished run in {unfinished.folder}: starting afresh")
+
+    image, record = _paint(options, config, pictures, unfinished, saved, overwrite=overwrite)
+    if record["info"]["interrupted"]:
+        return _tell_interrupted(record, config, unfinished)
+    files.save_image(options.out, image)
+    if options.files.record is not None:
+        record["info"]["weights"] = described
+        command = shlex.join(("nst-jax", "optimize", *arguments))
+        files.write_record(options.files.record, {"command": command, **record})
+    unfinished.remove()
+    _say(options, describe_result(options.out, image, record))
+    return 0
+
+
+def plan(content: Image, config: Config) -> list[Level]:
+    """Return the sizes at which stylize will run."""
+    height, width = content.shape[1:3]
+    if config.size is not None:
+        height, width = fit_longer_side(height, width, config.size)
+    return plan_levels(height, width, scales=config.scales, num_steps=config.num_steps)
+
+
+def describe_result(path: os.PathLike[str], image: Image, record: Record) -> str:
+    """Return two lines: what was written, in what time, and the picture's losses."""
+    height, width = image.shape[1:3]
+    last = dict(record["steps"][-1])
+    total, _ = last.pop("total"), last.pop("step")
+    seconds = record["seconds"]
+    return (
+        f"{os.fspath(path)}: {width}x{height} pixels in {sum(seconds.values()):.1f} s "
+        f"({seconds['run']:.1f} s running, {seconds['compile']:.1f} s compiling)\n"
+        f"{describe_losses(total, last)}"
+    )
+
+
+def _tell_interrupted(record: Record, config: Config, unfinished: Unfinished) -> int:
+    print(
+        f"stopped after step {record['steps'][-1]['step']} of {config.num_steps}; the picture so "
+        f"far is {unfinished.preview}; the same command with --resume goes on",
+        file=sys.stderr,
+    )
+    return INTERRUPTED
+
+
+def _say(options: Optimize, line: str) -> None:
+    if not options.files.quiet:
+        print(line)
+
+
+def _check_outputs(options: Optimize, *, overwrite: bool) -> None:
+    """Raise now what writing the results would raise in minutes."""
+    if options.files.save_every < 0:
+        raise ValueError(f"save_every: wanted 0 or more steps, got {options.files.save_every}")
+    files.check_output(options.out, overwrite=overwrite)
+    if options.files.record is not None:
+        files.check_output(options.files.record, overwrite=overwrite, extensions=(".json",))
+
+
+def _load_pictures(options: Optimize, config: Config) -> _Pictures:
+    if not options.style:
+        raise ValueError("style: wanted at least one painting after the photograph, got none")
+    initial = None
+    if config.init not in ("content", "noise", "style"):
+        if not os.path.exists(config.init):
+            raise ValueError(
+                f"init: wanted content, noise, style or a picture's file, got {config.init!r}"
+            )
+        initial = files.load_image(config.init)
+    content = files.load_image(options.content, size=config.size)
+    style_size = config.style_size or config.size
+    return _Pictures(
+        content, [files.load_image(style, size=style_size) for style in options.style], initial
+    )
+
+
+def _paint(
+    options: Optimize,
+    config: Config,
+    pictures: _Pictures,
+    unfinished: Unfinished,
+    saved: SavedRun | None,
+    *,
+    overwrite: bool,
+) -> tuple[Image, Record]:
+    """Run stylize with its progress shown and its state kept."""
+    keep_compiled_programs()
+    encoder, encoder_params = load_encoder(config.encoder, weights=config.weights)
+    levels, first_step = plan(pictures.content, config), saved[1]["step"] if saved else 0
+    try:
+        with follow_steps(levels, first_step=first_step, quiet=options.files.quiet) as on_step:
+            return stylize(
+                pictures.content,
+                pictures.styles,
+                config,
+                encoder,
+                encoder_params,
+                initial_image=pictures.initial,
+                on_step=on_step,
+                on_preview=lambda picture, step: unfinished.show(picture),
+                save=lambda arrays, data: unfinished.save(arrays, data, overwrite=overwrite),
+                save_every=options.files.save_every,
+                resume=saved,
+            )
+    except DivergedError as error:
+        unfinished.keep_best(error.best_image)
+        raise DivergedError(
+            f"{error} The best picture so far is {unfinished.best}",
+            step=error.step,
+            best_image=error.best_image,
+            best_total=error.best_total,
+        ) from error
+    except KeyboardInterrupt as error:  # outside the steps: while compiling, for instance
+        left = "add --resume to go on from the last save" if unfinished.exists() else "nothing kept"
+        raise KeyboardInterrupt(f"stopped between steps; {left}") from error

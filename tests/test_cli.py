@@ -1,0 +1,723 @@
+"""The command nst-jax: what users type, what they are told, what lies on their disk afterwards."""
+
+import dataclasses
+import functools
+import http.server
+import json
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import PIL.Image
+import pytest
+import tyro
+
+import nst_jax
+from nst_jax.cli import info, main
+from nst_jax.cli.optimize_options import Optimize, make_config
+from nst_jax.cli.progress import follow_steps
+from nst_jax.coarse_to_fine import Level
+from nst_jax.files import asset_path
+from nst_jax.optimize import Report
+from nst_jax.papers.gatys_2016 import PRESETS, Config
+
+# What every run of these tests shares: seconds, not minutes.
+SMOKE = ("--preset", "smoke", "--size", "32", "--style-weight", "2")
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch, photograph, painting) -> Path:
+    """A current folder with c.png and s.png in it, and no weights fetched."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NST_JAX_CACHE", str(tmp_path / "cache"))
+    nst_jax.save_image("c.png", photograph)
+    nst_jax.save_image("s.png", painting)
+    return tmp_path
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The address of a server that has one file, wrong.h5, which is nobody's weights."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            found = self.path == "/wrong.h5"
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+            self.wfile.write(b"wrong")
+
+        def log_message(self, format, *args):
+            del format, args
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def optimize(*options: str, out: str = "out.png") -> int:
+    return main(["optimize", "c.png", "s.png", "-o", out, *SMOKE, *options])
+
+
+@pytest.fixture
+def promotion() -> Iterator[None]:
+    """JAX as users have it, for Adam: optax raises a float to the power of an integer."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+def start_optimize(*options: str) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "nst_jax", "optimize", "c.png", "s.png", "-o", "out.png"]
+    return subprocess.Popen(
+        [*words, *SMOKE, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def parse(*options: str) -> Config:
+    words = ["c.png", "s.png", "-o", "out.png", *options]
+    return make_config(tyro.cli(Optimize, args=words))
+
+
+def pixels(path: str) -> np.ndarray:
+    return np.asarray(PIL.Image.open(path)).astype(int)
+
+
+# Every field of Config but encoder: the option, and what the field becomes, unlike smoke's.
+FIELDS = {
+    "weights": ("--weights vgg16-normalized", "vgg16-normalized"),
+    "pooling": ("--pooling average", "average"),
+    "size": ("--size 40", 40),
+    "style_size": ("--style-size 48", 48),
+    "num_steps": ("--num-steps 3", 3),
+    "scales": ("--scales 0.75 1 --scale-shares 1 3", [[0.75, 1.0], [1.0, 3.0]]),
+    "init": ("--init noise", "noise"),
+    "noise_std": ("--noise-std 0.25", 0.25),
+    "seed": ("--seed 7", 7),
+    "content_layers": (
+        "--content-layers relu1_2 conv2_1 --content-layer-weights 0.3 0.6",
+        [["relu1_2", 0.3], ["conv2_1", 0.6]],
+    ),
+    "style_layers": ("--style-layers relu1_1 --style-layer-weights 2", [["relu1_1", 2.0]]),
+    "style_blend": ("--style-blend 3", [3.0]),
+    "content_weight": ("--content-weight 1.5", 1.5),
+    "style_weight": ("--style-weight 2.5", 2.5),
+    "tv_weight": ("--tv-weight 0.5", 0.5),
+    "tv_loss": ("--tv-loss half_sum", "half_sum"),
+    "optimizer": ("--optimizer adam", "adam"),
+    "learning_rate": ("--learning-rate 0.03", 0.03),
+    "history": ("--history 7", 7),
+    "precision": ("--precision bfloat16", "bfloat16"),
+    "remat": ("--remat", True),
+}
+
+
+def as_json(value):
+    return json.loads(json.dumps(value))
+
+
+def test_every_option_reaches_the_run(pictures, promotion):
+    options = shlex.split(" ".join(option for option, _ in FIELDS.values()))
+
+    assert optimize(*options, "--record", "r.json") == 0
+
+    config = json.loads(Path("r.json").read_text())["config"]
+    assert config == {"encoder": "vgg16"} | {name: value for name, (_, value) in FIELDS.items()}
+    assert set(config) == {field.name for field in dataclasses.fields(Config)}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_an_option_changes_its_field_alone(name):
+    option, value = FIELDS[name]
+    preset = dataclasses.asdict(PRESETS["smoke"])
+    assert as_json(preset[name]) != value, "the test wants another value than the preset's"
+
+    config = parse("--preset", "smoke", *shlex.split(option))
+
+    assert as_json(dataclasses.asdict(config)) == as_json(preset | {name: value})
+
+
+def test_no_options_are_the_default_preset():
+    assert parse() == PRESETS["default"]
+    assert parse("--preset", "smoke") == PRESETS["smoke"]
+
+
+def test_the_pictures_own_size_can_be_kept(pictures):
+    assert parse("--size", "original").size is None
+
+    assert optimize("--size", "original", "--num-steps", "1") == 0
+
+    assert PIL.Image.open("out.png").size == (64, 48)
+
+
+@pytest.mark.parametrize(
+    ("options", "encoder", "weights"),
+    [
+        ("", "vgg16", None),
+        ("--encoder vgg19", "vgg19", None),
+        ("--weights vgg19-keras", "vgg19", "vgg19-keras"),
+        ("--preset paper", "vgg19", "vgg19-normalized"),
+        ("--preset paper --encoder vgg19", "vgg19", "vgg19-normalized"),
+        ("--preset paper --encoder vgg16", "vgg16", "vgg16-normalized"),
+        ("--preset authors --encoder vgg16", "vgg16", None),
+        ("--preset johnson_neural_style --encoder vgg16", "vgg16", None),
+        ("--preset authors --weights vgg16-lpips", "vgg16", "vgg16-lpips"),
+        ("--preset paper --encoder vgg19 --weights f.safetensors", "vgg19", "f.safetensors"),
+    ],
+)
+def test_encoder_and_weights_follow_each_other(options, encoder, weights):
+    config = parse(*options.split())
+
+    assert (config.encoder, config.weights) == (encoder, weights)
+
+
+@pytest.mark.parametrize(
+    ("options", "layers"),
+    [
+        ("--style-layers relu1_1 relu3_1", (("relu1_1", 0.5), ("relu3_1", 0.5))),
+        ("--style-layer-weights 3 4", (("relu1_1", 3.0), ("relu2_1", 4.0))),
+        ("--style-layers", ()),
+    ],
+)
+def test_of_layers_and_their_weights_one_list_is_enough(options, layers):
+    assert parse("--preset", "smoke", *options.split()).style_layers == layers
+
+
+def test_a_file_to_begin_with(pictures, painting):
+    nst_jax.save_image("mine.png", painting[:, ::-1])
+    flipped = np.asarray(nst_jax.load_image("mine.png", size=32))
+
+    assert optimize("--init", "mine.png", "--num-steps", "0") == 0
+
+    # No step: the result is the beginning, brought to the photograph's shape.
+    assert pixels("out.png").shape == (24, 32, 3)
+    assert np.abs(pixels("out.png").mean((0, 1)) / 255 - flipped.mean((0, 1, 2))).max() < 0.02
+    assert np.corrcoef(pixels("out.png").ravel(), np.asarray(shape(flipped)).ravel())[0, 1] > 0.9
+
+
+def shape(image):
+    """Brought to 24 x 32 pixels by Pillow."""
+    picture = PIL.Image.fromarray(np.uint8(255 * image[0]))
+    return picture.resize((32, 24), PIL.Image.Resampling.BILINEAR)
+
+
+def test_the_record_is_as_promised(pictures, capsys):
+    assert optimize("--num-steps", "6", "--tv-weight", "0.1", "--record", "r.json") == 0
+
+    record = json.loads(Path("r.json").read_text())
+    assert set(record) == {"command", "config", "versions", "device", "seconds", "steps", "info"}
+    words = shlex.split(record["command"])
+    assert words[:5] == ["nst-jax", "optimize", "c.png", "s.png", "-o"]
+    assert set(record["seconds"]) == {"compile", "run"}
+    assert min(record["seconds"].values()) >= 0
+    assert [entry["step"] for entry in record["steps"]] == [1, 2, 3, 4, 5, 6]
+    for entry in record["steps"]:
+        assert set(entry) == {"step", "total", "content", "style", "tv"}
+        parts = entry["content"] + entry["style"] + entry["tv"]
+        assert entry["total"] == pytest.approx(parts, rel=1e-5)
+    assert record["steps"][-1]["total"] < record["info"]["initial"]["total"]
+    assert record["versions"]["nst_jax"] == nst_jax.__version__
+    assert record["config"]["weights"] == "vgg16-lpips"
+    assert record["info"]["weights"]["source_sha256"].startswith("2ecbe4ce")
+    printed = capsys.readouterr()
+    assert "out.png: 32x24 pixels in" in printed.out
+    assert f"loss {record['steps'][-1]['total']:.3g} = content" in printed.out
+
+
+def test_two_styles_are_blended(pictures):
+    nst_jax.save_image("t.png", 1 - nst_jax.load_image("s.png"))
+
+    def run(out: str, *styles_and_options: str) -> np.ndarray:
+        assert main(["optimize", "c.png", *styles_and_options, *SMOKE, "-o", out]) == 0
+        return pixels(out)
+
+    first = run("first.png", "s.png")
+    only_first = run("only_first.png", "s.png", "t.png", "--style-blend", "5", "0")
+    both = run("both.png", "s.png", "t.png")
+    assert np.array_equal(first, only_first)
+    assert not np.array_equal(first, both)
+
+
+def bad_files() -> None:
+    Path("folder").mkdir()
+    Path("text.png").write_text("no picture")
+    Path("there.png").write_bytes(Path("c.png").read_bytes())
+    Path("there.json").write_text("{}")
+    Path("file").write_text("")
+    Path("junk.safetensors").write_text("junk")
+    PIL.Image.new("RGB", (15, 40)).save("thin.png")
+
+
+# After c.png s.png -o out.png and SMOKE, unless the line begins with its own pictures.
+BAD_INPUTS = {
+    "missing content": ("none.png s.png", "cannot read 'none.png': No such file"),
+    "missing style": ("c.png none.png", "cannot read 'none.png'"),
+    "one bad style of two": ("c.png s.png none.png", "cannot read 'none.png'"),
+    "no style": ("c.png", "style: wanted at least one painting"),
+    "content a folder": ("folder s.png", "cannot read 'folder': it is a folder"),
+    "text": ("text.png s.png", "cannot read 'text.png': not a JPEG, PNG"),
+    "thin": ("thin.png s.png", "cannot use 'thin.png': it is 15x40 pixels"),
+    "no such layer": ("--style-layers relu9_9", "layers: no layer called 'relu9_9' in vgg16"),
+    "layer of the other network": ("--content-layers relu4_4", "no layer called 'relu4_4'"),
+    "no layers": ("--style-layers --content-layers", "style_layers: wanted at least one layer"),
+    "layer named twice": ("--style-layers relu1_1 relu1_1", "style_layers: wanted each once"),
+    "unequal layers": (
+        "--content-layers relu1_1 relu2_1 --content-layer-weights 1",
+        "content_layer_weights: wanted 2, one for each of content_layers (relu1_1 relu2_1), got 1",
+    ),
+    "unequal weights alone": ("--style-layer-weights 1 2 3", "style_layer_weights: wanted 2"),
+    "negative layer weight": ("--style-layer-weights -1 1", "style_layer_weights: wanted finite"),
+    "unequal scales": ("--scales 0.5 1 --scale-shares 1", "scale_shares: wanted 2"),
+    "falling scales": ("--scales 1 0.5", "scales: wanted rising factors"),
+    "unknown preset": ("--preset gatys", "preset: wanted default, paper"),
+    "blend of wrong length": ("--style-blend 1 2", "style_blend: wanted 1 non-negative"),
+    "negative blend": ("--style-blend -1", "style_blend: wanted 1 non-negative"),
+    "small size": ("--size 8", "size: wanted 16 pixels or more, got 8"),
+    "size too small for the shape": ("--size 20", "size 20 makes 'c.png' 20x15 pixels"),
+    "small style size": ("--style-size 8", "style_size: wanted 16 or more"),
+    "negative weight": ("--style-weight -1", "style_weight: wanted a finite number, 0 or more"),
+    "infinite weight": ("--content-weight inf", "content_weight: wanted a finite number"),
+    "NaN learning rate": ("--learning-rate nan", "learning_rate: wanted a number above 0"),
+    "no history": ("--history 0", "history: wanted 1 or more"),
+    "negative steps": ("--num-steps -1", "num_steps: wanted 0 or more"),
+    "negative save": ("--save-every -5", "save_every: wanted 0 or more"),
+    "remat with line search": ("--remat --optimizer lbfgs_zoom", "remat: wanted optimizer lbfgs"),
+    "no such start": ("--init painting", "init: wanted content, noise, style or a picture"),
+    "start from text": ("--init text.png", "cannot read 'text.png'"),
+    "unknown extension": ("-o out.xyz", "cannot write 'out.xyz': extension '.xyz' is not known"),
+    "no extension": ("-o out", "cannot write 'out': extension ''"),
+    "missing folder": ("-o none/out.png", "cannot write 'none/out.png'"),
+    "folder a file": ("-o text.png/out.png", "cannot write 'text.png/out.png': Not a directory"),
+    "output a folder": ("-o folder", "cannot write 'folder': it is a folder"),
+    "existing output": ("-o there.png", "'there.png' exists; choose another name"),
+    "existing record": ("--record there.json", "'there.json' exists"),
+    "record not json": ("--record r.txt", "cannot write 'r.txt': extension '.txt'"),
+    "record in no folder": ("--record none/r.json", "cannot write 'none/r.json'"),
+    "VGG-19 not here": (
+        "--encoder vgg19",
+        "VGG-19 has no weights on this machine; run nst-jax weights fetch vgg19-torchvision, or "
+        "use VGG-16 (--encoder vgg16)",
+    ),
+    "a preset's VGG-19 not here": (
+        "--preset paper --size 32",
+        "the weights vgg19-normalized are not on this machine; run nst-jax weights fetch "
+        "vgg19-normalized, or use VGG-16 (--encoder vgg16)",
+    ),
+    "no such weights": ("--encoder vgg16 --weights vgg99", "vgg99 is neither a file nor one of"),
+    "weights of the other network": (
+        "--encoder vgg16 --weights vgg19-keras",
+        "vgg19-keras are of vgg19, wanted vgg16",
+    ),
+    "junk weights": ("--weights junk.safetensors", "cannot read 'junk.safetensors'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUTS)
+def test_bad_input_is_told_on_one_line(pictures, capsys, case):
+    bad_files()
+    before = sorted(Path().rglob("*"))
+    text, wanted = BAD_INPUTS[case]
+    words = shlex.split(text)
+    pictures_given = [] if not words[0].startswith("-") else ["c.png", "s.png"]
+    output = [] if "-o" in words else ["-o", "out.png"]
+    defaults = zip(SMOKE[::2], SMOKE[1::2], strict=True)
+    smoke = [w for name, value in defaults if name not in words for w in (name, value)]
+
+    status = main(["optimize", *pictures_given, *words, *output, *smoke, "--quiet"])
+
+    printed = capsys.readouterr()
+    assert status == 2
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1, printed.err
+    assert printed.err.startswith("error: ")
+    assert wanted in printed.err
+    assert sorted(Path().rglob("*")) == before, "a failed run leaves nothing behind"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["paint"],
+        ["optimize"],
+        ["optimize", "c.png", "s.png"],
+        ["optimize", "c.png", "s.png", "-o", "out.png", "--pooling", "median"],
+        ["optimize", "c.png", "s.png", "-o", "out.png", "--size", "large"],
+        ["optimize", "c.png", "s.png", "-o", "out.png", "--sise", "64"],
+        ["weights", "steal"],
+    ],
+)
+def test_words_that_make_no_sense_are_bad_input(pictures, capsys, words):
+    assert main(words) == 2
+
+    printed = capsys.readouterr()
+    assert "--help" in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_overwriting_must_be_said(pictures, capsys):
+    Path("out.png").write_text("precious")
+
+    assert optimize() == 2
+    assert Path("out.png").read_text() == "precious"
+
+    assert optimize("--overwrite", "--quiet") == 0
+    assert pixels("out.png").shape == (24, 32, 3)
+
+
+def test_quiet_is_quiet(pictures, capsys):
+    assert optimize("--quiet") == 0
+
+    assert capsys.readouterr() == ("", "")
+
+
+# Large enough for two sizes, so that a kill may fall before or after the change.
+LONG = ("--size", "128", "--num-steps", "40")
+
+
+def test_a_killed_run_resumes_to_the_same_picture(pictures, capsys):
+    assert optimize(*LONG, out="whole.png") == 0
+    state, preview = (Path("out.png.state") / name for name in ("state.safetensors", "preview.png"))
+    for _ in range(2):
+        before = state.stat().st_mtime_ns if state.exists() else None
+        process = start_optimize(*LONG, "--save-every", "1", *(["--resume"] if before else []))
+        wait_for(preview, process)
+        while state.stat().st_mtime_ns == before:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    assert not Path("out.png").exists()
+    assert pixels(str(preview)).shape[2] == 3
+    capsys.readouterr()
+
+    # State left behind is neither lost nor silently taken.
+    assert optimize(*LONG) == 2
+    assert "add --resume to go on with it, or delete the folder" in capsys.readouterr().err
+    # Nor taken for that of another run.
+    assert optimize(*LONG, "--resume", "--seed", "5") == 2
+    assert "resume: the saved run had seed 0, this one has 5" in capsys.readouterr().err
+
+    assert optimize(*LONG, "--resume", "--record", "r.json") == 0
+    assert "going on after step" in capsys.readouterr().out
+    assert np.array_equal(pixels("out.png"), pixels("whole.png"))
+    steps = json.loads(Path("r.json").read_text())["steps"]
+    assert [entry["step"] for entry in steps] == list(range(1, 41))
+    assert not Path("out.png.state").exists()
+
+
+def test_resuming_a_finished_run_is_no_work(pictures, capsys):
+    assert optimize() == 0
+    written = Path("out.png").stat().st_mtime_ns
+    capsys.readouterr()
+
+    assert optimize("--resume") == 0
+
+    assert capsys.readouterr().out == "out.png is finished: nothing to resume\n"
+    assert Path("out.png").stat().st_mtime_ns == written
+
+
+def test_resuming_nothing_starts_afresh(pictures, capsys):
+    assert optimize("--resume") == 0
+
+    assert "starting afresh" in capsys.readouterr().out
+    assert Path("out.png").exists()
+
+
+def test_ctrl_c_keeps_the_picture_and_says_how_to_go_on(pictures):
+    process = start_optimize("--num-steps", "1000000", "--save-every", "3")
+    wait_for(pictures / "out.png.state/preview.png", process)
+    process.send_signal(signal.SIGINT)
+
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert out == ""
+    last = err.splitlines()[-1]
+    assert last.startswith("stopped after step ")
+    assert "out.png.state/preview.png" in last
+    assert "--resume" in last
+    assert "Traceback" not in err
+    assert pixels("out.png.state/preview.png").shape == (24, 32, 3)
+    assert not Path("out.png").exists()
+
+
+def test_a_diverging_run_keeps_its_best_picture(pictures, promotion, capsys):
+    diverging = ("--optimizer", "adam", "--learning-rate", "1e20", "--num-steps", "30", "--quiet")
+
+    assert optimize(*diverging, "--save-every", "1") == 1
+
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("error: The loss became ")
+    assert "out.png.state/best.png" in printed.err
+    # Every step is worse than the beginning.
+    content = np.asarray(nst_jax.load_image("c.png", size=32))[0]
+    assert np.abs(pixels("out.png.state/best.png") / 255 - content).max() < 1 / 255
+    assert [path.name for path in Path("out.png.state").iterdir()] == ["best.png"]
+    assert not Path("out.png").exists()
+
+    assert optimize("--quiet") == 0, "what diverged is not taken for an unfinished run"
+    assert not Path("out.png.state").exists()
+
+
+def test_what_is_not_ours_stays_in_the_state_folder(pictures):
+    Path("out.png.state").mkdir()
+    Path("out.png.state/notes.txt").write_text("mine")
+
+    assert optimize("--save-every", "1") == 0
+
+    assert [path.name for path in Path("out.png.state").iterdir()] == ["notes.txt"]
+
+
+def test_a_run_that_was_allowed_to_overwrite_still_is_when_resumed(pictures):
+    Path("out.png").write_text("old")
+    process = start_optimize(*LONG, "--save-every", "1", "--overwrite")
+    wait_for(pictures / "out.png.state/state.safetensors", process)
+    process.kill()
+    process.communicate()
+    assert Path("out.png").read_text() == "old"
+
+    assert optimize(*LONG, "--resume") == 0
+
+    assert pixels("out.png").shape == (96, 128, 3)
+
+
+def test_help_tells_every_command_and_option(pictures, capsys):
+    for words in ([], ["--help"]):
+        assert main(words) == 0
+        text = capsys.readouterr().out
+        for command in ("demo", "optimize", "weights", "bench", "info", "--debug", "--version"):
+            assert command in text
+    assert main(["optimize", "--help"]) == 0
+    text = capsys.readouterr().out
+    options = (
+        "preset encoder weights pooling size style-size num-steps init seed content-weight "
+        "style-weight tv-weight style-blend content-layers content-layer-weights style-layers "
+        "style-layer-weights optimizer learning-rate history precision remat record save-every "
+        "resume overwrite scales scale-shares tv-loss noise-std quiet"
+    )
+    for option in options.split():
+        assert f"--{option}" in text
+    assert "(default: 512)" in text
+    for words in ("weights", "weights fetch", "weights normalize", "demo", "bench", "info"):
+        assert main([*words.split(), "--help"]) == 0
+        assert f"usage: nst-jax {words}" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"nst-jax {nst_jax.__version__}\n"
+
+
+def test_debug_shows_where_an_error_comes_from(pictures):
+    with pytest.raises(FileNotFoundError):
+        main(["optimize", "none.png", "s.png", "-o", "out.png", "--debug"])
+
+
+def test_the_unexpected_is_one_line_too(monkeypatch, capsys):
+    def fail() -> str:
+        raise RuntimeError("first line\nsecond line")
+
+    monkeypatch.setattr(info, "describe_device", fail)
+
+    assert main(["info"]) == 1
+
+    assert capsys.readouterr().err == (
+        "error: first line second line (RuntimeError; --debug shows the traceback)\n"
+    )
+    with pytest.raises(RuntimeError):
+        main(["info", "--debug"])
+
+
+def test_lack_of_memory_is_told_with_ways_out(monkeypatch, capsys):
+    def fail() -> str:
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
+
+    monkeypatch.setattr(info, "describe_device", fail)
+
+    assert main(["info"]) == 1
+    assert "--remat" in capsys.readouterr().err
+
+
+def test_info_says_what_it_runs_on(pictures, capsys):
+    assert main(["info"]) == 0
+
+    text = capsys.readouterr().out
+    assert text.startswith("running on CPU")
+    assert "found, hash ok" in text
+    assert str(pictures / "cache") in text
+    assert f"nst_jax {nst_jax.__version__}" in text
+
+
+def test_the_demo_needs_nothing(pictures, capsys):
+    Path("nst-jax-demo").mkdir()
+    Path("nst-jax-demo/castle.png").write_text("of last time")
+
+    assert main(["demo", "--size", "32", "--num-steps", "2"]) == 0
+
+    text = capsys.readouterr().out
+    for name in ("castle", "lemurs"):
+        assert f"nst-jax-demo/{name}.png: 32x21 pixels in" in text
+        assert pixels(f"nst-jax-demo/{name}.png").shape == (21, 32, 3)
+        sheet = pixels(f"nst-jax-demo/{name}_sheet.png")
+        # Photograph, painting and result in a row, with white between.
+        assert sheet.shape[0] == 21
+        assert np.array_equal(sheet[:, -32:], pixels(f"nst-jax-demo/{name}.png"))
+        assert (sheet[:, 32:40] == 255).all()
+    assert " s in all" in text
+
+
+def test_bench_prints_a_table_and_writes_it(pictures, capsys):
+    words = ["bench", "--sizes", "32", "--precisions", "float32", "--repeats", "2"]
+
+    assert main([*words, "--record", "b.json"]) == 0
+
+    header, row = capsys.readouterr().out.splitlines()[1:3]
+    columns = ["size", "precision", "gradient", "step", "100", "300", "500", "compile", "memory"]
+    assert header.split() == columns
+    assert row.split()[:2] == ["32", "float32"]
+    record = json.loads(Path("b.json").read_text())
+    (measured,) = record["info"]["rows"]
+    assert measured["gradient_ms"] > 0
+    assert measured["step_ms"] > 0
+    assert measured["compile_seconds"] == record["seconds"]["compile"]
+    assert set(record) == {"command", "config", "versions", "device", "seconds", "steps", "info"}
+
+    assert main([*words, "--record", "b.json"]) == 2
+    assert "'b.json' exists" in capsys.readouterr().err
+
+
+def test_weights_list_says_what_is_here(pictures, capsys):
+    assert main(["weights", "list"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line for line in lines}
+    assert " yes " in rows["vgg16-lpips"]
+    assert " no " in rows["vgg19-torchvision"]
+    assert " 575 MB " in rows["vgg19-torchvision"]
+
+
+def test_weights_verify_goes_through_all_and_fails_for_one(pictures, capsys):
+    assert main(["weights", "verify"]) == 0
+    assert "vgg16-lpips: ok" in capsys.readouterr().out
+
+    assert main(["weights", "verify", "vgg19-keras", "vgg16-lpips"]) == 2
+
+    printed = capsys.readouterr()
+    assert "vgg16-lpips: ok" in printed.out
+    assert printed.err.startswith("error: the weights vgg19-keras are not on this machine")
+
+
+def test_weights_normalize_makes_weights_that_optimize_takes(pictures, capsys):
+    Path("photographs").mkdir()
+    for name in ("neuschwanstein_castle.jpg", "ring_tailed_lemur.jpg"):  # made ones activate little
+        shutil.copy(asset_path(f"content/{name}"), "photographs")
+    words = ["weights", "normalize", "vgg16-lpips", "--pictures", "photographs", "--to"]
+
+    assert main([*words, "n.safetensors", "--size", "192"]) == 0
+
+    assert main(["weights", "verify", "n.safetensors"]) == 0
+    assert optimize("--weights", "n.safetensors", "--record", "r.json") == 0
+    record = json.loads(Path("r.json").read_text())
+    assert record["config"]["weights"] == "n.safetensors"
+    assert record["info"]["weights"]["pictures"] == "2"
+    assert "measuring: 2 of 2 photographs" in capsys.readouterr().err
+    assert main([*words, "n.safetensors", "--size", "192"]) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "wanted"),
+    [
+        ("fetch", 2, "names: wanted at least one"),
+        ("fetch vgg99", 2, "no set called 'vgg99'"),
+        ("fetch vgg19-keras vgg16-keras --url http://127.0.0.1/x", 2, "wanted with a single set"),
+        ("fetch vgg19-gatys", 2, "--allow-unverified"),
+        ("fetch vgg16-keras --url SERVER/none.h5", 1, "cannot download"),
+        ("fetch vgg16-keras --url SERVER/wrong.h5", 1, "has MD5"),
+        ("fetch vgg16-keras --url SERVER/wrong.h5 --sha256 01234567", 1, "has SHA-256"),
+        ("convert c.png --to w.txt", 2, "extension '.txt' is not known"),
+        ("convert none.pth --to w.safetensors", 2, "none.pth"),
+        ("convert c.png --to w.safetensors --as vgg99", 2, "no set called 'vgg99'"),
+        ("normalize vgg16-lpips --pictures none --to w.safetensors", 2, "cannot list 'none'"),
+    ],
+)
+def test_what_goes_wrong_with_weights_is_one_line(pictures, capsys, server, words, status, wanted):
+    assert main(["weights", *words.replace("SERVER", server).split()]) == status
+
+    errors = [line for line in capsys.readouterr().err.splitlines() if ": 0 of" not in line]
+    assert errors[-1].startswith("error: ")
+    assert wanted in errors[-1]
+    assert "Traceback" not in errors
+    assert not Path("w.safetensors").exists()
+
+
+# 30 steps at 8 x 10 pixels and 10 at 16 x 20: together as much work as 70 steps at the coarse size.
+LEVELS = [Level(8, 10, 0.5, 30), Level(16, 20, 1.0, 40)]
+
+
+def report(step: int) -> Report:
+    return Report(step, 3.0, {"content": 1.0, "style": 2.0, "tv": 0.0})
+
+
+def test_progress_without_a_terminal_is_a_few_lines(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    with follow_steps(LEVELS) as on_step:
+        for step in range(1, 41):
+            now[0] += 2.0 if step <= 30 else 8.0
+            on_step(report(step))
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "compiling for 10x8; the first step takes a while"
+    assert "compiling for 20x16" in lines
+    # The finer steps are known to take four times as long.
+    assert "step 30/40  loss 3 = content 1 + style 2  about 80 s left" in lines
+    assert "step 40/40  loss 3 = content 1 + style 2" in lines
+    assert len(lines) <= 23
+
+
+def test_progress_on_a_terminal_is_a_bar(pictures, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what makes rich take anything for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+
+    assert optimize() == 0
+
+    text = capsys.readouterr().err
+    assert "4/4" in text
+    assert "loss" in text
+
+
+def test_the_package_has_its_public_names():
+    code = (
+        "import nst_jax, sys; print(*(n for n in ('torch', 'tyro', 'orbax') if n in sys.modules))"
+    )
+    heavy = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    assert heavy == ""
+    names = (
+        "load_image save_image load_encoder gram_matrix adain losses.gram_loss "
+        "losses.content_loss papers.gatys_2016.stylize"
+    )
+    for name in names.split():
+        assert callable(functools.reduce(getattr, name.split("."), nst_jax))
