@@ -172,14 +172,16 @@ def _kernel_gradient(x, dy, shape, precision: Precision):
     return jnp.stack([product(u, v) for u in range(height) for v in range(width)]).reshape(shape)
 
 
-@jax.custom_vjp
 def relu(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch height width channels"]:
-    """Return max(x, 0); its derivative at 0 is 0.
+    """Return max(x, 0); its derivative at 0 is 0."""
+    return _relu_keeping_signs(x) if jax.default_backend() == "cpu" else jax.nn.relu(x)
 
-    The backward pass keeps one byte a value, the sign, and not x itself.
-    """
+
+@jax.custom_vjp
+def _relu_keeping_signs(x):
+    """ReLU whose backward pass keeps one byte a value, the sign, and not x itself."""
     return jnp.maximum(x, 0)
 
 
@@ -193,7 +195,7 @@ def _relu_backward(positive, dy):
     return (jnp.where(positive, dy, 0),)
 
 
-relu.defvjp(_relu_forward, _relu_backward)
+_relu_keeping_signs.defvjp(_relu_forward, _relu_backward)
 
 
 def _materialized(function, x):
