@@ -5,7 +5,7 @@ marked `oracle` compare losses and gradients with it. Pictures are (1, height, w
 arrays on the way in and NCHW tensors inside.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,22 +46,33 @@ class TorchVGG:
 
     def __call__(self, image: torch.Tensor, layers: Sequence[str]) -> dict[str, torch.Tensor]:
         """Return the features of RGB in [0, 1], NCHW."""
+        return dict(self.walk(image, layers))
+
+    def walk(
+        self, image: torch.Tensor, layers: Sequence[str]
+    ) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield each wanted layer as soon as it is computed.
+
+        A loss that is taken on the way is differentiated on the way back, just before the layer
+        itself. Taken at the end, all of them are differentiated first, and PyTorch holds their
+        gradients, half as much again as it needs.
+        """
         x = (image[:, self.order] * self.scale - self.mean) / self.std
-        found, block = {}, "1"
+        wanted, block = set(layers), "1"
         for name, (kernel, bias) in self.convolutions.items():
             if name[4] != block:
                 x, block = _POOLS[self.pooling](x, 2, 2), name[4]
             x = functional.conv2d(x, kernel, bias, padding=1)
-            if name in layers:
-                found[name] = x
+            if name in wanted:
+                yield name, x
             # In place, to be as sparing with memory as PyTorch can be.
-            x = functional.relu(x, inplace=name not in layers)
+            x = functional.relu(x, inplace=name not in wanted)
             relu = name.replace("conv", "relu")
-            if relu in layers:
-                found[relu] = x
-            if len(found) == len(set(layers)):
-                break
-        return found
+            if relu in wanted:
+                yield relu, x
+            wanted -= {name, relu}
+            if not wanted:
+                return
 
 
 def to_torch(picture: Any, like: TorchVGG) -> torch.Tensor:
@@ -80,9 +91,8 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 
 def gram_matrix(features: torch.Tensor) -> torch.Tensor:
-    """F Fᵀ over the number of positions."""
-    flat = features.flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
+    """F Fᵀ over the number of positions; as matrices, of which autograd keeps one copy, not two."""
+    return torch.stack([flat @ flat.T / flat.shape[1] for flat in features.flatten(2)])
 
 
 def make_objective(config: Config, vgg: TorchVGG, content: Any, style: Any) -> Objective:
@@ -95,21 +105,18 @@ def make_objective(config: Config, vgg: TorchVGG, content: Any, style: Any) -> O
     layers = (*content_layers, *style_layers)
 
     def objective(image: torch.Tensor) -> tuple[torch.Tensor, Terms]:
-        found = vgg(image, layers)
-        zero = torch.zeros((), dtype=image.dtype)
-        of_content = [
-            weight * functional.mse_loss(found[name], targets[name])
-            for name, weight in content_layers.items()
-        ]
-        of_style = [
-            weight * functional.mse_loss(gram_matrix(found[name]), grams[name])
-            for name, weight in style_layers.items()
-        ]
-        terms = {
-            "content": config.content_weight * sum(of_content, start=zero),
-            "style": config.style_weight * sum(of_style, start=zero),
-            "tv": config.tv_weight * _total_variation(image, config.tv_loss),
-        }
+        content = style = torch.zeros((), dtype=image.dtype)
+        for name, found in vgg.walk(image, layers):
+            if name in content_layers:
+                weight = config.content_weight * content_layers[name]
+                content = content + weight * functional.mse_loss(found, targets[name])
+            if name in style_layers:
+                weight = config.style_weight * style_layers[name]
+                style = style + weight * functional.mse_loss(gram_matrix(found), grams[name])
+        tv = torch.zeros((), dtype=image.dtype)
+        if config.tv_weight:
+            tv = config.tv_weight * _total_variation(image, config.tv_loss)
+        terms = {"content": content, "style": style, "tv": tv}
         return terms["content"] + terms["style"] + terms["tv"], terms
 
     return objective
