@@ -10,9 +10,11 @@ no further data are needed. On two CPU cores at 256 pixels `weights` takes about
 
 import argparse
 import dataclasses
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -91,11 +93,8 @@ def _run_all(runs: Variations, out: Path) -> dict[str, dict]:
     return records
 
 
-def _as_json(config: Config) -> dict:
-    def plain(value):
-        return [plain(v) for v in value] if isinstance(value, tuple) else value
-
-    return {name: plain(value) for name, value in dataclasses.asdict(config).items()}
+def _as_json(config: Config) -> dict[str, Any]:
+    return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
 def save_sheet(path: Path, rows: list[list[tuple[Path, str]]], *, caption: int = 22) -> None:

@@ -108,6 +108,14 @@ class Config:
         for name in ("content_weight", "style_weight", "tv_weight", "noise_std"):
             value = getattr(self, name)
             _check(0 <= value < float("inf"), name, "a finite number, 0 or more", value)
+        shares = {
+            name: [share for _, share in getattr(self, name)]
+            for name in ("scales", "content_layers", "style_layers")
+        }
+        for name, values in {**shares, "style_blend": list(self.style_blend or ())}.items():
+            finite = all(0 <= value < float("inf") for value in values)
+            _check(finite, name, "finite weights, 0 or more", values)
+        _check(0 <= self.seed < 2**32, "seed", "0 to 4294967295", self.seed)
         _check(self.history >= 1, "history", "1 or more", self.history)
         _check(self.learning_rate > 0, "learning_rate", "a number above 0", self.learning_rate)
         coarse_to_fine.plan_levels(16, 16, scales=self.scales, num_steps=self.num_steps)
@@ -283,12 +291,42 @@ def stylize(
     return result.image, record
 
 
+def initial_picture(
+    config: Config,
+    content: ImageOfAnySize,
+    style: ImageOfAnySize,
+    *,
+    height: int,
+    width: int,
+    initial: ImageOfAnySize | None = None,
+) -> ImageOfAnySize:
+    """Return the picture that a run of this size begins with.
+
+    config.init says which: the content image, the style image, noise around ImageNet's mean
+    colour, x = μ + noise_std · n with n ~ N(0, 1) from config.seed, or else the given one.
+
+    Args:
+        config: Its init, noise_std and seed count.
+        content: The content image.
+        style: The first style image.
+        height: In pixels.
+        width: In pixels.
+        initial: The picture for an init that is a file's path; without one, the content image.
+    """
+    if config.init == "noise":
+        noise = jax.random.normal(jax.random.key(config.seed), (1, height, width, 3))
+        return jnp.asarray(_MEAN_COLOR).reshape(1, 1, 1, 3) + config.noise_std * noise
+    own = content if initial is None else initial
+    picture = {"content": content, "style": style}.get(config.init, own)
+    return resize(picture, height=height, width=width)
+
+
 class _Pictures(NamedTuple):
-    """The pictures of a run, checked. Without one of its own, initial is the content image."""
+    """The pictures of a run, checked."""
 
     content: ImageOfAnySize
     styles: tuple[ImageOfAnySize, ...]
-    initial: ImageOfAnySize
+    initial: ImageOfAnySize | None
 
     @classmethod
     def check(cls, content, style, initial_image, config: Config) -> "_Pictures":
@@ -303,13 +341,13 @@ class _Pictures(NamedTuple):
                 f"init: {config.init!r} is not content, noise or style; "
                 "for a picture of your own give it as initial_image"
             )
-        return cls(content, styles, content if initial_image is None else initial_image)
+        return cls(content, styles, initial_image)
 
     def fingerprint(self) -> str:
         """A hash by which a resumed run knows its pictures."""
         digest = hashlib.sha256()
         for picture in (self.content, *self.styles, self.initial):
-            digest.update(np.ascontiguousarray(picture).tobytes())
+            digest.update(b"-" if picture is None else np.ascontiguousarray(picture).tobytes())
         return digest.hexdigest()
 
 
@@ -344,13 +382,9 @@ def _problem(
         return targets, encoder_params
 
     def initial_at(level: Level) -> Image:
-        if config.init == "noise":
-            shape = (1, level.height, level.width, 3)
-            noise = jax.random.normal(jax.random.key(config.seed), shape)
-            return jnp.asarray(_MEAN_COLOR).reshape(1, 1, 1, 3) + config.noise_std * noise
-        known = {"content": pictures.content, "style": pictures.styles[0]}
-        return resize(
-            known.get(config.init, pictures.initial), height=level.height, width=level.width
+        size = {"height": level.height, "width": level.width}
+        return initial_picture(
+            config, pictures.content, pictures.styles[0], initial=pictures.initial, **size
         )
 
     return coarse_to_fine.Problem(_make_optimizer(config, encoder, weights), args_at, initial_at)

@@ -1,0 +1,172 @@
+"""Compare the final losses of every preset of Gatys et al. 2016 with those that PyTorch reaches.
+
+    python experiments/parity.py [--presets NAME ...] [--size 256] [--num-steps 500] [--data FOLDER]
+
+Runs each preset with our L-BFGS and with torch.optim.LBFGS on the Neckarfront in Tübingen and The
+Starry Night (papers/content/tubingen.jpg and papers/style/starry_night.jpg in the data folder) or
+on two pictures given by --content and --style. VGG-16 stands in for VGG-19, whose weights no
+package carries: the preset `paper` gets the normalised one. Losses must agree within 5 per cent;
+single pixels need not, since the two paths part after some tens of steps by rounding alone. Writes
+both pictures and record.json to --out, and skips presets that the record already holds. About
+seven minutes a preset on two CPU cores, of which PyTorch takes half. Needs PyTorch 2.13.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+from rich.console import Console
+from rich.table import Table
+
+from nst_jax.array_types import Image
+from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.files import load_image, read_record, save_image, write_record
+from nst_jax.image_ops import fit_longer_side, resize
+from nst_jax.papers import gatys_2016
+from nst_jax.papers.gatys_2016 import PRESETS, Config
+
+try:
+    import torch
+    import torch_gatys
+except ImportError as error:
+    sys.exit(f"error: {error}; for this comparison run: pip install torch==2.13.0")
+
+NAMES = ("default", "paper", "authors", "johnson_neural_style")
+CONTENT, STYLE = "papers/content/tubingen.jpg", "papers/style/starry_night.jpg"
+
+
+def preset_on_vgg16(name: str, *, size: int, num_steps: int) -> Config:
+    """A preset at one size, on the encoder that is always at hand."""
+    preset = PRESETS[name]
+    normalized = preset.weights is not None and preset.weights.endswith("normalized")
+    return dataclasses.replace(
+        preset,
+        encoder="vgg16",
+        weights="vgg16-normalized" if normalized else "vgg16-lpips",
+        size=size,
+        num_steps=num_steps,
+        scales=((1.0, 1.0),),
+    )
+
+
+def run_torch(config: Config, content: Image, style: Image, initial: Image) -> dict[str, Any]:
+    """Optimise with torch.optim.LBFGS, in one step() call as the published recipes do."""
+    encoder, params = load_encoder("vgg16", weights=config.weights)
+    vgg = torch_gatys.TorchVGG(params["params"], encoder.preprocessing, pooling=config.pooling)
+    objective = torch_gatys.make_objective(config, vgg, content, style)
+    image = torch_gatys.to_torch(initial, vgg).requires_grad_(True)
+    lbfgs = torch.optim.LBFGS(
+        [image],
+        history_size=config.history,
+        max_iter=config.num_steps,
+        max_eval=2 * config.num_steps,
+        tolerance_grad=-1,
+        tolerance_change=-1,
+    )
+
+    def closure() -> torch.Tensor:
+        lbfgs.zero_grad()
+        total, _ = objective(image)
+        total.backward()
+        return total
+
+    began = time.perf_counter()
+    lbfgs.step(closure)  # type: ignore[arg-type]  # the stub wants a closure of floats
+    with torch.no_grad():
+        reached, _ = objective(image)
+        clipped, _ = objective(image.clamp(0, 1))
+    return {
+        "total": float(reached),
+        "clipped_total": float(clipped),
+        "seconds": time.perf_counter() - began,
+        "image": torch_gatys.to_numpy(image.clamp(0, 1)),
+    }
+
+
+def compare(name: str, config: Config, content: Image, style: Image, out: Path) -> dict[str, Any]:
+    """Run both sides and save both pictures."""
+    # PyTorch's side has no resizing of its own: both get pictures that have their final sizes.
+    content, style = _fit(content, config.size), _fit(style, config.size)
+    encoder, params = load_encoder("vgg16", weights=config.weights)
+    image, record = gatys_2016.stylize(content, style, config, encoder, params)
+    height, width = content.shape[1:3]
+    initial = gatys_2016.initial_picture(config, content, style, height=height, width=width)
+    theirs = run_torch(config, content, style, initial)
+    save_image(out / f"{name}_ours.jpg", image)
+    save_image(out / f"{name}_torch.jpg", jnp.asarray(theirs.pop("image")))
+    last = record["steps"][-1]["total"]
+    return {
+        "config": _as_json(config),
+        "initial_total": record["info"]["initial"]["total"],
+        "ours": {"clipped_total": last, **record["seconds"]},
+        "torch": theirs,
+        "ratio": last / theirs["clipped_total"],
+    }
+
+
+def _fit(image: Image, size: int | None) -> Image:
+    assert size is not None  # preset_on_vgg16 gives one
+    height, width = fit_longer_side(image.shape[1], image.shape[2], size)
+    return resize(image, height=height, width=width)
+
+
+def _as_json(config: Config) -> dict[str, Any]:
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def print_table(rows: dict[str, Any]) -> None:
+    """Print the final losses of the written pictures and their ratio."""
+    table = Table("preset", "first loss", "ours", "PyTorch", "ratio", "ours, s", "PyTorch, s")
+    for name, row in rows.items():
+        table.add_row(
+            name,
+            f"{row['initial_total']:.4g}",
+            f"{row['ours']['clipped_total']:.4g}",
+            f"{row['torch']['clipped_total']:.4g}",
+            f"{row['ratio']:.3f}",
+            f"{row['ours']['run']:.0f}",
+            f"{row['torch']['seconds']:.0f}",
+        )
+    Console().print(table)
+
+
+def main() -> None:
+    """Compare the presets that were asked for and write what came out."""
+    parser = argparse.ArgumentParser(description="Compare every preset with PyTorch.")
+    parser.add_argument("--presets", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--num-steps", type=int, default=500)
+    parser.add_argument("--data", type=Path, default=os.environ.get("NST_JAX_DATA"))
+    parser.add_argument("--content", type=Path)
+    parser.add_argument("--style", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("results/gatys_2016/parity"))
+    options = parser.parse_args()
+    if options.data is None and None in (options.content, options.style):
+        parser.error("name the data folder by --data or NST_JAX_DATA, or give --content --style")
+    data = Path(options.data or "")
+    content = load_image(options.content or data / CONTENT, size=options.size)
+    style = load_image(options.style or data / STYLE, size=options.size)
+    options.out.mkdir(parents=True, exist_ok=True)
+    file = options.out / "record.json"
+    rows = read_record(file)["rows"] if file.exists() else {}
+    for name in options.presets:
+        config = preset_on_vgg16(name, size=options.size, num_steps=options.num_steps)
+        if name in rows and rows[name]["config"] == _as_json(config):
+            continue
+        rows[name] = compare(name, config, content, style, options.out)
+        packages = ("nst_jax", "jax", "jaxlib", "torch", "numpy")
+        versions = {package: version(package) for package in packages}
+        write_record(file, {"versions": versions, "rows": rows})
+        print(f"{name}: ratio {rows[name]['ratio']:.3f}", flush=True)
+    print_table(rows)
+
+
+if __name__ == "__main__":
+    main()
