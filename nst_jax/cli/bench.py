@@ -15,7 +15,7 @@ from tyro.conf import arg
 
 from nst_jax import files, optimize, perceptual
 from nst_jax.array_types import Image, Params
-from nst_jax.cli.environment import describe_device, versions
+from nst_jax.cli.environment import check_device, describe_device, versions
 from nst_jax.cli.progress import follow_parts
 from nst_jax.cli.tables import print_table
 from nst_jax.convolution import Precision
@@ -54,6 +54,7 @@ def run(arguments: Sequence[str]) -> int:
         args=arguments,
         config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
     )
+    check_device()
     _check(options)
     encoder, encoder_params = load_encoder(options.encoder)
     content = files.load_image(files.asset_path("content/neuschwanstein_castle.jpg"))

@@ -13,7 +13,7 @@ from tyro.conf import arg
 
 from nst_jax import files
 from nst_jax.array_types import ImageOfAnySize
-from nst_jax.cli.environment import describe_device, keep_compiled_programs
+from nst_jax.cli.environment import check_device, describe_device, keep_compiled_programs
 from nst_jax.cli.optimize import describe_result, plan
 from nst_jax.cli.progress import follow_steps
 from nst_jax.encoders.pretrained import load_encoder
@@ -35,7 +35,7 @@ class Demo:
     """Paint two bundled photographs after two bundled paintings, into ./nst-jax-demo."""
 
     size: Annotated[int, arg(metavar="PIXELS")] = 384
-    """Longer side of the pictures. A quarter of the pixels takes a quarter of the time."""
+    """Longer side of the pictures. Half of it takes a quarter of the time."""
     num_steps: Annotated[int, arg(metavar="N")] = PRESETS["default"].num_steps
     """Steps for each picture."""
 
@@ -48,6 +48,7 @@ def run(arguments: Sequence[str]) -> int:
         description=f"{Demo.__doc__}\n\nTakes two or three minutes on two cores.",
         args=arguments,
     )
+    check_device()
     config = dataclasses.replace(PRESETS["default"], size=options.size, num_steps=options.num_steps)
     _make_folder()
     keep_compiled_programs()

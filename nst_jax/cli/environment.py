@@ -17,6 +17,24 @@ def silence_libraries() -> None:
     logging.getLogger("jax").setLevel(logging.ERROR)
 
 
+def check_device() -> None:
+    """Start JAX's backend, so that one that cannot start is told before any work.
+
+    Raises:
+        ValueError: The environment asks for a platform that this JAX does not have.
+    """
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        wanted = os.environ.get("JAX_PLATFORMS")
+        if not wanted:
+            raise
+        raise ValueError(
+            f"JAX_PLATFORMS: wanted platforms that this JAX can use, got {wanted!r}; unset it, or "
+            "install what it needs (for NVIDIA GPUs: pip install 'nst-jax[cuda12]')"
+        ) from error
+
+
 def keep_compiled_programs() -> None:
     """Switch on JAX's cache of compiled programs, unless the user's environment says where it is.
 

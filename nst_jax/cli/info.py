@@ -9,7 +9,7 @@ import jax
 import tyro
 
 from nst_jax import files
-from nst_jax.cli.environment import describe_device, versions
+from nst_jax.cli.environment import check_device, describe_device, versions
 from nst_jax.encoders.pretrained import list_weights, verify
 
 
@@ -21,6 +21,7 @@ class Info:
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments after `nst-jax info` say and return the exit status."""
     tyro.cli(Info, prog="nst-jax info", description=Info.__doc__, args=arguments)
+    check_device()
     print(describe_device())
     print("devices:", ", ".join(str(device) for device in jax.devices()))
     print("versions:", ", ".join(f"{name} {text}" for name, text in versions().items()))

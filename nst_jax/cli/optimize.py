@@ -11,7 +11,7 @@ import tyro
 
 from nst_jax import files
 from nst_jax.array_types import Image
-from nst_jax.cli.environment import keep_compiled_programs
+from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import INTERRUPTED
 from nst_jax.cli.optimize_options import EXAMPLES, Optimize, make_config
 from nst_jax.cli.progress import describe_losses, follow_steps
@@ -38,6 +38,7 @@ def run(arguments: Sequence[str]) -> int:
         args=arguments,
         config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
     )
+    check_device()
     config, unfinished = make_config(options), Unfinished(options.out)
     if options.files.resume and options.out.exists() and not unfinished.exists():
         _say(options, f"{options.out} is finished: nothing to resume")
@@ -163,6 +164,6 @@ def _paint(
             best_image=error.best_image,
             best_total=error.best_total,
         ) from error
-    except KeyboardInterrupt as error:  # outside the steps: while compiling, for instance
+    except KeyboardInterrupt as error:  # the second one, which waits for nothing
         left = "add --resume to go on from the last save" if unfinished.exists() else "nothing kept"
-        raise KeyboardInterrupt(f"stopped between steps; {left}") from error
+        raise KeyboardInterrupt(f"stopped at once; {left}") from error

@@ -1,7 +1,6 @@
 """The options of `nst-jax optimize`, and the configuration that they make with a preset."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -244,10 +243,6 @@ def _pair(
         raise ValueError(
             f"{option}: wanted {len(names)}, one for each of {of} "
             f"({' '.join(map(str, names))}), got {len(weights)}"
-        )
-    if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
-        raise ValueError(
-            f"{option}: wanted finite numbers, 0 or more, got {' '.join(map(str, weights))}"
         )
     return tuple(zip(names, weights, strict=True))
 

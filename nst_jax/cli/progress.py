@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 
 from rich.console import Console
 from rich.progress import (
@@ -102,12 +103,12 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _pixels_by_step(levels: Sequence[Level]) -> list[int]:
-    """How large the picture is in each step, which tells how long the step takes."""
+def _work_by_step(levels: Sequence[Level]) -> list[int]:
+    """The pixels of all steps until each, from 0 on: a step takes as long as it has pixels."""
     pixels: list[int] = []
     for level in levels:
         pixels += [level.height * level.width] * (level.last_step - len(pixels))
-    return pixels
+    return list(accumulate(pixels, initial=0))
 
 
 def _next_level(levels: Sequence[Level], done: int) -> Level:
@@ -121,7 +122,7 @@ def _compiling(level: Level) -> str:
 
 @contextmanager
 def _bar(console: Console, levels: Sequence[Level], first_step: int) -> Iterator[OnStep]:
-    pixels = _pixels_by_step(levels)
+    work, steps = _work_by_step(levels), levels[-1].last_step
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
@@ -134,9 +135,9 @@ def _bar(console: Console, levels: Sequence[Level], first_step: int) -> Iterator
     with Progress(*columns, console=console, expand=True) as progress:
         task = progress.add_task(
             _compiling(_next_level(levels, first_step)),
-            total=sum(pixels),
-            completed=sum(pixels[:first_step]),
-            steps=f"{first_step}/{len(pixels)}",
+            total=work[-1],
+            completed=work[first_step],
+            steps=f"{first_step}/{steps}",
             losses="this takes a while",
         )
 
@@ -145,9 +146,9 @@ def _bar(console: Console, levels: Sequence[Level], first_step: int) -> Iterator
             here = f"{level.width}x{level.height}"
             progress.update(
                 task,
-                completed=sum(pixels[: report.step]),
+                completed=work[report.step],
                 description=here if following == level else _compiling(following),
-                steps=f"{report.step}/{len(pixels)}",
+                steps=f"{report.step}/{steps}",
                 losses=describe_losses(report.total, report.terms),
             )
 
@@ -155,22 +156,22 @@ def _bar(console: Console, levels: Sequence[Level], first_step: int) -> Iterator
 
 
 def _plain_lines(levels: Sequence[Level], first_step: int) -> OnStep:
-    pixels = _pixels_by_step(levels)
+    work, steps = _work_by_step(levels), levels[-1].last_step
     _say(f"{_compiling(_next_level(levels, first_step))}; the first step takes a while")
     began: list[tuple[float, int]] = []  # when the first step was done, and the work until then
 
     def on_step(report: Report) -> None:
-        now, done = time.monotonic(), sum(pixels[: report.step])
+        now, done = time.monotonic(), work[report.step]
         if not began:
             began.append((now, done))
-        lines_before = _PLAIN_LINES * (report.step - 1) // len(pixels)
-        if _PLAIN_LINES * report.step // len(pixels) > lines_before:
+        lines_before = _PLAIN_LINES * (report.step - 1) // steps
+        if _PLAIN_LINES * report.step // steps > lines_before:
             left = ""
-            if began[0][1] < done < sum(pixels):
+            if began[0][1] < done < work[-1]:
                 rate = (done - began[0][1]) / (now - began[0][0])
-                left = f"  about {(sum(pixels) - done) / rate:.0f} s left"
+                left = f"  about {(work[-1] - done) / rate:.0f} s left"
             losses = describe_losses(report.total, report.terms)
-            _say(f"step {report.step}/{len(pixels)}  {losses}{left}")
+            _say(f"step {report.step}/{steps}  {losses}{left}")
         following = _next_level(levels, report.step)
         if following != _next_level(levels, report.step - 1):
             _say(_compiling(following))
