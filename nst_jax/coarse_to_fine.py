@@ -182,36 +182,39 @@ def optimize_levels(
 
     def save_at(index: int, state: State, step: int) -> None:
         if save is not None:
-            progress = {"level": index, "step": step, "steps": steps, "initial": initial}
+            progress = {"level": index, "step": step, "steps": [*steps], "initial": initial}
             save(state_to_arrays(state), progress)
         if on_preview is not None:
             on_preview(np.clip(np.asarray(state.image), 0.0, 1.0), step)
 
-    for index in range(metadata["level"], len(levels)):
-        level = levels[index]
-        args = problem.args_at(level)
-        if state is None:
-            state, metrics = optimizer.init(problem.initial_at(level), *args)
-            state = state_from_arrays(state, arrays) if resume is not None else state
-        else:
-            size = {"height": level.height, "width": level.width}
-            state, metrics = resize_state(optimizer, state, *args, **size)
-        initial = initial or _entry(0, metrics)
-        state, done = optimize.run(
-            optimizer,
-            state,
-            *args,
-            num_steps=level.last_step,
-            first_step=done,
-            initial_total=initial["total"],
-            on_step=remember,
-            save=lambda state, step, index=index: save_at(index, state, step),
-            save_every=save_every,
-        )
-        interrupted = done < level.last_step
-        if interrupted:
-            save_at(index, state, done)
-            break
+    # Around all levels, since compiling for the next size takes long too.
+    with optimize.deferred_interrupt() as pressed:
+        for index in range(metadata["level"], len(levels)):
+            level = levels[index]
+            args = problem.args_at(level)
+            if state is None:
+                state, metrics = optimizer.init(problem.initial_at(level), *args)
+                state = state_from_arrays(state, arrays) if resume is not None else state
+            else:
+                size = {"height": level.height, "width": level.width}
+                state, metrics = resize_state(optimizer, state, *args, **size)
+            initial = initial or _entry(0, metrics)
+            state, done = optimize.run(
+                optimizer,
+                state,
+                *args,
+                num_steps=level.last_step,
+                first_step=done,
+                initial_total=initial["total"],
+                on_step=remember,
+                save=lambda state, step, index=index: save_at(index, state, step),
+                save_every=save_every,
+                interrupted=pressed,
+            )
+            interrupted = pressed() and done < levels[-1].last_step
+            if interrupted:
+                save_at(index, state, done)
+                break
     # plan_levels gives at least one level, and it ran.
     assert state is not None
     assert initial is not None

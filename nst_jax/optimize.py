@@ -10,7 +10,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -188,6 +188,7 @@ def run(
     on_step: Callable[[Report], None] | None = None,
     save: Callable[[State, int], None] | None = None,
     save_every: int = 0,
+    interrupted: Callable[[], bool] | None = None,
 ) -> tuple[State, int]:
     """Step until num_steps are done or the user interrupts; return the state and the steps done.
 
@@ -204,6 +205,8 @@ def run(
         save: Called with the state and the number of steps done, after on_step for all of them;
             it must not keep the state's arrays.
         save_every: How many steps lie between calls of save; 0 for none.
+        interrupted: Asked before every step whether to stop; by default, whether Ctrl-C was
+            pressed since the call. For one that began earlier, see deferred_interrupt.
 
     Raises:
         DivergedError: The total is not finite or exceeds 100 times initial_total.
@@ -219,8 +222,8 @@ def run(
             if on_step is not None:
                 on_step(Report(step, float(total), {k: float(v) for k, v in terms.items()}))
 
-    with _deferred_interrupt() as interrupted:
-        while done < num_steps and not interrupted():
+    with nullcontext(interrupted) if interrupted else deferred_interrupt() as stop:
+        while done < num_steps and not stop():
             state, metrics = optimizer.step(state, *args)
             done += 1
             pending.append((done, metrics))
@@ -246,8 +249,13 @@ def _check_progress(state: State, step: int, total: float, initial_total: float)
 
 
 @contextmanager
-def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGINT into a flag: an exception amid a step would lose the donated state."""
+def deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether Ctrl-C was pressed since the block began.
+
+    The first one does nothing else: an exception amid a step would lose the state, whose buffers
+    were given away. The second one does what Ctrl-C did before. Outside the main thread, where
+    Python allows no such change, Ctrl-C keeps its meaning.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
@@ -277,6 +285,7 @@ def compile_seconds() -> Iterator[Callable[[], float]]:
 
     def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
         del kwargs
+        # Of functions traced within others JAX reports the outermost alone: nothing counts twice.
         if event.startswith("/jax/core/compile/"):
             spent[0] += duration_secs
 
