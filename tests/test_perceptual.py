@@ -1,0 +1,206 @@
+"""Oracles: NumPy on the encoder's features, and the whole program for the one in blocks.
+
+The gradient is compared with PyTorch's in test_gatys_2016.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from vgg_oracle import random_arrays
+
+from nst_jax import losses, optimize, perceptual
+from nst_jax.encoders.preprocessing import TORCHVISION
+from nst_jax.encoders.vgg import VGG
+from nst_jax.perceptual import Weights
+
+ENCODER = VGG("vgg16", TORCHVISION)
+WEIGHTS = Weights(
+    content=(("relu2_2", 3.0), ("conv3_1", 0.5)),
+    style=(("relu1_1", 2.0), ("relu2_2", 0.25), ("relu3_1", 1.5)),
+)
+SHALLOW = Weights(content=(("relu2_2", 1.0),), style=(("relu1_1", 1.0), ("relu2_2", 0.5)))
+
+
+@pytest.fixture(scope="module")
+def params():
+    return {"params": jax.tree.map(jnp.asarray, random_arrays("vgg16", deepest="conv3_3"))}
+
+
+def half(image):
+    return 0.5 * losses.total_variation_loss(image)
+
+
+def features_of(image, params, layers, encoder=ENCODER):
+    found = encoder.apply(params, image, layers=layers)
+    return {layer: np.asarray(array, np.float64) for layer, array in found.items()}
+
+
+def gram(features):
+    rows = features.reshape(-1, features.shape[-1])
+    return rows.T @ rows / len(rows)
+
+
+def targets_of(params, content, styles, *, weights=WEIGHTS, blend=None, encoder=ENCODER):
+    return perceptual.compute_targets(
+        encoder,
+        params,
+        content,
+        styles,
+        weights=weights,
+        style_blend=blend or (1.0,) * len(styles),
+    )
+
+
+def halfway(photograph):
+    """A picture that is neither target."""
+    return 0.5 * photograph + 0.25 * photograph[:, ::-1] + 0.1
+
+
+# Targets --------------------------------------------------------------------------------------
+
+
+def test_targets_are_content_features_and_blended_grams(photograph, painting, params):
+    styles = [painting, painting[:, 8:, :40].transpose(0, 2, 1, 3)]  # of two sizes
+    targets = targets_of(params, photograph, styles, blend=(3.0, 1.0))
+    wanted = features_of(photograph, params, ("relu2_2", "conv3_1"))
+    assert set(targets.content) == set(wanted)
+    for layer, features in wanted.items():
+        np.testing.assert_allclose(targets.content[layer], features, rtol=1e-4, atol=1e-4)
+    first, second = (features_of(s, params, ("relu1_1", "relu2_2", "relu3_1")) for s in styles)
+    assert set(targets.grams) == set(first)
+    for layer in first:
+        blended = 0.75 * gram(first[layer]) + 0.25 * gram(second[layer])
+        np.testing.assert_allclose(targets.grams[layer][0], blended, rtol=1e-4, atol=1e-4)
+
+
+def test_a_style_without_weight_leaves_no_trace(photograph, painting, params):
+    alone = targets_of(params, photograph, [painting])
+    both = targets_of(params, photograph, [painting, photograph], blend=(7.0, 0.0))
+    for layer, wanted in alone.grams.items():
+        np.testing.assert_array_equal(both.grams[layer], wanted)
+
+
+@pytest.mark.parametrize("blend", [(1.0,), (1.0, 1.0, 1.0), (0.0, 0.0), (2.0, -1.0)])
+def test_blends_that_cannot_be(photograph, painting, params, blend):
+    with pytest.raises(ValueError, match="style_blend: wanted 2 non-negative weights, one a style"):
+        targets_of(params, photograph, [painting, painting], blend=blend)
+
+
+def test_every_layer_is_asked_for_once():
+    assert WEIGHTS.layers == ("relu2_2", "conv3_1", "relu1_1", "relu3_1")
+
+
+# The objective --------------------------------------------------------------------------------
+
+
+def test_the_objective_is_the_sum_written_out(photograph, painting, params):
+    image = halfway(photograph)
+    targets = targets_of(params, photograph, [painting])
+    objective = perceptual.make_objective(ENCODER, weights=WEIGHTS, image_term=half)
+    total, terms = jax.jit(objective)(image, targets, params)
+
+    mine = features_of(image, params, WEIGHTS.layers)
+    theirs = features_of(photograph, params, WEIGHTS.layers)
+    styles = features_of(painting, params, WEIGHTS.layers)
+    pixels = np.asarray(image, np.float64)
+    wanted = {
+        "content": sum(w * np.mean((mine[n] - theirs[n]) ** 2) for n, w in WEIGHTS.content),
+        "style": sum(w * np.mean((gram(mine[n]) - gram(styles[n])) ** 2) for n, w in WEIGHTS.style),
+        "tv": 0.5 * sum(np.mean(np.diff(pixels, axis=axis) ** 2) for axis in (1, 2)),
+    }
+    assert {name: float(term) for name, term in terms.items()} == pytest.approx(wanted, rel=1e-4)
+    assert float(total) == pytest.approx(sum(wanted.values()), rel=1e-4)
+
+
+def test_a_missing_term_counts_nothing(photograph, painting, params):
+    image = halfway(photograph)
+    for weights, absent in (
+        (Weights(WEIGHTS.content, ()), {"style", "tv"}),
+        (Weights((), WEIGHTS.style), {"content", "tv"}),
+    ):
+        targets = targets_of(params, photograph, [painting], weights=weights)
+        _, terms = perceptual.make_objective(ENCODER, weights=weights)(image, targets, params)
+        assert {name for name, term in terms.items() if float(term) == 0.0} == absent
+
+
+# Block by block -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("weights", "settings", "image_term"),
+    [
+        (WEIGHTS, {}, half),
+        (WEIGHTS, {"pooling": "average"}, half),
+        (SHALLOW, {"padding": "reflect", "ceil_mode": True}, None),
+        (Weights((("relu2_1", 1.0),), ()), {}, None),  # the deepest block ends early
+        (Weights((), (("relu1_1", 1.0), ("conv3_2", 0.1))), {"pooling": "average"}, None),
+        (Weights((("relu3_1", 1.0),), (("pool1", 1.0),)), {}, half),  # nothing in a whole block
+        (Weights((("conv1_1", 1.0),), (("conv1_2", 1.0),)), {}, half),  # one block alone
+    ],
+    ids=["max", "average", "as AdaIN", "content", "style", "a gap", "one block"],
+)
+def test_blocks_give_the_whole_programs_numbers(
+    photograph, painting, params, weights, settings, image_term
+):
+    encoder = dataclasses.replace(ENCODER, **settings)
+    content = photograph[:, :35, :45]  # odd at every pooling
+    image = halfway(content)
+    targets = targets_of(params, content, [painting], weights=weights, encoder=encoder)
+    objective = perceptual.make_objective(encoder, weights=weights, image_term=image_term)
+    whole = jax.jit(jax.value_and_grad(objective, has_aux=True))
+    in_blocks = perceptual.make_blockwise_value_and_gradient(
+        encoder, weights=weights, image_term=image_term
+    )
+    (total, terms), gradient = in_blocks(image, targets, params)
+    (wanted_total, wanted_terms), wanted_gradient = whole(image, targets, params)
+    assert float(total) == pytest.approx(float(wanted_total), rel=1e-5)
+    assert {name: float(term) for name, term in terms.items()} == pytest.approx(
+        {name: float(term) for name, term in wanted_terms.items()}, rel=1e-5
+    )
+    assert gradient.shape == image.shape
+    error = np.linalg.norm(gradient - wanted_gradient)
+    assert error < 1e-5 * np.linalg.norm(wanted_gradient)
+    with optimize.compile_seconds() as compiling:
+        in_blocks(image, targets, params)
+    assert compiling() == 0
+
+
+class Watched:
+    """jax.jit that also notes how much memory XLA plans for each program."""
+
+    def __init__(self):
+        self.jit, self.plans = jax.jit, []
+
+    def __call__(self, function, **settings):
+        jitted = self.jit(function, **settings)
+
+        def call(*args, **kwargs):
+            self.plans.append(jitted.lower(*args, **kwargs).compile().memory_analysis())
+            return jitted(*args, **kwargs)
+
+        return call
+
+
+def test_blocks_need_less_memory(photograph, painting, params, monkeypatch):
+    """Counted as XLA plans it, with every block's input alive all the time."""
+    weights = Weights((("relu3_1", 1.0),), (("relu1_1", 1.0), ("relu2_1", 1.0), ("relu3_1", 1.0)))
+    image = jnp.tile(halfway(photograph), (1, 2, 2, 1))
+    targets = targets_of(params, image, [painting], weights=weights)
+    watched = Watched()
+    with monkeypatch.context() as patched:
+        patched.setattr(jax, "jit", watched)
+        in_blocks = perceptual.make_blockwise_value_and_gradient(ENCODER, weights=weights)
+    in_blocks(image, targets, params)
+    objective = perceptual.make_objective(ENCODER, weights=weights)
+    whole = jax.jit(jax.value_and_grad(objective, has_aux=True))
+    plan = whole.lower(image, targets, params).compile().memory_analysis()
+    assert plan is not None
+    # The picture, and what the pools of blocks 1 and 2 answer.
+    height, width = image.shape[1:3]
+    kept = 4 * height * width * (3 + 64 / 4 + 128 / 16)
+    of_blocks = max(p.temp_size_in_bytes + p.output_size_in_bytes for p in watched.plans) + kept
+    of_whole = plan.temp_size_in_bytes + plan.output_size_in_bytes
+    assert of_blocks < 0.8 * of_whole
