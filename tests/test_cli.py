@@ -465,18 +465,25 @@ def test_ctrl_c_keeps_the_picture_and_says_how_to_go_on(pictures):
     assert not Path("out.png").exists()
 
 
-def test_a_diverging_run_keeps_its_best_picture(pictures, promotion, capsys):
-    diverging = ("--optimizer", "adam", "--learning-rate", "1e20", "--num-steps", "30", "--quiet")
+@pytest.mark.parametrize(
+    ("diverging", "moved"),
+    [
+        ("--optimizer adam --learning-rate 1e20", 1 / 255),  # at once
+        ("--learning-rate 10", 0.1),  # after two steps that were saved
+    ],
+)
+def test_a_diverging_run_keeps_its_best_picture(pictures, promotion, capsys, diverging, moved):
+    options = (*diverging.split(), "--num-steps", "30", "--quiet", "--save-every", "1")
 
-    assert optimize(*diverging, "--save-every", "1") == 1
+    assert optimize(*options) == 1
 
     printed = capsys.readouterr()
     assert printed.err.count("\n") == 1
     assert printed.err.startswith("error: The loss became ")
     assert "out.png.state/best.png" in printed.err
-    # Every step is worse than the beginning.
+    # The beginning, or little more; what diverged is black and white.
     content = np.asarray(nst_jax.load_image("c.png", size=32))[0]
-    assert np.abs(pixels("out.png.state/best.png") / 255 - content).max() < 1 / 255
+    assert np.abs(pixels("out.png.state/best.png") / 255 - content).mean() < moved
     assert [path.name for path in Path("out.png.state").iterdir()] == ["best.png"]
     assert not Path("out.png").exists()
 
@@ -552,6 +559,16 @@ def test_the_unexpected_is_one_line_too(monkeypatch, capsys):
     )
     with pytest.raises(RuntimeError):
         main(["info", "--debug"])
+
+
+def test_ctrl_c_anywhere_is_no_traceback(monkeypatch, capsys):
+    def interrupt() -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(info, "describe_device", interrupt)
+
+    assert main(["info"]) == 130
+    assert capsys.readouterr().err == "stopped\n"
 
 
 def test_lack_of_memory_is_told_with_ways_out(monkeypatch, capsys):
@@ -692,6 +709,7 @@ def test_weights_normalize_makes_weights_that_optimize_takes(pictures, capsys):
     record = json.loads(Path("r.json").read_text())
     assert record["config"]["weights"] == "n.safetensors"
     assert record["info"]["weights"]["pictures"] == "2"
+    assert record["info"]["weights"]["picture_size"] == "192"
     assert "measuring: 2 of 2 photographs" in capsys.readouterr().err
     assert main([*words, "n.safetensors", "--size", "192"]) == 2
     assert "exists" in capsys.readouterr().err
