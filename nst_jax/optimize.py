@@ -241,7 +241,7 @@ def _check_progress(state: State, step: int, total: float, initial_total: float)
     best_image, best_total = jax.device_get((state.best_image, state.best_total))
     raise DivergedError(
         f"The loss became {total:.4g} at step {step} (it began at {initial_total:.4g}). "
-        "Try another optimizer (adam), a smaller learning rate or lower weights.",
+        "Try another optimizer, a smaller learning rate or lower weights.",
         step=step,
         best_image=np.asarray(best_image),
         best_total=float(best_total),

@@ -25,7 +25,7 @@ import tyro
 import nst_jax
 from nst_jax.cli import info, main
 from nst_jax.cli.environment import keep_compiled_programs
-from nst_jax.cli.optimize_options import Optimize, make_config
+from nst_jax.cli.optimize_options import Optimize, make_config, warn_of_scale
 from nst_jax.cli.progress import follow_steps
 from nst_jax.coarse_to_fine import Level
 from nst_jax.files import asset_path
@@ -93,9 +93,12 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
+def parse_options(*options: str) -> Optimize:
+    return tyro.cli(Optimize, args=["c.png", "s.png", "-o", "out.png", *options])
+
+
 def parse(*options: str) -> Config:
-    words = ["c.png", "s.png", "-o", "out.png", *options]
-    return make_config(tyro.cli(Optimize, args=words))
+    return make_config(parse_options(*options))
 
 
 def pixels(path: str) -> np.ndarray:
@@ -188,6 +191,25 @@ def test_encoder_and_weights_follow_each_other(options, encoder, weights):
     config = parse(*options.split())
 
     assert (config.encoder, config.weights) == (encoder, weights)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--preset authors --encoder vgg16", True),
+        ("--preset johnson_neural_style --encoder vgg16", True),
+        ("--preset authors --encoder vgg16 --style-weight 1e6", False),
+        ("--preset authors --weights vgg16-keras", False),
+        ("--preset paper --encoder vgg16", False),
+        ("", False),
+    ],
+)
+def test_loss_weights_for_a_network_of_another_scale_are_pointed_out(options, told):
+    given = parse_options(*options.split())
+    config = make_config(given)
+    used = dataclasses.replace(config, weights=config.weights or "vgg16-lpips")
+
+    assert (warn_of_scale(given, used) is not None) == told
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from tyro.conf import arg
 from nst_jax import files
 from nst_jax.array_types import ImageOfAnySize
 from nst_jax.cli.environment import check_device, describe_device, keep_compiled_programs
-from nst_jax.cli.optimize import describe_result, plan
+from nst_jax.cli.optimize import describe_result
 from nst_jax.cli.progress import follow_steps
 from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.image_ops import resize
-from nst_jax.papers.gatys_2016 import PRESETS, stylize
+from nst_jax.papers.gatys_2016 import PRESETS, plan, stylize
 
 FOLDER = Path("nst-jax-demo")
 

@@ -13,14 +13,13 @@ from nst_jax import files
 from nst_jax.array_types import Image
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import INTERRUPTED
-from nst_jax.cli.optimize_options import EXAMPLES, Optimize, make_config
+from nst_jax.cli.optimize_options import EXAMPLES, Optimize, make_config, warn_of_scale
 from nst_jax.cli.progress import describe_losses, follow_steps
 from nst_jax.cli.unfinished import Unfinished, may_overwrite
-from nst_jax.coarse_to_fine import Level, SavedRun, plan_levels
+from nst_jax.coarse_to_fine import SavedRun
 from nst_jax.encoders.pretrained import describe_weights, load_encoder
-from nst_jax.image_ops import fit_longer_side
 from nst_jax.optimize import DivergedError
-from nst_jax.papers.gatys_2016 import Config, Record, stylize
+from nst_jax.papers.gatys_2016 import Config, Record, plan, stylize
 
 
 class _Pictures(NamedTuple):
@@ -49,6 +48,8 @@ def run(arguments: Sequence[str]) -> int:
     pictures = _load_pictures(options, config)
     described = describe_weights(config.encoder, weights=config.weights)
     config = dataclasses.replace(config, weights=config.weights or described["weights"])
+    if warning := warn_of_scale(options, config):
+        _say(options, warning)
     if saved is not None:
         _say(options, f"going on after step {saved[1]['step']} of {config.num_steps}")
     elif options.files.resume:
@@ -65,14 +66,6 @@ def run(arguments: Sequence[str]) -> int:
     unfinished.remove()
     _say(options, describe_result(options.out, image, record))
     return 0
-
-
-def plan(content: Image, config: Config) -> list[Level]:
-    """Return the sizes at which stylize will run."""
-    height, width = content.shape[1:3]
-    if config.size is not None:
-        height, width = fit_longer_side(height, width, config.size)
-    return plan_levels(height, width, scales=config.scales, num_steps=config.num_steps)
 
 
 def describe_result(path: os.PathLike[str], image: Image, record: Record) -> str:

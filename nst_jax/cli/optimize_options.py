@@ -10,6 +10,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from nst_jax.convolution import Precision
 from nst_jax.encoders.pretrained import WEIGHT_SETS, verify
 from nst_jax.encoders.vgg import Architecture, Pooling, check_layers
+from nst_jax.encoders.weight_sets import WeightSet
 from nst_jax.optimize import OptimizerName
 from nst_jax.papers.gatys_2016 import PRESETS, Config
 
@@ -268,3 +269,28 @@ def _choose_weights(network: NetworkOptions, preset: Config, encoder: Architectu
         return preset.weights
     # Normalised weights have other activations, and the preset's loss weights are made for them.
     return f"{encoder}-normalized" if preset.weights.endswith("-normalized") else None
+
+
+def warn_of_scale(options: Optimize, config: Config) -> str | None:
+    """Return a line for who runs a preset's loss weights on a network of another scale.
+
+    Caffe's networks have far larger activations than torchvision's, and a style loss goes with
+    their fourth power but a content loss with their square: the style would come out faint.
+    """
+    preset = PRESETS[options.result.preset]
+    before, now = (WEIGHT_SETS.get(weights or "") for weights in (preset.weights, config.weights))
+    if before is None or now is None or options.balance.style_weight is not None:
+        return None
+    if _scale(before) == _scale(now):
+        return None
+    return (
+        f"note: --preset {options.result.preset} has loss weights for {before.name}; on {now.name} "
+        "the style comes out faint: raise --style-weight a thousandfold, see docs/weights.md"
+    )
+
+
+def _scale(weights: WeightSet) -> str:
+    """What sets the size of a network's activations."""
+    if weights.name.endswith("-normalized"):
+        return "filters scaled to 1"
+    return f"pixels up to {weights.preprocessing.scale:g}"

@@ -134,7 +134,8 @@ def _read_torch(path: Path) -> tuple[Format, Architecture, LayerArrays]:
         )
         tensors = {str(key): tensor.detach() for key, tensor in state.items()}
     except Exception as error:  # torch raises whatever its several readers happen to raise
-        reason = str(error).partition("\n")[0]
+        # Its own words would go on to advise weights_only=False, which runs what the file says.
+        reason = type(error).__name__
         raise ValueError(f"{path}: neither PyTorch weights nor Keras HDF5 ({reason})") from error
     for architecture in reversed(
         get_args(Architecture)

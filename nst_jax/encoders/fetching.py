@@ -130,7 +130,7 @@ def _recognise(layout: str, architecture: str, sha256: str, path: Path) -> Weigh
     if not alike:
         raise ValueError(
             f"{path}: {architecture} in {layout}'s layout, with a hash that is none of the known "
-            f"files'; say which set it is (--weights {architecture}-torchvision, if it is that)"
+            f"files'; say which set it is (--as {architecture}-torchvision, if it is that)"
         )
     return alike[0]
 

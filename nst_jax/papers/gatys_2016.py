@@ -197,6 +197,7 @@ PRESETS: Mapping[str, Config] = {
         scales=((0.5, 0.5), (1.0, 0.5)),
         style_layers=(("relu1_1", 0.5), ("relu2_1", 0.5)),
         content_layers=(("relu2_2", 1.0),),
+        style_weight=2.0,  # four steps of L-BFGS overshoot with much more
     ),
 }
 """Ready configurations by name; vary one with dataclasses.replace."""
@@ -264,7 +265,7 @@ def stylize(
                 own = {"config": dataclasses.asdict(config), "fingerprint": fingerprint}
                 save(arrays, {**metadata, **own, "seconds": seconds()})
 
-        levels = _plan(pictures.content, config)
+        levels = plan(pictures.content, config)
         result = coarse_to_fine.optimize_levels(
             _problem(pictures, config, encoder, encoder_params, levels[-1]),
             levels,
@@ -351,7 +352,13 @@ class _Pictures(NamedTuple):
         return digest.hexdigest()
 
 
-def _plan(content: ImageOfAnySize, config: Config) -> list[Level]:
+def plan(content: ImageOfAnySize, config: Config) -> list[Level]:
+    """Return the sizes at which stylize runs, and the number of each one's last step.
+
+    Args:
+        content: The content image.
+        config: Its size, scales and num_steps count.
+    """
     height, width = content.shape[1:3]
     if config.size is not None:
         height, width = fit_longer_side(height, width, config.size)
