@@ -57,12 +57,14 @@ class Result(NamedTuple):
         image: The picture, clipped to [0, 1].
         steps: One entry a step: its number, the total and the terms. The last is the picture's.
         initial: The entry of the picture before the first step.
+        before_clipping: The entry of the last step's picture as it left the optimiser.
         interrupted: Whether Ctrl-C ended the run early.
     """
 
     image: Image
     steps: list[dict[str, float]]
     initial: dict[str, float]
+    before_clipping: dict[str, float]
     interrupted: bool
 
 
@@ -219,10 +221,11 @@ def optimize_levels(
     assert state is not None
     assert initial is not None
     image = jnp.clip(state.image, 0.0, 1.0)
+    before_clipping = steps[-1] if steps else initial
     # Clipping may change the losses; the last entry is that of the picture that is returned.
     _, metrics = optimizer.init(image, *args)
     steps[-1:] = [_entry(done, metrics)]
-    return Result(image, steps, initial, interrupted)
+    return Result(image, steps, initial, before_clipping, interrupted)
 
 
 def _entry(step: int, metrics: Metrics) -> dict[str, int | float]:

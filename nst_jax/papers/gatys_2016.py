@@ -286,6 +286,7 @@ def stylize(
                 "encoder": encoder.architecture,
                 "sizes": [[level.height, level.width] for level in levels],
                 "initial": result.initial,
+                "before_clipping": result.before_clipping,
                 "interrupted": result.interrupted,
             },
         }
