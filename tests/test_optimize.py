@@ -334,6 +334,15 @@ def test_ctrl_c_ends_the_run_after_the_step_in_progress(toy):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.fixture
+def default_interrupt():
+    """SIGINT as a terminal has it: a shell that starts tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("default_interrupt")
 def test_a_second_ctrl_c_ends_it_at_once(toy):
     image, args = toy
     optimizer = make()
