@@ -222,7 +222,7 @@ def test_torch_layouts_are_recognised_by_their_keys(tmp_path):
         convert(source, to=target, overwrite=True)
         assert describe_weights("vgg19", weights=target)["weights"] == name
     torch.save(torch_state(arrays, "torchvision"), source)
-    with pytest.raises(ValueError, match=r"say which set it is \(--weights vgg19-torchvision"):
+    with pytest.raises(ValueError, match=r"say which set it is \(--as vgg19-torchvision"):
         convert(source, to=target, overwrite=True)
     with pytest.raises(ValueError, match="holds vgg19 in torchvision's layout; vgg19-adain is"):
         convert(source, to=target, overwrite=True, weights="vgg19-adain")
