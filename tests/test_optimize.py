@@ -279,7 +279,7 @@ def test_nan_stops_with_the_best_picture():
 
 @pytest.mark.usefixtures("lax_promotion")
 def test_a_blown_up_loss_stops_with_the_best_picture(photograph):
-    # Steps of 2: the first lands near −2, the mean square is far beyond a hundred times 0.001².
+    # Steps of 2: the first lands near −2, the mean square is beyond a million times 0.001².
     optimizer = make("adam", loss=square, learning_rate=2.0)
     image = 0.001 * photograph
     state, initial_total = start(optimizer, image)
@@ -291,9 +291,9 @@ def test_a_blown_up_loss_stops_with_the_best_picture(photograph):
 
 @pytest.mark.usefixtures("lax_promotion")
 def test_a_climb_is_no_blow_up(photograph):
-    """Up to a hundred times the first total is borne."""
+    """Up to a million times the first total is borne: L-BFGS comes back from 3e4 times."""
     optimizer = make("adam", loss=square, learning_rate=1.0)
-    state, initial_total = start(optimizer, 0.25 * photograph)
+    state, initial_total = start(optimizer, 0.01 * photograph)
     totals = []
     optimize.run(
         optimizer,
@@ -302,7 +302,7 @@ def test_a_climb_is_no_blow_up(photograph):
         initial_total=initial_total,
         on_step=lambda report: totals.append(report.total),
     )
-    assert 5 * initial_total < max(totals) < 100 * initial_total
+    assert 1e3 * initial_total < max(totals) < 1e6 * initial_total
 
 
 # Ctrl-C ---------------------------------------------------------------------------------------

@@ -1,0 +1,100 @@
+"""That the benchmark compares like with like, and runs; what it measures no test can say."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """The script as a module, found as Python finds its neighbours when it runs."""
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    return importlib.import_module("benchmark")
+
+
+@pytest.mark.oracle
+def test_all_sides_compute_the_same_loss_and_gradient(benchmark):
+    pytest.importorskip("torch")
+    exact = benchmark._ours("ours", 48)[0]()
+    (wanted, _), gradient = exact
+    for side, tolerance in (("ours bfloat16", 2e-2), ("ours remat", 1e-5)):
+        (total, _), other = benchmark._ours(side, 48)[0]()
+        assert float(total) == pytest.approx(float(wanted), rel=tolerance), side
+        error = np.linalg.norm(other - gradient) / np.linalg.norm(gradient)
+        assert error < 5 * tolerance, side
+    tolerances = {"torch": 1e-4, "torch channels_last": 1e-4, "torch bfloat16": 0.1}
+    for side, tolerance in tolerances.items():
+        total = benchmark._theirs(side, 48)[0]()
+        assert total.item() == pytest.approx(float(wanted), rel=tolerance), side
+
+
+@pytest.mark.oracle
+def test_ratios_are_medians_over_the_turns(benchmark):
+    pytest.importorskip("torch")
+    found = benchmark._compare({"ours": [1.0, 4.0, 6.0], "torch": [2.0, 2.0, 8.0]}, "torch")
+    # Turn by turn 0.5, 2 and 0.75, which is not the ratio of the medians.
+    assert found["ours"] == {"seconds": 4.0, "ratio": 0.75}
+    assert found["torch"] == {"seconds": 2.0, "ratio": 1.0}
+
+
+@pytest.mark.oracle
+def test_a_short_run_prints_tables_and_writes_a_record(tmp_path):
+    pytest.importorskip("torch")
+    done = subprocess.run(
+        [sys.executable, "benchmark.py", "--sizes", "32", "--repeats", "1", "--out", tmp_path],
+        cwd=EXPERIMENTS,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},  # PyTorch's threads wait busily for a core
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for title in ("value and gradient", "L-BFGS step", "peak memory"):
+        assert title in done.stdout
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert "--sizes 32 --repeats 1" in record["command"]
+    assert set(record["versions"]) >= {"nst_jax", "jax", "torch"}
+    assert record["machine"]["torch_threads"] == 1
+    (row,) = record["rows"]
+    assert row["size"] == 32
+    assert row["compile_seconds_of_three_programs"] > 0
+    ours = {"ours", "ours bfloat16", "ours remat"}
+    theirs = {"torch", "torch channels_last"}
+    gradient, step = row["value_and_gradient"], row["lbfgs_step"]
+    assert set(gradient) == ours | theirs | {"torch bfloat16"}
+    assert set(step) == ours | {row["best"]}
+    assert row["best"] == min(theirs, key=lambda side: gradient[side]["seconds"])
+    for table in (gradient, step):
+        assert table[row["best"]]["ratio"] == 1.0
+        for side in table.values():
+            assert side["seconds"] > 0
+            # With one turn the ratio is that of the seconds.
+            assert side["ratio"] == pytest.approx(side["seconds"] / table[row["best"]]["seconds"])
+    if sys.platform == "linux":
+        assert set(row["mebibytes"]) == ours | theirs
+        # At least the picture and its gradient, 24 KiB, at most what a machine has to spare.
+        assert all(0.02 < value < 1000 for value in row["mebibytes"].values())
+
+
+@pytest.mark.parametrize("script", ["benchmark.py", "parity.py"])
+def test_without_pytorch_one_line_says_what_to_do(script):
+    without = "import runpy, sys; sys.modules['torch'] = None; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{without}runpy.run_path({script!r}, run_name='__main__')"],
+        cwd=EXPERIMENTS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith("pip install torch==2.13.0")
