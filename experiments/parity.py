@@ -72,14 +72,14 @@ def run_torch(config: Config, content: Image, style: Image, initial: Image) -> d
         tolerance_change=-1,
     )
 
-    def closure() -> torch.Tensor:
+    def closure() -> float:
         lbfgs.zero_grad()
         total, _ = objective(image)
         total.backward()
-        return total
+        return float(total)
 
     began = time.perf_counter()
-    lbfgs.step(closure)  # type: ignore[arg-type]  # the stub wants a closure of floats
+    lbfgs.step(closure)
     with torch.no_grad():
         reached, _ = objective(image)
         clipped, _ = objective(image.clamp(0, 1))

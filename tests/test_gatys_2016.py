@@ -518,3 +518,16 @@ def test_loss_and_pixel_gradient_are_torchs(preset, changes, vgg16):
         wanted_gradient = torch_gatys.to_numpy(leaf.grad)
         error = np.linalg.norm(gradient - wanted_gradient) / np.linalg.norm(wanted_gradient)
         assert error < 3e-3
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_papers_noise_does_not_overflow(seed):
+    """Of a noise of 1/255 the second step is the whole gradient of a loss of 1e11."""
+    encoder, params = load_encoder("vgg16", weights="vgg16-normalized")
+    content = files.load_image(files.asset_path("content/kitten.jpg"), size=64)
+    style = files.load_image(files.asset_path("style/van_gogh_harvest.jpg"), size=64)
+    config = dataclasses.replace(PRESETS["paper"], encoder="vgg16", size=64, num_steps=6, seed=seed)
+    _, record = gatys_2016.stylize(content, style, config, encoder, params)
+    totals = [entry["total"] for entry in record["steps"]]
+    assert max(totals) < record["info"]["initial"]["total"]
+    assert record["info"]["before_clipping"]["total"] < 0.1 * record["info"]["initial"]["total"]
