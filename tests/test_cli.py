@@ -201,6 +201,7 @@ def test_encoder_and_weights_follow_each_other(options, encoder, weights):
         ("--preset authors --encoder vgg16 --style-weight 1e6", False),
         ("--preset authors --weights vgg16-keras", False),
         ("--preset paper --encoder vgg16", False),
+        ("--preset paper --weights vgg16-lpips", True),
         ("", False),
     ],
 )
@@ -210,6 +211,14 @@ def test_loss_weights_for_a_network_of_another_scale_are_pointed_out(options, to
     used = dataclasses.replace(config, weights=config.weights or "vgg16-lpips")
 
     assert (warn_of_scale(given, used) is not None) == told
+
+
+def test_the_balance_on_a_smaller_scale_is_worked_out():
+    given = parse_options("--preset", "johnson_neural_style", "--encoder", "vgg16")
+    config = dataclasses.replace(make_config(given), weights="vgg16-lpips")
+
+    # 5 · 57.5² and 100 · 57.5⁴: 255 over the mean of 1 / std.
+    assert "--content-weight 1.7e+04 --style-weight 1.1e+09" in str(warn_of_scale(given, config))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,13 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, Preprocessing, preprocess
+from nst_jax.encoders.preprocessing import (
+    CAFFE,
+    TORCHVISION,
+    Preprocessing,
+    input_gain,
+    preprocess,
+)
 
 
 @pytest.fixture
@@ -51,3 +57,10 @@ def test_wrong_pictures_are_named(images, message, unchecked):
     with pytest.raises(ValueError, match=message) as caught:
         preprocess(images, TORCHVISION)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("preprocessing", [CAFFE, TORCHVISION])
+def test_input_gain_is_the_mean_rise_of_the_input(preprocessing):
+    dark, light = (jnp.full((1, 1, 1, 3), value) for value in (0.25, 0.75))
+    rise = preprocess(light, preprocessing) - preprocess(dark, preprocessing)
+    assert input_gain(preprocessing) == pytest.approx(float(rise.mean()) / 0.5, rel=1e-5)

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from nst_jax.convolution import Precision
+from nst_jax.encoders.preprocessing import input_gain
 from nst_jax.encoders.pretrained import WEIGHT_SETS, verify
 from nst_jax.encoders.vgg import Architecture, Pooling, check_layers
-from nst_jax.encoders.weight_sets import WeightSet
 from nst_jax.optimize import OptimizerName
 from nst_jax.papers.gatys_2016 import PRESETS, Config
 
@@ -277,20 +277,19 @@ def warn_of_scale(options: Optimize, config: Config) -> str | None:
     Caffe's networks have far larger activations than torchvision's, and a style loss goes with
     their fourth power but a content loss with their square: the style would come out faint.
     """
-    preset = PRESETS[options.result.preset]
-    before, now = (WEIGHT_SETS.get(weights or "") for weights in (preset.weights, config.weights))
-    if before is None or now is None or options.balance.style_weight is not None:
+    name, balance = options.result.preset, options.balance
+    before, now = (WEIGHT_SETS.get(w or "") for w in (PRESETS[name].weights, config.weights))
+    if before is None or now is None or balance.style_weight is not None:
         return None
-    if _scale(before) == _scale(now):
+    gain = input_gain(before.preprocessing) / input_gain(now.preprocessing)
+    normalized = [weights.name.endswith("-normalized") for weights in (before, now)]
+    if all(normalized) or (not any(normalized) and gain == 1):
         return None
-    return (
-        f"note: --preset {options.result.preset} has loss weights for {before.name}; on {now.name} "
-        "the style comes out faint: raise --style-weight a thousandfold, see docs/weights.md"
+    told = f"note: --preset {name} has loss weights for {before.name}, and {now.name} has "
+    if any(normalized):
+        return told + "other activations: choose --style-weight anew, see docs/weights.md"
+    content, style = config.content_weight * gain**2, config.style_weight * gain**4
+    return told + (
+        f"activations about {gain:.2g} times smaller: for the same balance try "
+        f"--content-weight {content:.2g} --style-weight {style:.2g}, see docs/weights.md"
     )
-
-
-def _scale(weights: WeightSet) -> str:
-    """What sets the size of a network's activations."""
-    if weights.name.endswith("-normalized"):
-        return "filters scaled to 1"
-    return f"pixels up to {weights.preprocessing.scale:g}"

@@ -46,6 +46,16 @@ CAFFE = Preprocessing(
 )
 
 
+def input_gain(preprocessing: Preprocessing) -> float:
+    """Return by how much preprocessing multiplies a difference in brightness.
+
+    scale / std, averaged over the three colours: 255 for Caffe's networks, about 4.4 for
+    torchvision's. Networks trained on inputs that differ by a factor s have activations that differ
+    by roughly s too, so content losses by s² and Gram losses by s⁴.
+    """
+    return sum(preprocessing.scale / std for std in preprocessing.std) / 3
+
+
 def preprocess(images: Image, preprocessing: Preprocessing) -> Float[Array, "batch height width 3"]:
     """Return the network's input for RGB pictures in [0, 1].
 
