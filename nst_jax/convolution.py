@@ -85,7 +85,51 @@ def convolve(
     return y if bias is None else y + bias.reshape(1, 1, 1, -1)
 
 
-def _convolve_plainly(x, kernel, precision: Precision, *, stride: int, pads):
+def convolve_transposed(
+    x: Float[Array, "batch height width channels_in"],
+    kernel: Float[Array, "3 3 channels_in channels_out"],
+    bias: Float[Array, " channels_out"] | None = None,
+    *,
+    precision: Precision = "float32",
+) -> Float[Array, "batch _ _ channels_out"]:
+    """Return the fractionally strided 3×3 convolution of x, of twice its height and width.
+
+    y[b, 2i + u − 1, 2j + v − 1, o] += Σ_c x[b, i, j, c] · kernel[u, v, c, o], plus the bias: what
+    PyTorch's ConvTranspose2d(kernel_size=3, stride=2, padding=1, output_padding=1) computes.
+
+    Args:
+        x: Input, channels last.
+        kernel: Not turned around: its first row acts above the position that it belongs to.
+        bias: Added to every position.
+        precision: As for convolve.
+
+    Reference: the layers of stride ½ in Johnson et al. 2016, supplement, table 1.
+    """
+    # As a convolution of x with zeros between its positions; that one wants the kernel turned.
+    y = _convolve_plainly(
+        x, kernel[::-1, ::-1], precision, stride=1, pads=((1, 2), (1, 2)), spread=2
+    )
+    return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+
+def upsample_convolve(
+    x: Float[Array, "batch height width channels_in"],
+    kernel: Float[Array, "3 3 channels_in channels_out"],
+    bias: Float[Array, " channels_out"] | None = None,
+    *,
+    padding: Padding = "reflect",
+    precision: Precision = "float32",
+) -> Float[Array, "batch _ _ channels_out"]:
+    """Return the 3×3 convolution of x enlarged twice by repetition.
+
+    convolve(upsample_nearest(x), kernel, bias, padding=padding, precision=precision).
+
+    Reference: Dumoulin et al. 2017, appendix, table 1; after Odena et al. 2016.
+    """
+    return convolve(upsample_nearest(x), kernel, bias, padding=padding, precision=precision)
+
+
+def _convolve_plainly(x, kernel, precision: Precision, *, stride: int, pads, spread: int = 1):
     """XLA's own convolution; HIGHEST, since an accelerator's default is lower than float32."""
     if precision == "bfloat16":
         # Both operands and the result: XLA's gradient wants one dtype. cuDNN and the MXU
@@ -96,6 +140,7 @@ def _convolve_plainly(x, kernel, precision: Precision, *, stride: int, pads):
         kernel,
         (stride, stride),
         pads,
+        lhs_dilation=(spread, spread),
         dimension_numbers=_NHWC,
         precision=lax.Precision.HIGHEST,
     )
