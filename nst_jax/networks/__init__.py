@@ -1,0 +1,1 @@
+"""Networks that are trained: one file an architecture, and the layers that they share."""

@@ -1,0 +1,196 @@
+"""The network of Dumoulin et al. 2017: many styles in one, each a scale and bias per channel.
+
+Functions on its params add a style, pick some, and tell the styles' arrays from the shared ones.
+Training is in nst_jax.papers.dumoulin_2017.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nst_jax.array_types import Image, Params
+from nst_jax.convolution import Precision, relu
+from nst_jax.networks.layers import (
+    ConditionalInstanceNorm,
+    Convolution,
+    UpsampledConvolution,
+    require_sides,
+)
+
+TILE_MARGIN = 56
+"""How far, in pixels and rounded up to a multiple of 4, the output sees and padding is felt."""
+
+_NUM_RESIDUAL_BLOCKS = 5
+_NORM = "_norm"  # what the names of the normalisations end with
+_KERNEL_INIT = nn.initializers.normal(0.01)
+
+
+class DumoulinNetwork(nn.Module):
+    """A network that paints pictures in any of num_styles styles, or in mixtures of them.
+
+    `network.apply(variables, images, style_weights)` answers pictures of the same size, which must
+    be a multiple of 4. Every convolution is reflection-padded, and followed by conditional instance
+    normalisation: the last one too, before the sigmoid. variables are {"params": ...}.
+
+    On a tile whose sides begin at multiples of 4, the output is that part of the whole picture's,
+    except within 56 pixels (TILE_MARGIN) of sides that are not the picture's, if all tiles get one
+    set of given_statistics (see nst_jax.networks.layers).
+
+    Fields:
+        num_styles: N, the rows of every normalisation's two tables.
+        width: channels of the first convolution.
+        precision: as for nst_jax.convolution.convolve.
+
+    Reference: Dumoulin et al. 2017, appendix, table 1.
+    """
+
+    num_styles: int
+    width: int = 32
+    precision: Precision = "float32"
+
+    @nn.compact
+    def __call__(self, images: Image, style_weights: Float[Array, "_ _"]) -> Image:
+        """Return the pictures stylised.
+
+        Args:
+            images: RGB in [0, 1]; sides are multiples of 4 and at least 8.
+            style_weights: (batch, num_styles): a picture's row is 1 at its style and 0 elsewhere,
+                or mixes several styles with weights that sum to 1.
+
+        Raises:
+            ValueError: A side is too short or not a multiple of 4, or style_weights has another
+                shape.
+        """
+        self._check(images, style_weights)
+        x = relu(self._layer(images, style_weights, "contract1", self.width, kernel_size=9))
+        x = relu(self._layer(x, style_weights, "contract2", 2 * self.width, stride=2))
+        x = relu(self._layer(x, style_weights, "contract3", 4 * self.width, stride=2))
+        for i in range(1, _NUM_RESIDUAL_BLOCKS + 1):
+            y = relu(self._layer(x, style_weights, f"residual{i}a", 4 * self.width))
+            x = x + self._layer(y, style_weights, f"residual{i}b", 4 * self.width)
+        for name, features in (("expand1", 2 * self.width), ("expand2", self.width)):
+            enlarge = UpsampledConvolution(
+                features, kernel_init=_KERNEL_INIT, precision=self.precision, name=name
+            )
+            x = relu(self._normalize(enlarge(x), style_weights, name))
+        return nn.sigmoid(self._layer(x, style_weights, "output", 3, kernel_size=9))
+
+    def _layer(
+        self,
+        x: Array,
+        style_weights: Array,
+        name: str,
+        features: int,
+        *,
+        kernel_size: int = 3,
+        stride: int = 1,
+    ) -> Array:
+        convolve = Convolution(
+            features,
+            kernel_init=_KERNEL_INIT,
+            precision=self.precision,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding="reflect",
+            name=name,
+        )
+        return self._normalize(convolve(x), style_weights, name)
+
+    def _normalize(self, x: Array, style_weights: Array, name: str) -> Array:
+        norm = ConditionalInstanceNorm(num_styles=self.num_styles, name=name + _NORM)
+        return norm(x, style_weights)
+
+    def _check(self, images: Array, style_weights: Array) -> None:
+        require_sides(images.shape[1], images.shape[2], least=8)
+        if self.num_styles < 1:
+            raise ValueError(f"num_styles: wanted at least 1, got {self.num_styles}")
+        wanted = (images.shape[0], self.num_styles)
+        if style_weights.shape != wanted:
+            raise ValueError(
+                f"style_weights: wanted shape {wanted}, one weight for each picture and style, "
+                f"got {style_weights.shape}; for one style of all use jax.nn.one_hot"
+            )
+
+
+def is_style_table(path: Sequence[Any]) -> bool:
+    """Return whether a path from jax.tree_util leads to the scales or biases of the styles."""
+    return any(str(getattr(entry, "key", entry)).endswith(_NORM) for entry in path)
+
+
+def style_labels(params: Params) -> Params:
+    """Return params' tree with "styles" at the styles' tables and "shared" at all other arrays.
+
+    These are labels for optax.multi_transform, to learn a style while the network stays as it is.
+    A table's gradient is exactly 0 at styles without weight, so the rows of the others stay too,
+    under optimisers that leave alone what never had a gradient, as Adam does (without decay).
+
+    Reference: Dumoulin et al. 2017, figure 6.
+    """
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: "styles" if is_style_table(path) else "shared", params
+    )
+
+
+def count_styles(params: Params) -> int:
+    """Return the number of styles, num_styles, that params hold.
+
+    Args:
+        params: A DumoulinNetwork's params or variables.
+
+    Raises:
+        ValueError: params hold no table of styles.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    rows = {leaf.shape[0] for path, leaf in leaves if is_style_table(path)}
+    if len(rows) != 1:
+        raise ValueError(
+            f"params: wanted a DumoulinNetwork's, whose tables have one row a style, "
+            f"got tables of {sorted(rows) or 'no'} rows"
+        )
+    return rows.pop()
+
+
+def add_style(params: Params) -> Params:
+    """Return params for num_styles + 1 styles, the last of which is the mean of all the others.
+
+    The mean, because the shared arrays have learned to paint mixtures of their styles: the new one
+    starts from a picture, where scales of 1 and biases of 0 are what no layer expects any more.
+
+    Args:
+        params: A DumoulinNetwork's params or variables, which remain as they are.
+
+    Raises:
+        ValueError: params hold no table of styles.
+    """
+    count_styles(params)
+    return _map_tables(params, lambda table: jnp.concatenate([table, table.mean(0, keepdims=True)]))
+
+
+def take_styles(params: Params, indices: Sequence[int]) -> Params:
+    """Return params for a network of some of the styles: its style i is style indices[i] of params.
+
+    Args:
+        params: A DumoulinNetwork's params or variables, which remain as they are.
+        indices: Styles to keep, counted from 0, in any order.
+
+    Raises:
+        ValueError: params hold no table of styles, or indices is empty or names a style that they
+            lack.
+    """
+    last = count_styles(params) - 1
+    unknown = [index for index in indices if not 0 <= index <= last]
+    if unknown or len(indices) == 0:
+        raise ValueError(
+            f"indices: wanted styles from 0 to {last}, got {unknown[0] if unknown else 'none'}"
+        )
+    return _map_tables(params, lambda table: table[jnp.array(indices)])
+
+
+def _map_tables(params: Params, function: Callable[[Array], Array]) -> Params:
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: function(leaf) if is_style_table(path) else leaf, params
+    )

@@ -1,0 +1,159 @@
+"""Layers that the feed-forward networks share: convolutions with weights, instance normalisation.
+
+How to convolve is nst_jax.convolution's business; here the weights get their names and first
+values. Kernels and biases are named as in linen's own layers.
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from nst_jax import convolution
+from nst_jax.array_types import FeatureMap
+from nst_jax.convolution import Padding, Precision
+
+Initializer = Callable[..., Array]
+"""What makes an array's first values: init(key, shape), as in linen."""
+
+
+class _Weighted(nn.Module):
+    """What the convolutions have in common: a square kernel and a bias."""
+
+    features: int
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    bias_init: Initializer = nn.initializers.zeros_init()
+    precision: Precision = "float32"
+
+    def _weights(self, x: FeatureMap, side: int) -> tuple[Array, Array]:
+        shape = (side, side, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        return kernel, self.param("bias", self.bias_init, (self.features,))
+
+
+class Convolution(_Weighted):
+    """A convolution with bias: nst_jax.convolution.convolve with weights of its own."""
+
+    kernel_size: int = 3
+    stride: int = 1
+    padding: Padding = "zero"
+
+    @nn.compact
+    def __call__(self, x: FeatureMap) -> Float[Array, "batch _ _ _"]:
+        """Return the convolution of x with this layer's kernel, plus its bias."""
+        kernel, bias = self._weights(x, self.kernel_size)
+        return convolution.convolve(
+            x, kernel, bias, stride=self.stride, padding=self.padding, precision=self.precision
+        )
+
+
+class TransposedConvolution(_Weighted):
+    """A fractionally strided 3×3 convolution with bias, which doubles height and width."""
+
+    @nn.compact
+    def __call__(self, x: FeatureMap) -> Float[Array, "batch _ _ _"]:
+        """Return nst_jax.convolution.convolve_transposed of x with this layer's weights."""
+        kernel, bias = self._weights(x, 3)
+        return convolution.convolve_transposed(x, kernel, bias, precision=self.precision)
+
+
+class UpsampledConvolution(_Weighted):
+    """Nearest upsampling by two, then a 3×3 reflection-padded convolution with bias."""
+
+    @nn.compact
+    def __call__(self, x: FeatureMap) -> Float[Array, "batch _ _ _"]:
+        """Return nst_jax.convolution.upsample_convolve of x with this layer's weights."""
+        kernel, bias = self._weights(x, 3)
+        return convolution.upsample_convolve(
+            x, kernel, bias, padding="reflect", precision=self.precision
+        )
+
+
+class _InstanceStatistics(nn.Module):
+    """What the instance normalisations have in common: x's own statistics, or given ones."""
+
+    eps: float = 1e-5
+
+    def _normalized(self, x: FeatureMap) -> FeatureMap:
+        # Unused where statistics are given and not recorded: jit drops them then.
+        mean = x.mean((1, 2))
+        var = jnp.square(x - _at_each_position(mean)).mean((1, 2))
+        if self.is_mutable_collection("statistics") and not self.is_initializing():
+            self.put_variable("statistics", "mean", mean)
+            self.put_variable("statistics", "var", var)
+        if self.has_variable("given_statistics", "mean"):
+            mean = self.get_variable("given_statistics", "mean")
+            var = self.get_variable("given_statistics", "var")
+        return (x - _at_each_position(mean)) * lax.rsqrt(_at_each_position(var) + self.eps)
+
+
+class InstanceNorm(_InstanceStatistics):
+    """Instance normalisation with a scale and a bias for each channel.
+
+    z = γ (x − μ) / √(σ² + eps) + β, with μ and the biased σ² over the positions of each picture and
+    channel. Where the collection "given_statistics" holds this layer's "mean" and "var", each
+    (batch, channels), they replace x's own; where the collection "statistics" is mutable, x's own
+    are put there. So what one call of a network records, another can be given, and the tiles of a
+    large picture agree.
+
+    Reference: Ulyanov et al. 2016, arXiv 1607.08022.
+    """
+
+    scale_init: Initializer = nn.initializers.ones_init()
+
+    @nn.compact
+    def __call__(self, x: FeatureMap) -> FeatureMap:
+        """Return x normalised, scaled and shifted."""
+        scale = self.param("scale", self.scale_init, (x.shape[-1],))
+        bias = self.param("bias", nn.initializers.zeros_init(), (x.shape[-1],))
+        return self._normalized(x) * scale.reshape(1, 1, 1, -1) + bias.reshape(1, 1, 1, -1)
+
+
+class ConditionalInstanceNorm(_InstanceStatistics):
+    """Instance normalisation whose scale and bias are chosen, or mixed, among those of N styles.
+
+    z = γ_s (x − μ) / √(σ² + eps) + β_s, where γ_s = Σ_k w_k γ_k and β_s = Σ_k w_k β_k for a
+    picture's weights w: 1 for one of the N styles and 0 for the others, or a mixture. The
+    statistics, and their two collections, are InstanceNorm's.
+
+    Reference: Dumoulin et al. 2017, section 2.2. Weights need not sum to 1.
+    """
+
+    num_styles: int = 1
+
+    @nn.compact
+    def __call__(
+        self, x: FeatureMap, style_weights: Float[Array, "batch num_styles"]
+    ) -> FeatureMap:
+        """Return x normalised, then scaled and shifted as the weighted styles want.
+
+        Args:
+            x: Feature maps.
+            style_weights: Each picture's weights over the styles.
+        """
+        shape = (self.num_styles, x.shape[-1])
+        scales = self.param("scale", nn.initializers.ones_init(), shape)
+        biases = self.param("bias", nn.initializers.zeros_init(), shape)
+        scale, bias = (
+            jnp.matmul(style_weights, table, precision=lax.Precision.HIGHEST)
+            for table in (scales, biases)
+        )
+        return self._normalized(x) * _at_each_position(scale) + _at_each_position(bias)
+
+
+def _at_each_position(per_channel: Float[Array, "batch channels"]) -> Float[Array, "batch 1 1 _"]:
+    return per_channel[:, None, None, :]
+
+
+def require_sides(height: int, width: int, *, least: int) -> None:
+    """Raise a ValueError unless both sides are multiples of 4 that are at least so long.
+
+    Two convolutions of stride 2 and two upsamplings only come back to the same size from such.
+    """
+    if height % 4 or width % 4 or min(height, width) < least:
+        raise ValueError(
+            f"images: wanted sides that are multiples of 4 and at least {least} pixels, "
+            f"got {height} by {width}; pad the pictures and crop the result, or enlarge them"
+        )
