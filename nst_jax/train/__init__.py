@@ -1,0 +1,23 @@
+"""Training networks: their parameters are what moves, by init / step and the host loop `fit`.
+
+Whatever a network and its loss are, this loop runs it: a jitted step over all local devices,
+checkpoints from which a killed run goes on as if it had never stopped, logs, sample sheets and
+held-out losses.
+"""
+
+from nst_jax.train.fitting import Stream as Stream
+from nst_jax.train.fitting import TrainingDivergedError as TrainingDivergedError
+from nst_jax.train.fitting import fit as fit
+from nst_jax.train.sharding import replicate as replicate
+from nst_jax.train.sharding import shard as shard
+from nst_jax.train.trainer import LossFn as LossFn
+from nst_jax.train.trainer import Metrics as Metrics
+from nst_jax.train.trainer import ModelState as ModelState
+from nst_jax.train.trainer import State as State
+from nst_jax.train.trainer import Terms as Terms
+from nst_jax.train.trainer import Trainer as Trainer
+from nst_jax.train.trainer import averaged_params as averaged_params
+from nst_jax.train.trainer import make_trainer as make_trainer
+from nst_jax.train.transformations import Schedule as Schedule
+from nst_jax.train.transformations import make_schedule as make_schedule
+from nst_jax.train.transformations import make_transformation as make_transformation

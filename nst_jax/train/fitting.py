@@ -1,0 +1,301 @@
+"""The loop that trains: steps, checkpoints, logs, and what stops it.
+
+It is a host loop around one jitted step, for the reasons that optimize.py gives: convolutions in
+a compiled loop are slow on the CPU, and progress, saving and stopping come for free. Losses are
+read a step or two late, so that the device never waits for the host; the next batch is fetched
+meanwhile.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+
+from nst_jax.array_types import Image
+from nst_jax.files.disk import FilePath, quoted, reworded
+from nst_jax.optimize import Report, deferred_interrupt
+from nst_jax.train.checkpoints import (
+    checkpoint_path,
+    load_checkpoint,
+    save_checkpoint,
+    saved_steps,
+)
+from nst_jax.train.logs import Logs
+from nst_jax.train.sharding import replicate
+from nst_jax.train.trainer import Metrics, State, Trainer
+
+# How many steps the host may run ahead of the losses that it has read.
+_STEPS_AHEAD = 2
+# No batch of pictures is ten thousand times harder than the first ones were: their losses differ
+# by a factor of ten, and a network that has come apart leaves this behind within a few steps.
+_DIVERGENCE_FACTOR = 1e4
+_FIRST_STEPS = 10
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Batches without end, whose position can be told and gone back to."""
+
+    def __next__(self) -> Any:
+        """Return the next batch, a pytree of NumPy arrays with the batch along axis 0."""
+        ...
+
+    def get_state(self) -> Any:
+        """Return, as what JSON can hold, the position after the batch given last."""
+        ...
+
+    def set_state(self, state: Any) -> None:
+        """Go to a position that get_state told."""
+        ...
+
+
+class TrainingDivergedError(Exception):
+    """The loss or its gradient became NaN, infinite or absurdly large.
+
+    Attributes:
+        step: The step at which it was found.
+        checkpoint: The newest checkpoint, from before, or None if none was saved.
+    """
+
+    def __init__(self, message: str, *, step: int, checkpoint: Path | None):
+        super().__init__(message)
+        self.step, self.checkpoint = step, checkpoint
+
+
+def fit(
+    trainer: Trainer,
+    state: State,
+    stream: Stream,
+    *args: Any,
+    num_steps: int,
+    workdir: FilePath,
+    description: Mapping[str, Any],
+    save_every: int = 500,
+    keep: int = 2,
+    log_every: int = 10,
+    on_step: Callable[[Report], None] | None = None,
+    sample: Callable[[State], Image] | None = None,
+    sample_every: int = 0,
+    evaluate: Callable[[State], Mapping[str, float]] | None = None,
+    evaluate_every: int = 0,
+    interrupted: Callable[[], bool] | None = None,
+) -> State:
+    """Train until num_steps are done or the user interrupts, and return the state.
+
+    Where workdir holds a checkpoint the run goes on from there, and ends with the parameters, bit
+    for bit, of a run that never stopped. Ctrl-C ends it after the step in progress, with a
+    checkpoint; the returned state's step is then under num_steps. Only one process may use a
+    workdir at a time.
+
+    workdir receives checkpoints/; metrics.jsonl, a line of losses every log_every steps and one
+    of held-out losses after each evaluation; tensorboard/ with the same; samples/.
+
+    Args:
+        trainer: Its step is called.
+        state: From its init; used up. A checkpoint takes its place and must be of its structure.
+        stream: Gives a batch a step.
+        *args: The loss's further arguments, a copy of which goes to every local device.
+        num_steps: The number of the last step; a run that has come so far is returned as it is.
+        workdir: The run's folder, made if missing.
+        description: Config and fingerprint of the data, as what JSON can hold: a checkpoint with
+            another description is refused.
+        save_every: Steps between checkpoints; 0 for the last alone.
+        keep: How many of the newest checkpoints are kept.
+        log_every: Steps between lines of metrics.jsonl; the last step has one in any case.
+        on_step: Called once for every step, in order, up to two steps late.
+        sample: Returns the pictures of a sheet; it must not keep the state's arrays.
+        sample_every: Steps between sheets; there is one at the end in any case.
+        evaluate: Returns held-out losses; it must not keep the state's arrays.
+        evaluate_every: Steps between evaluations; there is one at the end in any case.
+        interrupted: Asked before every step whether to stop; by default, whether Ctrl-C was
+            pressed since training began. For one that began earlier, see
+            optimize.deferred_interrupt.
+
+    Raises:
+        ValueError: A number is out of its range, the batch does not divide among the devices, the
+            stream ends, or workdir holds another run or a damaged checkpoint.
+        OSError: workdir cannot be written to.
+        TrainingDivergedError: A loss or gradient is not finite, or a loss exceeds ten thousand
+            times the median of the run's first ten.
+    """
+    _check_counts(num_steps=(num_steps, 0), save_every=(save_every, 0), keep=(keep, 1))
+    _check_counts(
+        log_every=(log_every, 1), sample_every=(sample_every, 0), evaluate_every=(evaluate_every, 0)
+    )
+    run = _Run(_make_folder(workdir), description, keep=keep, log_every=log_every, on_step=on_step)
+    state = run.resume(state, stream)
+    done = saved = int(state.step)
+    if done >= num_steps:
+        return state
+    args = replicate(args)
+    with (
+        run.open_logs(done) as logs,
+        nullcontext(interrupted) if interrupted else deferred_interrupt() as stop,
+    ):
+        while done < num_steps and not stop():
+            state, metrics = trainer.step(state, _next_batch(stream, done), *args)
+            done += 1
+            last = done == num_steps
+            run.note(done, metrics, last=last)
+            if sample is not None and _is_due(done, sample_every, last):
+                run.read()
+                logs.write_sample(done, sample(state))
+            if evaluate is not None and _is_due(done, evaluate_every, last):
+                run.read()
+                logs.write_held_out(done, evaluate(state))
+            if _is_due(done, save_every, last):  # the last, so that what a kill undoes is redone
+                run.save(state, stream)
+                saved = done
+        if saved < done:
+            run.save(state, stream)
+    return state
+
+
+class _Run:
+    """What `fit` keeps of a run besides its state: losses not yet read, logs, and the clock."""
+
+    def __init__(
+        self,
+        folder: Path,
+        description: Mapping[str, Any],
+        *,
+        keep: int,
+        log_every: int,
+        on_step: Callable[[Report], None] | None,
+    ):
+        self._folder, self._description = folder, description
+        self._keep, self._log_every, self._on_step = keep, log_every, on_step
+        self._pending: deque[_Pending] = deque()
+        self._first_totals: list[float] = []
+        self._seconds_before = 0.0
+        self._started = time.perf_counter()
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self._folder / "checkpoints"
+
+    def resume(self, state: State, stream: Stream) -> State:
+        """Return the newest checkpoint's state, the stream gone to its position, or the state."""
+        saved = load_checkpoint(self._checkpoints, like=state, description=self._description)
+        if saved is None:
+            return state
+        stream.set_state(saved.extra["stream"])
+        self._first_totals = saved.extra["first_totals"]
+        self._seconds_before = saved.extra["seconds"]
+        return saved.state
+
+    def open_logs(self, done: int) -> Logs:
+        """Return the logs, from then on written to."""
+        self._logs = Logs(self._folder, after=done)
+        return self._logs
+
+    def note(self, step: int, metrics: Metrics, *, last: bool) -> None:
+        """Take the metrics of a step, and read those of steps that are surely done."""
+        logged = _is_due(step, self._log_every, last)
+        self._pending.append(_Pending(step, metrics, logged))
+        self.read(ahead=_STEPS_AHEAD)
+
+    def read(self, *, ahead: int = 0) -> None:
+        """Check, log and report the steps noted, but for so many of the newest."""
+        while len(self._pending) > ahead:
+            step, metrics, logged = self._pending.popleft()
+            total, terms, grad_norm = jax.device_get(metrics)
+            total, terms = float(total), {name: float(term) for name, term in terms.items()}
+            self._check_progress(step, total, float(grad_norm))
+            if logged:
+                self._logs.write_training(
+                    step,
+                    total=total,
+                    terms=terms,
+                    grad_norm=float(grad_norm),
+                    seconds=self._seconds(),
+                )
+            if self._on_step is not None:
+                self._on_step(Report(step, total, terms))
+
+    def save(self, state: State, stream: Stream) -> None:
+        """Save a checkpoint, after every loss until then was read and logged."""
+        self.read()
+        self._logs.flush()
+        extra = {
+            "stream": stream.get_state(),
+            "first_totals": self._first_totals,
+            "seconds": self._seconds(),
+        }
+        try:
+            save_checkpoint(
+                self._checkpoints,
+                state,
+                description=self._description,
+                extra=extra,
+                keep=self._keep,
+            )
+        except FloatingPointError as error:
+            raise self._diverged(int(state.step), f"{error} at") from error
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.perf_counter() - self._started
+
+    def _check_progress(self, step: int, total: float, grad_norm: float) -> None:
+        if not math.isfinite(total):
+            raise self._diverged(step, f"The loss became {total} at")
+        if not math.isfinite(grad_norm):
+            raise self._diverged(step, f"The gradient's norm became {grad_norm} at")
+        usual = median(self._first_totals or [total])
+        if total > _DIVERGENCE_FACTOR * usual > 0:
+            raise self._diverged(step, f"The loss became {total:.4g} (first {usual:.4g}) at")
+        if len(self._first_totals) < _FIRST_STEPS:
+            self._first_totals.append(total)
+
+    def _diverged(self, step: int, what: str) -> TrainingDivergedError:
+        steps = saved_steps(self._checkpoints)
+        kept = checkpoint_path(self._checkpoints, steps[-1]) if steps else None
+        return TrainingDivergedError(
+            f"{what} step {step}. "
+            + (f"The checkpoint {quoted(kept)} stays" if kept else "There is no checkpoint yet")
+            + "; try a lower learning rate or gradient clipping, in another workdir.",
+            step=step,
+            checkpoint=kept,
+        )
+
+
+class _Pending(NamedTuple):
+    """Metrics on the device, and whether they go to the logs."""
+
+    step: int
+    metrics: Metrics
+    logged: bool
+
+
+def _is_due(step: int, every: int, last: bool) -> bool:
+    return last or (every > 0 and step % every == 0)
+
+
+def _next_batch(stream: Stream, done: int) -> Any:
+    try:
+        return next(stream)
+    except StopIteration:
+        raise ValueError(
+            f"stream: wanted batches without end, it ended after {done}; repeat the data"
+        ) from None
+
+
+def _make_folder(workdir: FilePath) -> Path:
+    try:
+        Path(workdir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        way_out = "name a folder that exists or can be made"
+        raise reworded(error, f"cannot use workdir {quoted(workdir)}", way_out) from error
+    return Path(workdir)
+
+
+def _check_counts(**counts: tuple[int, int]) -> None:
+    for name, (count, least) in counts.items():
+        if count < least:
+            raise ValueError(f"{name}: wanted {least} or more, got {count}")
