@@ -11,10 +11,12 @@ from nst_jax.files.downloads import DownloadError as DownloadError
 from nst_jax.files.downloads import HashMismatchError as HashMismatchError
 from nst_jax.files.downloads import download as download
 from nst_jax.files.downloads import sha256_of as sha256_of
+from nst_jax.files.folders import find_images as find_images
+from nst_jax.files.folders import list_images as list_images
 from nst_jax.files.pictures import IMAGE_EXTENSIONS as IMAGE_EXTENSIONS
 from nst_jax.files.pictures import check_output as check_output
-from nst_jax.files.pictures import list_images as list_images
 from nst_jax.files.pictures import load_image as load_image
+from nst_jax.files.pictures import load_pixels as load_pixels
 from nst_jax.files.pictures import save_image as save_image
 from nst_jax.files.records import read_record as read_record
 from nst_jax.files.records import write_record as write_record

@@ -1,6 +1,7 @@
 """Pictures in whatever form they come, in and out as sRGB: what Pillow decodes and encodes."""
 
 import io
+import math
 import os
 import warnings
 from collections.abc import Collection
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import PIL.ImageCms
+from jaxtyping import Float
 
 from nst_jax.array_types import Image
 from nst_jax.files.disk import (
@@ -21,7 +23,6 @@ from nst_jax.files.disk import (
     reason,
     refuse_folder,
     replacing,
-    reworded,
 )
 
 MIN_SIDE = 16  # pixels; below it the deep layers of a VGG have no position left
@@ -42,8 +43,10 @@ _WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 IMAGE_EXTENSIONS = tuple(_WRITE_FORMATS)
 """The extensions that save_image can write."""
-_READ_EXTENSIONS = (*IMAGE_EXTENSIONS, ".gif", ".jpe", ".jfif")
+READ_EXTENSIONS = (*IMAGE_EXTENSIONS, ".gif", ".jpe", ".jfif")
+"""The extensions by which pictures are found in folders; load_image takes any file."""
 
+_LANCZOS = PIL.Image.Resampling.LANCZOS
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -76,25 +79,26 @@ def load_image(path: FilePath, *, size: int | None = None) -> Image:
             scaling, or more pixels than Pillow's limit; or size is not an int in 16 ... 16384.
         OSError: The file cannot be read.
     """
-    whole = isinstance(size, int | np.integer)
-    if size is not None and not (whole and MIN_SIDE <= size <= MAX_SIDE):
-        raise ValueError(
-            f"size must be a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}, "
-            f"or None to keep the picture's own; got {size!r}"
-        )
-    name = quoted(path)
-    with open_to_read(path) as stream:
-        picture = _to_srgb(_decode(stream, name), name)
-    bands = picture.split()
-    if size is not None:
-        target = _scaled_size(picture.size, size, name)
-        # In floats, since Pillow rounds and clips bytes between its horizontal and vertical pass.
-        bands = [band.convert("F").resize(target, PIL.Image.Resampling.LANCZOS) for band in bands]
-    pixels = np.stack([np.asarray(band, dtype=np.float32) for band in bands], axis=-1)
-    if picture.mode == "RGB":
-        pixels /= 255
-    rgb = np.broadcast_to(pixels.clip(0, 1), (1, *pixels.shape[:2], 3))
-    return jnp.asarray(rgb)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # Pillow's remarks on metadata
+        return jnp.asarray(_read_pixels(path, size)[None])
+
+
+def load_pixels(path: FilePath, *, size: int | None = None) -> Float[np.ndarray, "height width 3"]:
+    """Return what load_image returns, as a NumPy array without a batch; any thread may call it.
+
+    It leaves alone Python's warning filters, which all threads share; hence Pillow's remarks on
+    metadata are to be heard.
+
+    Args:
+        path: A JPEG, PNG, WebP, TIFF, BMP or GIF file.
+        size: Pixels of the longer side; None leaves the picture as large as it is.
+
+    Raises:
+        ValueError: As load_image.
+        OSError: The file cannot be read.
+    """
+    return _read_pixels(path, size)
 
 
 def save_image(path: FilePath, image: Image) -> None:
@@ -142,30 +146,6 @@ def save_image(path: FilePath, image: Image) -> None:
             ) from error
 
 
-def list_images(folder: FilePath) -> list[Path]:
-    """Return the picture files that lie directly in a folder, sorted by name, hidden ones left out.
-
-    Raises:
-        OSError: The folder is missing, is a file, cannot be read, or holds no picture.
-    """
-    try:
-        paths = sorted(Path(folder).iterdir())
-    except OSError as error:
-        raise reworded(error, f"cannot list {quoted(folder)}", "name a folder") from error
-    found = [
-        path
-        for path in paths
-        if path.suffix.lower() in _READ_EXTENSIONS and not path.name.startswith(".")
-        if path.is_file()
-    ]
-    if not found:
-        raise FileNotFoundError(
-            f"no pictures in {quoted(folder)}; put files there that end in "
-            f"{', '.join(_READ_EXTENSIONS)}"
-        )
-    return found
-
-
 def check_output(
     path: FilePath, *, overwrite: bool, extensions: Collection[str] = IMAGE_EXTENSIONS
 ) -> None:
@@ -190,17 +170,39 @@ def check_output(
         )
 
 
+def _read_pixels(path: FilePath, size: int | None) -> np.ndarray:
+    whole = isinstance(size, int | np.integer)
+    if size is not None and not (whole and MIN_SIDE <= size <= MAX_SIDE):
+        raise ValueError(
+            f"size must be a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}, "
+            f"or None to keep the picture's own; got {size!r}"
+        )
+    name = quoted(path)
+    with open_to_read(path) as stream:
+        picture = _to_srgb(_decode(stream, name), name)
+    if size is None:
+        pixels = np.array(picture, dtype=np.float32)
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+    else:
+        target = _scaled_size(picture.size, size, name)
+        # In floats, since Pillow rounds and clips bytes between its horizontal and vertical pass.
+        bands = [band.convert("F").resize(target, _LANCZOS) for band in picture.split()]
+        pixels = np.stack([np.asarray(band) for band in bands], axis=-1)
+    if picture.mode == "RGB":
+        pixels /= 255
+    return np.broadcast_to(pixels.clip(0, 1), (*pixels.shape[:2], 3))
+
+
 def _decode(stream: io.BufferedReader, name: str) -> PIL.Image.Image:
     if os.fstat(stream.fileno()).st_size == 0:
         raise ValueError(f"cannot read {name}: the file is empty; fetch or save it again")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on metadata
-            warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
-            picture = PIL.Image.open(stream, formats=_READ_FORMATS)
-            too_small = min(picture.size) < MIN_SIDE
-            if not too_small:
-                picture.load()
+        picture = PIL.Image.open(stream, formats=_READ_FORMATS)
+        if picture.width * picture.height > (PIL.Image.MAX_IMAGE_PIXELS or math.inf):
+            raise PIL.Image.DecompressionBombError  # Pillow itself only warns up to twice the limit
+        too_small = min(picture.size) < MIN_SIDE
+        if not too_small:
+            picture.load()
     except PIL.UnidentifiedImageError as error:
         raise ValueError(
             f"cannot read {name}: not a JPEG, PNG, WebP, TIFF, BMP or GIF picture, or a damaged "
@@ -294,7 +296,7 @@ def _apply_profile(picture: PIL.Image.Image, plain: PIL.Image.Image, name: str) 
         warnings.warn(
             f"the colour profile in {name} cannot be used ({reason(error)}); "
             "its colours are taken as sRGB",
-            stacklevel=4,
+            stacklevel=5,
         )
         return plain
     return plain if converted is None else converted
@@ -302,13 +304,11 @@ def _apply_profile(picture: PIL.Image.Image, plain: PIL.Image.Image, name: str) 
 
 def _orientation(picture: PIL.Image.Image, name: str) -> int:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return picture.getexif().get(_EXIF_ORIENTATION, 1)
+        return picture.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception as error:  # as with the pixels; but here the picture itself is whole
         warnings.warn(
             f"the EXIF data in {name} cannot be read ({reason(error)}); the picture is not turned",
-            stacklevel=4,
+            stacklevel=5,
         )
         return 1
 
