@@ -11,7 +11,11 @@ What is rearranged on the CPU, and why (measured with `experiments/benchmark.py`
   thread). Four strided views and a remembered argmax take a tenth of it.
 - An unpadded convolution is about three times slower than a zero-padded one. Reflection padding
   therefore convolves with zero padding and crops.
-- The gradient with respect to a kernel is slow; it is nine products of shifted inputs.
+- A large kernel on three channels keeps the processor's lanes empty: the picture is folded into
+  blocks of 2×2 pixels, twelve channels, first.
+- A fractionally strided convolution spends nine tenths of its gradient on zeros, and one of an
+  enlarged map more than half of everything on repeated values: both are 2×2 convolutions to four
+  times the channels, which are then unfolded.
 - A mask is recomputed rather than kept, which keeps its larger operand alive; here it is kept.
 - bfloat16 operands gain nothing in XLA's convolution but double the rate of its matrix products,
   so wide 3×3 layers become products in that precision.
@@ -22,6 +26,7 @@ from typing import Literal, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -32,6 +37,8 @@ _NHWC = ("NHWC", "HWIO", "NHWC")
 # Below this many channels on either side a product of bfloat16 operands no longer pays for the
 # copies that it needs.
 _WIDE = 256
+# Up to this many channels a large kernel is faster on blocks of pixels.
+_THIN = 4
 
 
 def convolve(
@@ -79,6 +86,10 @@ def convolve(
         y = cast(Array, _convolve_same(x, kernel, precision))
         if padding != "zero":
             y = y[:, top : y.shape[1] - top, left : y.shape[2] - left]
+    elif on_cpu and stride == 2 and (height, width) == (3, 3):
+        if padding == "zero":
+            x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        y = cast(Array, _convolve_halving(x, kernel))
     else:
         pads = ((top, top), (left, left)) if padding == "zero" else ((0, 0), (0, 0))
         y = _convolve_plainly(x, kernel, precision, stride=stride, pads=pads)
@@ -105,10 +116,13 @@ def convolve_transposed(
 
     Reference: the layers of stride ½ in Johnson et al. 2016, supplement, table 1.
     """
-    # As a convolution of x with zeros between its positions; that one wants the kernel turned.
-    y = _convolve_plainly(
-        x, kernel[::-1, ::-1], precision, stride=1, pads=((1, 2), (1, 2)), spread=2
-    )
+    if jax.default_backend() == "cpu":
+        y = _spread(x, kernel)[:, 2:, 2:]
+    else:
+        # A convolution of x with zeros between its positions; that one wants the kernel turned.
+        y = _convolve_plainly(
+            x, kernel[::-1, ::-1], precision, stride=1, pads=((1, 2), (1, 2)), spread=2
+        )
     return y if bias is None else y + bias.reshape(1, 1, 1, -1)
 
 
@@ -126,7 +140,19 @@ def upsample_convolve(
 
     Reference: Dumoulin et al. 2017, appendix, table 1; after Odena et al. 2016.
     """
-    return convolve(upsample_nearest(x), kernel, bias, padding=padding, precision=precision)
+    if jax.default_backend() != "cpu" or padding == "valid":
+        return convolve(upsample_nearest(x), kernel, bias, padding=padding, precision=precision)
+    # Each output sees two neighbouring positions along either side, one of them repeated. The
+    # reflection of an enlarged map repeats its edge, so that the small map is padded with its edge.
+    mode = "edge" if padding == "reflect" else "constant"
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode=mode)
+    for axis in (0, 1):
+        first, middle, last = jnp.split(kernel, 3, axis=axis)
+        near = jnp.stack([first + middle, first], axis=-1)
+        far = jnp.stack([last, middle + last], axis=-1)
+        kernel = jnp.concatenate([near, far], axis=axis)
+    y = _unfold(_to_four_times_the_channels(x, kernel))[:, 1:-1, 1:-1]
+    return y if bias is None else y + bias.reshape(1, 1, 1, -1)
 
 
 def _convolve_plainly(x, kernel, precision: Precision, *, stride: int, pads, spread: int = 1):
@@ -153,7 +179,7 @@ def _convolve_same(x, kernel, precision: Precision) -> Array:
     *sides, channels_in, channels_out = kernel.shape
     if precision == "bfloat16" and sides == [3, 3] and min(channels_in, channels_out) >= _WIDE:
         return _convolve_by_products(x, kernel)
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_NHWC)
+    return _arrangement(x, kernel)(x, kernel)
 
 
 def _convolve_same_forward(x, kernel, precision: Precision):
@@ -163,10 +189,107 @@ def _convolve_same_forward(x, kernel, precision: Precision):
 def _convolve_same_backward(precision: Precision, residuals, dy):
     x, kernel = residuals
     dx = _convolve_same(dy, kernel[::-1, ::-1].swapaxes(2, 3), precision)
-    return dx, _kernel_gradient(x, dy, kernel.shape, precision)
+    # In float32 always: products of bfloat16 operands over positions gain nothing.
+    (dkernel,) = jax.vjp(partial(_arrangement(x, kernel), x), kernel)[1](dy)
+    return dx, dkernel
 
 
 _convolve_same.defvjp(_convolve_same_forward, _convolve_same_backward)
+
+
+def _arrangement(x, kernel):
+    """The faster of the two ways to convolve in float32."""
+    height, width = x.shape[1:3]
+    *sides, channels_in, channels_out = kernel.shape
+    thin = channels_in <= _THIN or (channels_out <= _THIN and channels_in <= 4 * _THIN)
+    if thin and min(sides) >= 5 and height % 2 == 0 and width % 2 == 0:
+        return _convolve_in_blocks
+    return _convolve_directly
+
+
+def _convolve_directly(x, kernel):
+    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_NHWC)
+
+
+def _convolve_in_blocks(x, kernel):
+    """The same on blocks of 2×2 pixels, whose pixels become channels."""
+    for axis in (0, 1):
+        kernel = _to_blocks(kernel, axis)
+    # (blocks, blocks, in, out, row in, row out, column in, column out)
+    blocks, _, channels_in, channels_out = kernel.shape[:4]
+    kernel = kernel.transpose(0, 1, 4, 6, 2, 5, 7, 3)
+    kernel = kernel.reshape(blocks, -1, 4 * channels_in, 4 * channels_out)
+    return _unfold(_convolve_directly(_fold(x), kernel))
+
+
+def _to_blocks(kernel, axis: int):
+    """One axis of an odd kernel as blocks of two, by the pixel within the block in and out.
+
+    Pixel a of an output block sees pixel b of the block t away by kernel[2t + b − a + half].
+    """
+    side = kernel.shape[axis]
+    half = side // 2
+    reach = (half + 1) // 2
+    block = np.arange(-reach, reach + 1)[:, None, None]
+    place = 2 * block + np.arange(2)[None, :, None] - np.arange(2)[None, None, :] + half
+    inside = (place >= 0) & (place < side)
+    taken = jnp.moveaxis(kernel, axis, -1)[..., place.clip(0, side - 1)]
+    taken = jnp.where(inside, taken, 0)
+    return jnp.moveaxis(taken, -3, axis)
+
+
+def _fold(x):
+    """Blocks of 2×2 positions, their members along the channels in row order."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // 2, width // 2, 4 * channels)
+
+
+def _unfold(x):
+    """Undo _fold."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height, width, 2, 2, channels // 4).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, 2 * height, 2 * width, channels // 4)
+
+
+@jax.custom_vjp
+def _convolve_halving(x, kernel) -> Array:
+    """Unpadded 3×3 convolution of stride 2, on the CPU."""
+    return _convolve_plainly(x, kernel, "float32", stride=2, pads=((0, 0), (0, 0)))
+
+
+def _convolve_halving_forward(x, kernel):
+    return _convolve_halving(x, kernel), (x, kernel)
+
+
+def _convolve_halving_backward(residuals, dy):
+    x, kernel = residuals
+    plain = partial(_convolve_plainly, precision="float32", stride=2, pads=((0, 0), (0, 0)))
+    (dkernel,) = jax.vjp(lambda kernel: plain(x, kernel), kernel)[1](dy)
+    dx = _spread(dy, kernel.swapaxes(2, 3))[:, 1 : 1 + x.shape[1], 1 : 1 + x.shape[2]]
+    missing = ((0, max(0, x.shape[i] - dx.shape[i])) for i in (1, 2))  # that no window reached
+    return jnp.pad(dx, ((0, 0), *missing, (0, 0))), dkernel
+
+
+_convolve_halving.defvjp(_convolve_halving_forward, _convolve_halving_backward)
+
+
+def _spread(x, kernel):
+    """y[2i + u − 1] += x[i] kernel[u] along both sides, its rows and columns counted from −2 on."""
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    for axis in (0, 1):
+        first, middle, last = jnp.split(kernel, 3, axis=axis)
+        near = jnp.stack([middle, last], axis=-1)
+        far = jnp.stack([jnp.zeros_like(first), first], axis=-1)
+        kernel = jnp.concatenate([near, far], axis=axis)
+    return _unfold(_to_four_times_the_channels(x, kernel))
+
+
+def _to_four_times_the_channels(x, kernel):
+    """Unpadded convolution by (2, 2, in, out, row out, column out)."""
+    channels_in, channels_out = kernel.shape[2:4]
+    kernel = kernel.transpose(0, 1, 2, 4, 5, 3).reshape(2, 2, channels_in, 4 * channels_out)
+    return _convolve_plainly(x, kernel, "float32", stride=1, pads=((0, 0), (0, 0)))
 
 
 def _convolve_by_products(x, kernel):
@@ -192,29 +315,6 @@ def _convolve_by_products(x, kernel):
     above = jnp.pad(above[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))
     below = jnp.pad(below[:, 1:], ((0, 0), (0, 1), (0, 0), (0, 0)))
     return same + above + below
-
-
-def _kernel_gradient(x, dy, shape, precision: Precision):
-    """dk[u, v] = Σ_positions shift(x, u, v)ᵀ dy, a matrix product for each kernel position."""
-    height, width = shape[:2]
-    dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
-    x = jnp.pad(
-        x.astype(dtype),
-        ((0, 0), (height // 2, height // 2), (width // 2, width // 2), (0, 0)),
-    )
-    dy = dy.astype(dtype).reshape(-1, shape[3])
-
-    def product(u, v):
-        shifted = lax.slice_in_dim(x, u, u + x.shape[1] - height + 1, axis=1)
-        shifted = lax.slice_in_dim(shifted, v, v + x.shape[2] - width + 1, axis=2)
-        return lax.dot_general(
-            shifted.reshape(-1, shape[2]),
-            dy,
-            (((0,), (0,)), ((), ())),
-            preferred_element_type=jnp.float32,
-        )
-
-    return jnp.stack([product(u, v) for u in range(height) for v in range(width)]).reshape(shape)
 
 
 def relu(
