@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.array_types import Image
+from nst_jax.array_types import Image, ImageOfAnySize
 from nst_jax.files import replacing, save_image
 from nst_jax.files.disk import FilePath, quoted, reworded, unwritable
 from nst_jax.files.records import to_json
@@ -86,10 +86,11 @@ class Logs:
 
     def _write_scalars(self, group: str, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
-            self._board.add_scalar(f"{group}/{name}", value, step)
+            if math.isfinite(value):  # the library prints a warning for others
+                self._board.add_scalar(f"{group}/{name}", value, step)
 
 
-def contact_sheet(images: Image) -> Image:
+def contact_sheet(images: Image) -> ImageOfAnySize:
     """Return the pictures side by side as one, in rows of ⌈√n⌉ with white between them."""
     pictures = np.asarray(images, np.float32)
     count, height, width, channels = pictures.shape
