@@ -4,6 +4,7 @@ The toy is a noisy linear map, so that the random key, the position in the data,
 and the optimiser all show in the parameters.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from tensorboardX.proto import event_pb2
 
-from nst_jax import train
+from nst_jax import datasets, train
 from nst_jax.train import TrainingDivergedError
 
 ROOT = Path(__file__).parents[1]
@@ -259,6 +260,29 @@ def test_another_networks_workdir_is_refused(trainer, unbroken):
     options = {"num_steps": NUM_STEPS, "workdir": unbroken[1], "description": DESCRIPTION}
     with pytest.raises(ValueError, match=r'params.kernel \["float32", \[3, 2\]\], .* \[3, 4\]\]'):
         train.fit(trainer, state, Pictures(), TARGET, **options)
+
+
+def test_a_stream_of_pictures_that_is_decoded_ahead_goes_on_too(trainer, tmp_path):
+    rng = np.random.default_rng(2)
+    paths = [tmp_path / f"{number}.npy" for number in range(5)]
+    for path in paths:
+        np.save(path, rng.random((20, 24, 3), np.float32))
+
+    def run(folder, num_steps):
+        stream = datasets.picture_stream(
+            paths,
+            load=np.load,
+            transform=datasets.random_crop(8, shorter_side=16),
+            batch_size=2,
+            seed=1,
+        )
+        with contextlib.closing(stream):
+            return fit(trainer, tmp_path / folder, stream, num_steps=num_steps)
+
+    whole = run("whole", NUM_STEPS)
+    for num_steps in (1, 4, NUM_STEPS):
+        broken = run("broken", num_steps)
+    assert_same(broken, whole)
 
 
 # Checkpoints ----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,17 +27,12 @@ class Logs:
 
     def __init__(self, workdir: FilePath, *, after: int):
         """Open them to go on after that step."""
-        from tensorboardX import SummaryWriter  # here: it takes long to load
-
         self._folder = Path(workdir)
         metrics = self._folder / "metrics.jsonl"
         _cut(metrics, after)
         try:
             (self._folder / "samples").mkdir(exist_ok=True)
-            # The name holds the time in whole seconds: the suffix parts runs begun in the same.
-            self._board = SummaryWriter(
-                str(self._folder / "tensorboard"), purge_step=after + 1, filename_suffix=f".{after}"
-            )
+            self._board = _Board(self._folder / "tensorboard", after=after)
             self._metrics = metrics.open("a", encoding="utf-8", newline="\n")
         except OSError as error:
             raise unwritable(error, workdir) from error
@@ -72,8 +68,7 @@ class Logs:
         """Save the pictures as one sheet, samples/step_000500.jpg."""
         sheet = contact_sheet(images)
         save_image(self._folder / "samples" / f"step_{step:06d}.jpg", sheet)
-        shown = np.clip(np.asarray(sheet[0]), 0, 1)
-        self._board.add_image("samples", shown, step, dataformats="HWC")
+        self._board.write_picture(step, "samples", np.clip(np.asarray(sheet[0]), 0, 1))
 
     def flush(self) -> None:
         """Hand all that is logged to the operating system."""
@@ -87,7 +82,45 @@ class Logs:
     def _write_scalars(self, group: str, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
             if math.isfinite(value):  # the library prints a warning for others
-                self._board.add_scalar(f"{group}/{name}", value, step)
+                self._board.write_scalar(step, f"{group}/{name}", value)
+
+
+class _Board:
+    """An event file of TensorBoard's, which hides what an earlier one holds from `after` on.
+
+    Written at once by the library's record writer: its SummaryWriter passes events through a queue
+    and threads, which lose them when the process is killed and outlive close().
+    """
+
+    def __init__(self, folder: Path, *, after: int):
+        import tensorboardX.summary  # here: it takes long to load
+        from tensorboardX.proto import event_pb2
+
+        folder.mkdir(exist_ok=True)
+        self._summary: Any = tensorboardX.summary
+        self._protocol: Any = event_pb2
+        # TensorBoard reads the files in the order of their names.
+        path = folder.resolve() / f"events.out.tfevents.{time.time_ns()}"
+        self._file = tensorboardX.RecordWriter(str(path))
+        start = self._protocol.SessionLog(status=self._protocol.SessionLog.START)
+        self._write(file_version="brain.Event:2")
+        self._write(step=after + 1, session_log=start)
+
+    def write_scalar(self, step: int, tag: str, value: float) -> None:
+        self._write(step=step, summary=self._summary.scalar(tag, value))
+
+    def write_picture(self, step: int, tag: str, picture: np.ndarray) -> None:
+        self._write(step=step, summary=self._summary.image(tag, picture, dataformats="HWC"))
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, **event: Any) -> None:
+        record = self._protocol.Event(wall_time=time.time(), **event)
+        self._file.write(record.SerializeToString())
 
 
 def contact_sheet(images: Image) -> ImageOfAnySize:
