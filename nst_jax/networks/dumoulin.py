@@ -5,7 +5,7 @@ Training is in nst_jax.papers.dumoulin_2017.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
@@ -18,11 +18,11 @@ from nst_jax.networks.layers import (
     ConditionalInstanceNorm,
     Convolution,
     UpsampledConvolution,
-    require_sides,
+    require_pictures,
 )
 
 TILE_MARGIN = 56
-"""How far, in pixels and rounded up to a multiple of 4, the output sees and padding is felt."""
+"""How far an output sees, in pixels: 55, rounded up to a multiple of 4."""
 
 _NUM_RESIDUAL_BLOCKS = 5
 _NORM = "_norm"  # what the names of the normalisations end with
@@ -38,7 +38,7 @@ class DumoulinNetwork(nn.Module):
 
     On a tile whose sides begin at multiples of 4, the output is that part of the whole picture's,
     except within 56 pixels (TILE_MARGIN) of sides that are not the picture's, if all tiles get one
-    set of given_statistics (see nst_jax.networks.layers).
+    set of given_statistics (see InstanceNorm in nst_jax.networks.layers).
 
     Fields:
         num_styles: N, the rows of every normalisation's two tables.
@@ -52,6 +52,11 @@ class DumoulinNetwork(nn.Module):
     width: int = 32
     precision: Precision = "float32"
 
+    if TYPE_CHECKING:  # linen's own apply promises a tuple, were mutable given
+
+        def apply(self, *args: Any, **kwargs: Any) -> Any:
+            """Linen's, which is what runs."""
+
     @nn.compact
     def __call__(self, images: Image, style_weights: Float[Array, "_ _"]) -> Image:
         """Return the pictures stylised.
@@ -62,8 +67,7 @@ class DumoulinNetwork(nn.Module):
                 or mixes several styles with weights that sum to 1.
 
         Raises:
-            ValueError: A side is too short or not a multiple of 4, or style_weights has another
-                shape.
+            ValueError: images are not such pictures, or style_weights has another shape.
         """
         self._check(images, style_weights)
         x = relu(self._layer(images, style_weights, "contract1", self.width, kernel_size=9))
@@ -105,7 +109,7 @@ class DumoulinNetwork(nn.Module):
         return norm(x, style_weights)
 
     def _check(self, images: Array, style_weights: Array) -> None:
-        require_sides(images.shape[1], images.shape[2], least=8)
+        require_pictures(images, least=8)
         if self.num_styles < 1:
             raise ValueError(f"num_styles: wanted at least 1, got {self.num_styles}")
         wanted = (images.shape[0], self.num_styles)

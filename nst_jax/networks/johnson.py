@@ -5,7 +5,7 @@ Training is in nst_jax.papers.johnson_2016.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import flax.linen as nn
 import jax
@@ -19,7 +19,7 @@ from nst_jax.networks.layers import (
     Initializer,
     InstanceNorm,
     TransposedConvolution,
-    require_sides,
+    require_pictures,
 )
 
 Normalization = Literal["batch", "instance"]
@@ -29,7 +29,7 @@ PADDING = 40
 """Pixels of reflection around a picture: what the unpadded residual blocks take away again."""
 
 TILE_MARGIN = 12
-"""How far the zero padding of the outermost convolutions is felt, in pixels of the output."""
+"""How far, in pixels of the output, the zero padding of the outer convolutions is felt."""
 
 # ImageNet's, red first; what VGG's pictures are centred by.
 _MEAN = (0.485, 0.456, 0.406)
@@ -60,6 +60,11 @@ class JohnsonNetwork(nn.Module):
     output: Output = "unit"
     precision: Precision = "float32"
 
+    if TYPE_CHECKING:  # linen's own apply promises a tuple, were mutable given
+
+        def apply(self, *args: Any, **kwargs: Any) -> Any:
+            """Linen's, which is what runs."""
+
     def __call__(self, images: Image, *, train: bool = False) -> Image:
         """Return the pictures stylised.
 
@@ -68,9 +73,9 @@ class JohnsonNetwork(nn.Module):
             train: Whether batch normalisation uses, and updates with, the batch's own statistics.
 
         Raises:
-            ValueError: A side is too short to reflect 40 pixels of, or not a multiple of 4.
+            ValueError: images are not such pictures, or a field is not one of its choices.
         """
-        require_sides(images.shape[1], images.shape[2], least=PADDING + 4)
+        require_pictures(images, least=PADDING + 4)
         around = ((0, 0), (PADDING, PADDING), (PADDING, PADDING), (0, 0))
         return self.apply_padded(jnp.pad(images, around, mode="reflect"), train=train)
 
@@ -81,19 +86,18 @@ class JohnsonNetwork(nn.Module):
         An input of H + 80 by W + 80 pixels gives H by W. `network.apply(variables, images,
         method="apply_padded")` on reflected pictures is __call__; on tiles of them, the output is
         that part of it, except for 12 pixels (TILE_MARGIN) along each of the tile's sides.
-        Tiles begin at multiples of 4 and, with "instance", need one set of given_statistics
-        (see nst_jax.networks.layers).
+        Tiles begin at multiples of 4 and, with "instance", need one set of given_statistics (see
+        InstanceNorm).
 
         Args:
             images: RGB in [0, 1]; sides are multiples of 4 and at least 84.
             train: As for __call__.
 
         Raises:
-            ValueError: A side is too short or not a multiple of 4, or a field is not one of its
-                choices.
+            ValueError: images are not such pictures, or a field is not one of its choices.
         """
         self._check_fields()
-        require_sides(images.shape[1], images.shape[2], least=2 * PADDING + 4)
+        require_pictures(images, least=2 * PADDING + 4)
         norm = partial(self._normalize, train=train)
         mean = jnp.array(_MEAN, images.dtype).reshape(1, 1, 1, 3)
         x = self._convolve(255 * (images - mean), "contract1", self.width, kernel_size=9)
@@ -107,7 +111,7 @@ class JohnsonNetwork(nn.Module):
         x = jnp.tanh(self._convolve(x, "output", 3, kernel_size=9))
         return (x + 1) / 2 if self.output == "unit" else mean + 150 / 255 * x
 
-    def _residual_block(self, x, name: str, norm: Callable[[Array, str], Array]) -> Array:
+    def _residual_block(self, x: Array, name: str, norm: Callable[[Array, str], Array]) -> Array:
         features = x.shape[-1]
         y = self._convolve(x, f"{name}a", features, padding="valid")
         y = self._convolve(relu(norm(y, f"{name}a")), f"{name}b", features, padding="valid")

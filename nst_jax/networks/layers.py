@@ -9,7 +9,7 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from nst_jax import convolution
 from nst_jax.array_types import FeatureMap
@@ -147,11 +147,26 @@ def _at_each_position(per_channel: Float[Array, "batch channels"]) -> Float[Arra
     return per_channel[:, None, None, :]
 
 
-def require_sides(height: int, width: int, *, least: int) -> None:
-    """Raise a ValueError unless both sides are multiples of 4 that are at least so long.
+def require_pictures(images: Shaped[Array, "..."], *, least: int) -> None:
+    """Raise a ValueError unless images are RGB pictures of a size that the networks can halve.
 
-    Two convolutions of stride 2 and two upsamplings only come back to the same size from such.
+    Two convolutions of stride 2 and two upsamplings come back to the same size only from sides that
+    are multiples of 4.
+
+    Args:
+        images: What should be floating point, (batch, height, width, 3).
+        least: The shortest side allowed.
+
+    Raises:
+        ValueError: They are not.
     """
+    if images.ndim != 4 or images.shape[-1] != 3 or not jnp.issubdtype(images.dtype, jnp.floating):
+        raise ValueError(
+            f"images: wanted floating point RGB in [0, 1] of shape (batch, height, width, 3), "
+            f"got {images.dtype} of shape {images.shape}; divide integers by 255, and give a "
+            "single picture a leading axis, images[None]"
+        )
+    height, width = images.shape[1:3]
     if height % 4 or width % 4 or min(height, width) < least:
         raise ValueError(
             f"images: wanted sides that are multiples of 4 and at least {least} pixels, "
