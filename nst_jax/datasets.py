@@ -139,7 +139,7 @@ def picture_stream(
     # from two epochs' worth of files in a row, one whole epoch at least, none can be read.
     is_whole = _BrokenFilter(len(paths), patience=2 * len(paths))
     whole = pictures.to_iter_dataset(ahead).filter(is_whole)
-    return iter(whole.batch(batch_size, drop_remainder=True))
+    return iter(whole.batch(batch_size))
 
 
 def fixed_batch(
@@ -226,9 +226,8 @@ def _crop_of_scaled(
     """Return the square of the scaled picture, of which no more than the square is computed."""
     across, down = (side / target for side, target in zip(picture.size, scaled, strict=True))
     left, top = corner
-    right = min((left + size) * across, picture.width)  # which rounding may exceed
-    bottom = min((top + size) * down, picture.height)
-    return picture.resize((size, size), _LANCZOS, box=(left * across, top * down, right, bottom))
+    box = (left * across, top * down, (left + size) * across, (top + size) * down)
+    return picture.resize((size, size), _LANCZOS, box=box)
 
 
 def _to_picture(pixels: Pixels) -> PIL.Image.Image:

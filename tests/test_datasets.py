@@ -57,6 +57,12 @@ def stream_of(
     )
 
 
+def noise(height: int, width: int) -> np.ndarray:
+    """Of little contrast, so that no filter overshoots the range."""
+    levels = np.random.default_rng(0).integers(90, 160, (height, width, 3))
+    return levels.astype(np.float32) / np.float32(255)
+
+
 def ramps(height: int, width: int, step: int) -> np.ndarray:
     """Red rises by step levels a column and green a row: a crop shows where it lay."""
     y, x = np.mgrid[0:height, 0:width]
@@ -262,6 +268,8 @@ def test_a_fixed_batch_is_the_first_good_pictures_cropped_in_their_middle(tmp_pa
     assert batch.shape == (2, 10, 10, 3)
     np.testing.assert_array_equal(batch[0], ramps(20, 30, 8)[5:15, 10:20])
     assert (batch[1] == np.float32(grey_level(2)) / 255).all()
+    first = fixed_batch(paths[:1] * 3, load=files.load_pixels, transform=crop, count=1)
+    np.testing.assert_array_equal(first, batch[:1])
     few = fixed_batch(paths[2:], load=files.load_pixels, transform=crop, count=8)
     np.testing.assert_array_equal(few, batch[1:])
 
@@ -271,14 +279,16 @@ def test_a_fixed_batch_is_the_first_good_pictures_cropped_in_their_middle(tmp_pa
 
 @pytest.mark.parametrize(("height", "width"), [(20, 50), (50, 20), (9, 11)])
 def test_squash_is_lanczos_without_regard_to_the_aspect(height, width):
-    pixels = ramps(height, width, 5) ** 2
+    pixels = noise(height, width)
     squashed = squash(SIZE)(pixels, None)
     np.testing.assert_allclose(squashed, lanczos(pixels, SIZE, SIZE), atol=1.6 / 255)
 
 
-@pytest.mark.parametrize(("height", "width", "scaled"), [(20, 50, (32, 80)), (45, 30, (48, 32))])
+@pytest.mark.parametrize(
+    ("height", "width", "scaled"), [(20, 50, (32, 80)), (17, 45, (32, 85)), (45, 30, (48, 32))]
+)
 def test_a_crop_is_cut_from_the_picture_scaled_as_a_whole(height, width, scaled):
-    pixels = ramps(height, width, 5)
+    pixels = noise(height, width)
     cropped = random_crop(SIZE, shorter_side=32)(pixels, None)
     whole = lanczos(pixels, *scaled)
     top, left = (side // 2 - SIZE // 2 for side in scaled)
@@ -326,11 +336,26 @@ def test_the_shorter_side_is_drawn_from_its_range():
 def test_any_shape_and_length_gives_a_square_of_the_size(shape):
     key = np.random.default_rng(0)
     crop = random_crop(13, shorter_side=(13, 61))
-    pixels = np.full((*shape, 3), 0.4, np.float32)
+    pixels = np.full((*shape, 3), 101.6 / 255, np.float32)
     for _ in range(60):
         square = crop(pixels, key)
         assert square.shape == (13, 13, 3)
         assert (square == np.float32(102) / 255).all()
+
+
+class Farthest(np.random.Generator):
+    """Draws the largest number every time."""
+
+    def integers(self, low, high=None, size=None, dtype=np.int64, endpoint=False):
+        return high
+
+
+@pytest.mark.parametrize("length", range(13, 62))
+def test_the_last_crop_ends_where_the_picture_ends(length):
+    pixels = noise(16, 21)
+    square = random_crop(13, shorter_side=length)(pixels, Farthest(np.random.PCG64()))
+    whole = lanczos(pixels, length, round(21 * length / 16))
+    np.testing.assert_allclose(square, whole[-13:, -13:], atol=1.6 / 255)
 
 
 def test_a_turned_photograph_comes_upright(tmp_path):
