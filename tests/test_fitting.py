@@ -7,6 +7,8 @@ and the optimiser all show in the parameters.
 import contextlib
 import json
 import os
+import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -19,6 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import PIL.Image
 import pytest
 from google.protobuf.message_factory import GetMessageClass
@@ -26,6 +29,7 @@ from tensorboardX.proto import event_pb2
 
 from nst_jax import datasets, train
 from nst_jax.train import TrainingDivergedError
+from nst_jax.train.checkpoints import save_checkpoint
 
 ROOT = Path(__file__).parents[1]
 DESCRIPTION = {"config": {"learning_rate": 0.05, "layers": ("a", "b")}, "data": "f00d"}
@@ -354,6 +358,44 @@ def test_a_workdir_that_cannot_be_written_to(trainer, tmp_path, name):
     with pytest.raises(OSError, match=r"^cannot (write|read) '.*'") as caught:
         fit(trainer, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def small_files():
+    """Files of at most a number of bytes, which stands for a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_logs_on_a_disk_that_fills_up(trainer, tmp_path, small_files):
+    small_files(400)
+    with pytest.raises(OSError, match=f"^cannot write '{tmp_path}': File too large; its") as caught:
+        fit(trainer, tmp_path, log_every=1)
+    small_files(-1)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_on_a_disk_that_fills_up(tmp_path, small_files):
+    params = {"kernel": jnp.asarray(np.random.default_rng(0).random(9000, np.float32))}
+    state = train.make_trainer(loss_fn, optax.sgd(0.1)).init(jax.random.key(0), params, {})
+    options = {"description": {}, "extra": {}, "keep": 1}
+    small_files(20_000)
+    with pytest.raises(OSError, match=r"^cannot write '.*step_000000': .*; its folder") as caught:
+        save_checkpoint(tmp_path, state, **options)
+    small_files(-1)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    save_checkpoint(tmp_path, state, **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["step_000000"]
+
+
+def test_a_full_disk_is_noticed_before_writing(trainer, tmp_path, monkeypatch):
+    full = shutil.disk_usage(tmp_path)._replace(free=50)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(OSError, match=r"^cannot write '.*step_000003': No space left on device;"):
+        fit(trainer, tmp_path)
+    assert checkpoint_names(tmp_path) == []
 
 
 # Logs -----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Orbax's, because a flipped bit would otherwise pass into the parameters. Nothing
 Only one process may use a folder of checkpoints at a time.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -76,6 +77,7 @@ def save_checkpoint(
     temporary = final.with_name(_TEMPORARY.format(secrets.token_hex(8)))
     try:
         temporary.mkdir(parents=True)
+        _check_room(temporary, arrays)
         _write_arrays(temporary / "arrays", arrays)
         record = {
             "description": description,
@@ -194,11 +196,20 @@ def _is_key(leaf) -> bool:
     return jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
+def _check_room(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise OSError if the disk is too full; when it fills up amid writing, Orbax prints pages."""
+    if shutil.disk_usage(folder).free < 1.1 * sum(array.nbytes for array in arrays.values()):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     import orbax.checkpoint  # here: it takes long to load and only training needs it
 
     with orbax.checkpoint.PyTreeCheckpointer() as checkpointer:
-        checkpointer.save(os.path.abspath(path), dict(arrays))
+        try:
+            checkpointer.save(os.path.abspath(path), dict(arrays))
+        except ValueError as error:  # its name for what the disk refuses
+            raise OSError(reason(error)) from error
 
 
 def _read_arrays(path: Path, names: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -3,7 +3,8 @@
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,19 @@ class Logs:
         self._folder = Path(workdir)
         metrics = self._folder / "metrics.jsonl"
         _cut(metrics, after)
-        try:
+        with self._writing():
             (self._folder / "samples").mkdir(exist_ok=True)
             self._board = _Board(self._folder / "tensorboard", after=after)
-            self._metrics = metrics.open("a", encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise unwritable(error, workdir) from error
+            # Unbuffered: what the disk refuses is not tried again when the file is closed.
+            self._metrics = metrics.open("ab", buffering=0)
 
     def __enter__(self) -> "Logs":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._metrics.close()
-        self._board.close()
+        with self._writing():
+            self._metrics.close()
+            self._board.close()
 
     def write_training(
         self,
@@ -68,21 +69,32 @@ class Logs:
         """Save the pictures as one sheet, samples/step_000500.jpg."""
         sheet = contact_sheet(images)
         save_image(self._folder / "samples" / f"step_{step:06d}.jpg", sheet)
-        self._board.write_picture(step, "samples", np.clip(np.asarray(sheet[0]), 0, 1))
+        with self._writing():
+            self._board.write_picture(step, "samples", np.clip(np.asarray(sheet[0]), 0, 1))
 
     def flush(self) -> None:
         """Hand all that is logged to the operating system."""
-        self._metrics.flush()
-        self._board.flush()
+        with self._writing():
+            self._board.flush()
 
     def _write_line(self, entry: Mapping[str, Any]) -> None:
         finite = json.loads(to_json(entry), parse_constant=lambda _: None)
-        self._metrics.write(json.dumps(finite, allow_nan=False) + "\n")
+        with self._writing():
+            self._metrics.write(f"{json.dumps(finite, allow_nan=False)}\n".encode())
 
     def _write_scalars(self, group: str, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
             if math.isfinite(value):  # the library prints a warning for others
-                self._board.write_scalar(step, f"{group}/{name}", value)
+                with self._writing():
+                    self._board.write_scalar(step, f"{group}/{name}", value)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Word what the disk refuses."""
+        try:
+            yield
+        except OSError as error:
+            raise unwritable(error, self._folder) from error
 
 
 class _Board:
