@@ -21,6 +21,7 @@ from nst_jax.losses import Grams, LayerWeights
 Terms = dict[str, Scalar]
 Objective = Callable[[Image, "Targets", Params], tuple[Scalar, Terms]]
 ValueAndGradient = Callable[[Image, "Targets", Params], tuple[tuple[Scalar, Terms], Image]]
+TransferObjective = Callable[[Image, Image, Grams, Params], tuple[Scalar, Terms]]
 ImageTerm = Callable[[Image], Scalar]
 
 
@@ -80,14 +81,27 @@ def compute_targets(
         )
     content_layers = tuple(layer for layer, _ in weights.content)
     content = _encode(encoder, encoder_params, content_image, content_layers)
-    style_layers = tuple(layer for layer, _ in weights.style)
     grams: dict[str, Float[Array, "_ _ _"]] = {}
     for share, style_image in zip(style_blend, style_images, strict=True):
-        for layer, gram in _encode_grams(
-            encoder, encoder_params, style_image, style_layers
-        ).items():
+        found = compute_grams(encoder, encoder_params, style_image, weights=weights)
+        for layer, gram in found.items():
             grams[layer] = grams.get(layer, 0.0) + (share / total) * gram
     return Targets(content, grams)
+
+
+def compute_grams(
+    encoder: VGG, encoder_params: Params, style_image: Image, *, weights: Weights
+) -> Grams:
+    """Return the Gram matrices of pictures in the style layers of weights, compiled once a size.
+
+    Args:
+        encoder: Fixed loss network.
+        encoder_params: Its parameters.
+        style_image: One or more paintings of one size.
+        weights: Which layers are wanted.
+    """
+    layers = tuple(layer for layer, _ in weights.style)
+    return _encode_grams(encoder, encoder_params, style_image, layers)
 
 
 # The encoder is a frozen dataclass: hashable, so a static argument. Jitted functions at module
@@ -127,6 +141,31 @@ def make_objective(
     def objective(image: Image, targets: Targets, encoder_params: Params):
         features = _apply(encoder, encoder_params, image, weights.layers)
         return _sum_terms(features, targets, weights, _image_term(image_term, image))
+
+    return objective
+
+
+def make_transfer_objective(
+    encoder: VGG, *, weights: Weights, image_term: ImageTerm | None = None
+) -> TransferObjective:
+    """Return objective(stylized, content_images, grams, encoder_params) -> (total, terms).
+
+    The objective of networks that paint: that of make_objective with the content images' features
+    as targets, a mean over the batch. terms are as there.
+
+    Args:
+        encoder: Fixed loss network.
+        weights: Layers and weights.
+        image_term: A weighted loss on the stylized pictures, reported as 'tv'; none counts 0.
+
+    Reference: Johnson et al. 2016, eq. (5); Dumoulin et al. 2017, eqs. (2) and (3).
+    """
+    content_layers = tuple(layer for layer, _ in weights.content)
+
+    def objective(stylized: Image, content_images: Image, grams: Grams, encoder_params: Params):
+        targets = Targets(_apply(encoder, encoder_params, content_images, content_layers), grams)
+        features = _apply(encoder, encoder_params, stylized, weights.layers)
+        return _sum_terms(features, targets, weights, _image_term(image_term, stylized))
 
     return objective
 

@@ -10,6 +10,9 @@ from nst_jax.train.fitting import TrainingDivergedError as TrainingDivergedError
 from nst_jax.train.fitting import fit as fit
 from nst_jax.train.sharding import replicate as replicate
 from nst_jax.train.sharding import shard as shard
+from nst_jax.train.streams import describe_pictures as describe_pictures
+from nst_jax.train.streams import load_fixed_batch as load_fixed_batch
+from nst_jax.train.streams import open_stream as open_stream
 from nst_jax.train.trainer import LossFn as LossFn
 from nst_jax.train.trainer import Metrics as Metrics
 from nst_jax.train.trainer import ModelState as ModelState

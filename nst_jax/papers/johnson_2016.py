@@ -1,0 +1,352 @@
+"""Johnson, Alahi and Fei-Fei: Perceptual Losses for Real-Time Style Transfer (2016).
+
+A network learns to paint in one style: it is trained on photographs to lower the loss of Gatys
+et al., and then paints a picture in one pass.
+
+| hyperparameter | paper | authors' code, instance norm | cpu (ours) |
+|---|---|---|---|
+| encoder | VGG-16, Caffe | VGG-16, Caffe | VGG-16, torchvision |
+| first convolution | 32 maps | 16 maps | 16 maps |
+| normalisation | batch | instance | instance |
+| output | tanh scaled to the range | 150 tanh + mean | 150 tanh + mean |
+| content layer | relu2_2 | relu3_3 | relu3_3 |
+| style layers | relu1_2, 2_2, 3_3, 4_3 | the same | the same |
+| content loss | mean ΔF² | mean ΔF² | mean ΔF² |
+| style loss, D = ΔFᵀF | Σ (D / (N M))² | mean (D / (N M))² | mean (D / M)² |
+| content weight | | 1 | 1 |
+| style weight a layer | | 5 | 48, 6, 6, 6 |
+| total variation, ½ Σ on 0 to 255 | 1e-6 to 1e-4 | 1e-6 | 5, mean on 0 to 1 |
+| training pictures | 256 x 256, aspect lost | the same | random crops of 160 |
+| style picture | 256 | 256, longer side | 384, longer side |
+| batch, steps | 4, 40,000 | 4, 40,000 | 2, 8,000 |
+| Adam's rate | 1e-3 | 1e-3 | 1e-3, cosine to 0 |
+
+The weights that the paper does not give are the code's. `paper` and `authors` run on torchvision's
+VGG-16, since Caffe's is not to be had; their weights are multiplied by the gain between the two
+networks' inputs, squared for content and to the fourth power for style, which leaves the balance.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from nst_jax import losses, perceptual, train
+from nst_jax.array_types import Image, ImageOfAnySize, Params, Scalar
+from nst_jax.convolution import Precision
+from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
+from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
+from nst_jax.image_ops import fit_longer_side, resize
+from nst_jax.losses import LayerWeights
+from nst_jax.networks.johnson import JohnsonNetwork, Normalization, Output
+from nst_jax.optimize import Report
+
+STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # §4.1
+# How much larger than torchvision's are Caffe's inputs, and so roughly the activations.
+_GAIN = input_gain(CAFFE) / input_gain(TORCHVISION)
+
+
+def _published(weight: float, source: str) -> LayerWeights:
+    """One weight on every layer in a codebase's convention, in units of our gram_loss."""
+    return tuple(
+        (layer, losses.convert_gram_weight(weight, source=source, channels=channels_of(layer)))
+        for layer in STYLE_LAYERS
+    )
+
+
+_CODE_LAYERS = _published(1.0, "fast_neural_style")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is trained, on what, and how. Weights are in units of content_loss and gram_loss.
+
+    total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · gram_loss_l
+    + tv_weight · (the total variation), with c and s the layers' own weights.
+    """
+
+    # The network.
+    width: int = 32  # supplement, table 1
+    normalization: Normalization = "batch"  # supplement
+    output: Output = "unit"  # §3.1: a scaled tanh
+    # The loss.
+    encoder: Architecture = "vgg16"  # §4.1
+    weights: str | None = None  # the encoder's usual set; the paper's Caffe model is not to be had
+    pooling: Pooling = "max"  # as VGG was trained
+    style_size: int = 256  # §4.1, as the training pictures; train.lua: its longer side
+    content_layers: LayerWeights = (("relu2_2", 1.0),)  # §4.1
+    style_layers: LayerWeights = _CODE_LAYERS  # §4.1
+    content_weight: float = _GAIN**2  # train.lua: 1; the paper gives none
+    style_weight: float = 5.0 * _GAIN**4  # train.lua: 5; the paper gives none
+    tv_weight: float = 1e-6 * 255**2  # §4.1: 1e-6 to 1e-4, on pixels of 0 to 255
+    tv_loss: Literal["mean", "half_sum"] = "half_sum"  # losses.py has both
+    # The pictures.
+    size: int = 256  # §4.1
+    shorter_side: tuple[int, int] | None = None  # scaled to between these; None loses the aspect
+    flip: bool = False  # make_style_dataset.py: none
+    batch_size: int = 4  # §4.1
+    # The optimiser.
+    num_steps: int = 40_000  # §4.1
+    learning_rate: float = 1e-3  # §4.1
+    schedule: train.Schedule = "constant"  # §4.1
+    halve_every: int | None = None  # train.lua: an option of the schedule "halving"
+    clip_norm: float | None = None  # train.lua: none
+    average_decay: float | None = None  # train.lua: none
+    seed: int = 0
+    precision: Precision = "float32"  # of the encoder
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises:
+            ValueError: One line that names the field.
+        """
+        for name, least in (("width", 1), ("style_size", 16), ("batch_size", 1), ("num_steps", 0)):
+            _check(getattr(self, name) >= least, name, f"{least} or more", getattr(self, name))
+        multiple = self.size >= 44 and self.size % 4 == 0
+        _check(multiple, "size", "a multiple of 4 from 44 on", self.size)
+        if self.shorter_side is not None:
+            low, high = self.shorter_side
+            rising = self.size <= low <= high
+            _check(rising, "shorter_side", f"a range from size, {self.size}, on", (low, high))
+        shares = [w for _, w in (*self.content_layers, *self.style_layers)]
+        for name in ("content_weight", "style_weight", "tv_weight"):
+            value = getattr(self, name)
+            _check(0 <= value < float("inf"), name, "a finite number, 0 or more", value)
+        finite = all(0 <= share < float("inf") for share in shares)
+        _check(finite, "style_layers", "finite weights, 0 or more", shares)
+        _check(bool(shares), "style_layers", "at least one layer of content or style", "none")
+        _check(0 <= self.seed < 2**32, "seed", "0 to 4294967295", self.seed)
+
+
+def _check(true: bool, name: str, wanted: str, got: object) -> None:
+    if not true:
+        raise ValueError(f"{name}: wanted {wanted}, got {got}")
+
+
+_CPU = Config(
+    width=16,  # the released instance-normalised models
+    normalization="instance",
+    output="vgg",
+    content_layers=(("relu3_3", 1.0),),
+    # Alike, but for the first, which carries colour and has the smallest entries.
+    style_layers=(("relu1_2", 8.0), ("relu2_2", 1.0), ("relu3_3", 1.0), ("relu4_3", 1.0)),
+    content_weight=1.0,
+    style_weight=6.0,
+    tv_weight=5.0,
+    tv_loss="mean",
+    style_size=384,
+    size=160,
+    shorter_side=(192, 384),
+    flip=True,
+    batch_size=2,
+    num_steps=8_000,
+    learning_rate=1e-3,
+    schedule="cosine",
+    average_decay=0.999,
+    precision="bfloat16",
+)
+
+PRESETS: Mapping[str, Config] = {
+    "paper": Config(),
+    "authors": Config(
+        width=16,  # README: the released instance-normalised models have half the filters
+        normalization="instance",  # train.lua: -use_instance_norm 1
+        output="vgg",  # train.lua: -tanh_constant 150
+        content_layers=(("relu3_3", 1.0),),  # train.lua: -content_layers 16
+        style_size=384,  # doc/training.md's example
+    ),
+    "cpu": _CPU,
+    "smoke": dataclasses.replace(
+        _CPU,
+        width=4,
+        size=48,
+        shorter_side=(48, 64),
+        style_size=48,
+        num_steps=4,
+        content_layers=(("relu2_2", 1.0),),
+        style_layers=(("relu1_2", 1.0), ("relu2_2", 1.0)),
+        average_decay=None,
+        precision="float32",
+    ),
+}
+"""Ready configurations by name; vary one with dataclasses.replace."""
+
+
+class Trained(NamedTuple):
+    """A network and the variables that it is applied with."""
+
+    network: JohnsonNetwork
+    variables: Params
+    step: int
+    held_out: Mapping[str, float]
+
+
+def make_network(config: Config) -> JohnsonNetwork:
+    """Return the network that a configuration trains."""
+    return JohnsonNetwork(
+        width=config.width, normalization=config.normalization, output=config.output
+    )
+
+
+def make_loss_weights(config: Config) -> perceptual.Weights:
+    """Return a configuration's layers and weights, as the objective wants them."""
+    return perceptual.Weights(
+        tuple((layer, config.content_weight * w) for layer, w in config.content_layers),
+        tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
+    )
+
+
+def make_objective(config: Config, encoder: VGG) -> perceptual.TransferObjective:
+    """Return objective(stylized, content_images, grams, encoder_params) -> (total, terms).
+
+    Args:
+        config: Its loss counts.
+        encoder: From load_encoder; config.pooling and config.precision are set on it here.
+
+    Reference: Johnson et al. 2016, eq. (5).
+    """
+    image_term = partial(_total_variation, config) if config.tv_weight else None
+    return perceptual.make_transfer_objective(
+        _fitted(encoder, config), weights=make_loss_weights(config), image_term=image_term
+    )
+
+
+def compute_style_grams(
+    config: Config, style: ImageOfAnySize, encoder: VGG, encoder_params: Params
+) -> losses.Grams:
+    """Return the style image's Gram matrices at config.style_size.
+
+    Args:
+        config: Its style_size and loss count.
+        style: One painting.
+        encoder: From load_encoder.
+        encoder_params: Its parameters.
+    """
+    height, width = fit_longer_side(style.shape[1], style.shape[2], config.style_size)
+    style = resize(style, height=height, width=width)
+    return perceptual.compute_grams(
+        _fitted(encoder, config), encoder_params, style, weights=make_loss_weights(config)
+    )
+
+
+def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
+    """Return loss_fn(key, params, model_state, batch, grams, encoder_params), for make_trainer.
+
+    Args:
+        config: Its network and loss count.
+        encoder: From load_encoder.
+    """
+    network, objective = make_network(config), make_objective(config, encoder)
+
+    def loss_fn(key, params, model_state, batch, grams, encoder_params):
+        del key
+        stylized, model_state = network.apply(
+            {"params": params, **model_state}, batch, train=True, mutable=["batch_stats"]
+        )
+        total, terms = objective(stylized, batch, grams, encoder_params)
+        return total, (terms, dict(model_state))
+
+    return loss_fn
+
+
+def fit(
+    style: ImageOfAnySize,
+    stream: train.Stream,
+    config: Config,
+    encoder: VGG,
+    encoder_params: Params,
+    *,
+    workdir: str,
+    held_out: Image,
+    samples: ImageOfAnySize,
+    data: Mapping[str, Any],
+    on_step: Callable[[Report], None] | None = None,
+    save_every: int = 250,
+    report_every: int = 250,
+) -> Trained:
+    """Train a network to paint in one style, going on from what workdir holds.
+
+    Args:
+        style: One painting, resized to config.style_size.
+        stream: Training pictures, from train.open_stream.
+        config: One of PRESETS, or a variation by dataclasses.replace.
+        encoder: From load_encoder; config.pooling and config.precision are set on it here.
+        encoder_params: Its parameters.
+        workdir: The run's folder; see train.fit.
+        held_out: Pictures whose losses are logged, of one size.
+        samples: Pictures of which stylised sheets are written, of one size.
+        data: What identifies the data, as what JSON can hold: a run is not resumed on others.
+        on_step: Called with every step's losses.
+        save_every: Steps between checkpoints.
+        report_every: Steps between held-out losses, and between sheets.
+
+    Returns:
+        The network, its variables (the moving average where there is one), the number of steps
+        done (under config.num_steps after Ctrl-C) and the held-out losses.
+
+    Raises:
+        ValueError, OSError, TrainingDivergedError: As train.fit.
+
+    Reference: Johnson et al. 2016, §4.1.
+    """
+    network, objective = make_network(config), make_objective(config, encoder)
+    grams = compute_style_grams(config, style, encoder, encoder_params)
+    tx = train.make_transformation(
+        learning_rate=config.learning_rate,
+        schedule=config.schedule,
+        num_steps=config.num_steps,
+        halve_every=config.halve_every,
+        clip_norm=config.clip_norm,
+    )
+    trainer = train.make_trainer(
+        make_loss_fn(config, encoder), tx, average_decay=config.average_decay
+    )
+    init_key, run_key = jax.random.split(jax.random.key(config.seed))
+    shape = (1, config.size, config.size, 3)
+    variables = dict(jax.jit(network.init)(init_key, jnp.zeros(shape)))
+    state = trainer.init(run_key, variables.pop("params"), variables)
+    paint = jax.jit(network.apply)
+    measure = jax.jit(objective)
+
+    def evaluate(state: train.State) -> dict[str, float]:
+        total, terms = measure(paint(_variables(state), held_out), held_out, grams, encoder_params)
+        return {"total": float(total), **{name: float(term) for name, term in terms.items()}}
+
+    state = train.fit(
+        trainer,
+        state,
+        stream,
+        grams,
+        encoder_params,
+        num_steps=config.num_steps,
+        workdir=workdir,
+        description={"config": dataclasses.asdict(config), "data": data},
+        save_every=save_every,
+        on_step=on_step,
+        sample=lambda state: paint(_variables(state), samples).clip(0, 1),
+        sample_every=report_every,
+        evaluate=evaluate,
+        evaluate_every=report_every,
+    )
+    return Trained(network, _variables(state), int(state.step), evaluate(state))
+
+
+def _variables(state: train.State) -> Params:
+    return {"params": train.averaged_params(state), **state.model_state}
+
+
+def _fitted(encoder: VGG, config: Config) -> VGG:
+    return dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
+
+
+def _total_variation(config: Config, image: Image) -> Scalar:
+    loss = {
+        "mean": losses.total_variation_loss,
+        "half_sum": losses.half_sum_total_variation_loss,
+    }[config.tv_loss]
+    return config.tv_weight * loss(image)
