@@ -8,5 +8,6 @@ from nst_jax.feature_statistics import gram_matrix as gram_matrix
 from nst_jax.feature_transforms import adain as adain
 from nst_jax.files import load_image as load_image
 from nst_jax.files import save_image as save_image
+from nst_jax.stylizers import load_stylizer as load_stylizer
 
 __version__ = "0.1.0"

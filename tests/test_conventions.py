@@ -29,7 +29,7 @@ BELOW_NETWORKS = FLOOR | set(MATHS)
 ENCODER_NETWORKS = {"encoders.vgg", "encoders.preprocessing"}
 OPTIMIZERS = {"lbfgs", "optimize", "coarse_to_fine"}
 PURE = BELOW_NETWORKS | ENCODER_NETWORKS | {"networks", "perceptual"} | OPTIMIZERS
-EVERYTHING = PURE | {"encoders", "train", "metrics", "papers", "files", "datasets"}
+EVERYTHING = PURE | {"encoders", "train", "metrics", "papers", "files", "datasets", "stylizers"}
 MAY_IMPORT = {
     "array_types": set(),
     "convolution": {"array_types"},
@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "train": PURE | {"files", "datasets"},
     "metrics": BELOW_NETWORKS | ENCODER_NETWORKS | {"encoders"},
     "papers": PURE | {"train"},
+    "stylizers": FLOOR | {"image_ops", "networks", "files"},
     "cli": EVERYTHING | {"__init__"},
     "__main__": {"cli"},
     "__init__": EVERYTHING,
@@ -56,6 +57,7 @@ MAY_TOUCH_DISK = {
     "datasets",
     "train",
     "metrics",
+    "stylizers",
     "cli",
     "__main__",
     "__init__",
@@ -67,6 +69,8 @@ POSITIONAL_DEFAULTS = {
     ("cli", "main", "args"): "what entry points are called without and tests with",
     ("convolution", "convolve", "bias"): "an operand, which belongs beside the kernel",
     ("convolution", "upsample_nearest", "factor"): "reads as repeat(x, 2) does",
+    ("stylizers.stylizer", "__call__", "style"): "stylizer(content, style), or stylizer(content)",
+    ("stylizers.stylizer", "paint", "style"): "as calling a stylizer",
 }
 CONVOLUTIONS = {
     "avg_pool",

@@ -1,0 +1,14 @@
+"""Trained networks at work: their files, and running them on pictures of any size.
+
+Training is in nst_jax.train and nst_jax.papers.
+"""
+
+from nst_jax.stylizers.loading import DEFAULT_MODEL as DEFAULT_MODEL
+from nst_jax.stylizers.loading import list_models as list_models
+from nst_jax.stylizers.loading import load_stylizer as load_stylizer
+from nst_jax.stylizers.model_files import Model as Model
+from nst_jax.stylizers.model_files import load_model as load_model
+from nst_jax.stylizers.model_files import save_model as save_model
+from nst_jax.stylizers.painting import BUCKET as BUCKET
+from nst_jax.stylizers.painting import MAX_PIXELS as MAX_PIXELS
+from nst_jax.stylizers.stylizer import Stylizer as Stylizer

@@ -1,0 +1,63 @@
+"""From a model's name or file to a stylizer."""
+
+import importlib.resources
+import os
+from pathlib import Path
+
+from nst_jax.convolution import Precision
+from nst_jax.stylizers.model_files import EXTENSION, FilePath, load_model
+from nst_jax.stylizers.stylizer import ManyStylesStylizer, OneStyleStylizer, Stylizer
+
+DEFAULT_MODEL: str | None = None
+"""The model that the command line takes where none is named; None while none ships."""
+
+_STYLIZERS: dict[str, type[Stylizer]] = {
+    "johnson2016": OneStyleStylizer,
+    "dumoulin2017": ManyStylesStylizer,
+}
+
+
+def list_models() -> tuple[str, ...]:
+    """Return the names of the models that ship with the package, sorted."""
+    return tuple(sorted(path.stem for path in _models_folder().glob(f"*{EXTENSION}")))
+
+
+def model_path(name: FilePath) -> Path:
+    """Return the file that a model's name, or a path that ends in .safetensors, stands for.
+
+    Raises:
+        ValueError: It is neither the name of a model that ships nor such a path.
+    """
+    text = os.fspath(name)
+    if text.endswith(EXTENSION):
+        return Path(text)
+    known = list_models()
+    if text in known:
+        return _models_folder() / f"{text}{EXTENSION}"
+    raise ValueError(
+        f"model: wanted {', '.join((*known, ''))}or a file's path, which ends in {EXTENSION}; "
+        f"got {text!r}"
+    )
+
+
+def load_stylizer(name: FilePath, *, precision: Precision = "float32") -> Stylizer:
+    """Return a trained network that paints pictures of any size: `stylizer(content)`.
+
+    Networks of several styles want one: `stylizer(content, style)`, where style is a name among
+    stylizer.styles, its number, or weights of a mixture.
+
+    Args:
+        name: A name from list_models(), or the path of a file, which ends in .safetensors.
+        precision: Of the convolutions; see nst_jax.convolution.
+
+    Raises:
+        ValueError: There is no model of that name, or the file is damaged.
+        OSError: The file cannot be read.
+    """
+    path = model_path(name)
+    model = load_model(path, precision=precision)
+    return _STYLIZERS[model.architecture](model, name=path.stem)
+
+
+def _models_folder() -> Path:
+    return Path(str(importlib.resources.files("nst_jax").joinpath("assets", "models")))

@@ -1,0 +1,237 @@
+"""Files of trained networks: safetensors of float16 whose header says how to build the network.
+
+They are passed from hand to hand, so that nothing in them is taken on trust: what is read has the
+sizes, shapes, types and names that it should, or is refused.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from nst_jax import files
+from nst_jax.array_types import Params
+from nst_jax.convolution import Precision
+from nst_jax.stylizers.architectures import ARCHITECTURES, Choices, variable_shapes
+
+EXTENSION = ".safetensors"
+
+FilePath = str | os.PathLike[str]
+
+_KIND = "nst_jax network 1"
+_MAX_BYTES = 1 << 30
+_MAX_NAME = 100  # characters
+_NOT_IN_NAMES = frozenset('/\\:*?"<>|')  # names of styles become parts of file names
+_ALL = "all"  # what the command line calls every style
+
+
+class Model(NamedTuple):
+    """A trained network with all that its file tells.
+
+    Attributes:
+        architecture: The network's name in ARCHITECTURES.
+        network: The linen module.
+        variables: Its variables, float32.
+        styles: The names of its styles.
+        card: Where it comes from: data by licence, steps, losses, time, licence; anything.
+    """
+
+    architecture: str
+    network: Any
+    variables: Params
+    styles: tuple[str, ...]
+    card: Mapping[str, Any]
+
+
+def save_model(
+    path: FilePath,
+    network: Any,
+    variables: Params,
+    *,
+    styles: Sequence[str],
+    card: Mapping[str, Any],
+) -> None:
+    """Write a trained network as one file; parameters in float16, running statistics in float32.
+
+    Args:
+        path: Where to; ends in .safetensors.
+        network: A JohnsonNetwork or DumoulinNetwork.
+        variables: Its variables.
+        styles: The names of its styles, in the order of their rows; each may be part of a file's
+            name.
+        card: What should be known of it, in types that JSON has.
+
+    Raises:
+        ValueError: The path has another extension, or variables or styles do not fit the network,
+            or a number is not finite in float16.
+        OSError: The file cannot be written.
+    """
+    where = f"cannot write {_quoted(path)}"
+    if Path(path).suffix != EXTENSION:
+        raise ValueError(f"{where}: wanted a name that ends in {EXTENSION}")
+    name = next((n for n, a in ARCHITECTURES.items() if type(network) is a.network), None)
+    if name is None:
+        raise ValueError(f"{where}: wanted a network of {', '.join(ARCHITECTURES)}, got {network}")
+    try:
+        settings = {key: getattr(network, key) for key in ARCHITECTURES[name].settings}
+        _check_settings(name, settings)
+        _check_styles(styles, ARCHITECTURES[name].num_styles(network))
+        arrays = {key: _stored(key, array) for key, array in _flat(variables).items()}
+        _check_arrays(arrays, name, network)
+        header = {
+            "kind": _KIND,
+            "network": name,
+            "settings": json.dumps(settings),
+            "styles": json.dumps(list(styles), ensure_ascii=False),
+            "card": json.dumps(dict(card), ensure_ascii=False, allow_nan=False),
+        }
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from error
+    files.save_arrays(path, arrays, header)
+
+
+def load_model(path: FilePath, *, precision: Precision = "float32") -> Model:
+    """Return the network in a file that save_model wrote.
+
+    Args:
+        path: The file.
+        precision: The network's; see nst_jax.convolution.
+
+    Raises:
+        ValueError: It is no such file, damaged or too large, or its arrays do not fit its header.
+        OSError: It cannot be read.
+    """
+    arrays, header = files.load_arrays(path, max_bytes=_MAX_BYTES)
+    name, settings, styles, card = _parse(header, path)
+    network = ARCHITECTURES[name].network(**settings, precision=precision)
+    try:
+        _check_styles(styles, ARCHITECTURES[name].num_styles(network))
+        _check_arrays(arrays, name, network)
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    whole = {key: jnp.asarray(array, jnp.float32) for key, array in arrays.items()}
+    return Model(name, network, unflatten_dict(whole, sep="/"), tuple(styles), card)
+
+
+def read_styles(path: FilePath) -> tuple[str, ...]:
+    """Return the names of the styles that a file's header tells, of which nothing else is checked.
+
+    Raises:
+        ValueError: It is no file that save_model wrote, or is damaged.
+        OSError: It cannot be read.
+    """
+    _, header = files.load_arrays(path, max_bytes=_MAX_BYTES)
+    styles = _parse(header, path)[2]
+    try:
+        _check_styles(styles, len(styles))
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    return tuple(styles)
+
+
+def _parse(
+    header: Mapping[str, str], path: FilePath
+) -> tuple[str, dict[str, Any], list[str], dict[str, Any]]:
+    """The header's network, settings, styles and card, of which the settings are checked."""
+    if header.get("kind") != _KIND:
+        raise ValueError(
+            f"{_quoted(path)} is not a model of nst_jax: its header does not say {_KIND!r}; "
+            "name a file that nst-jax train has made"
+        )
+    try:
+        name = header["network"]
+        if name not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise ValueError(f"network: wanted one of {known}, got {name!r}; a newer nst-jax may")
+        settings, card = (_parse_json(header, key, dict) for key in ("settings", "card"))
+        _check_settings(name, settings)
+        return name, settings, _parse_json(header, "styles", list), card
+    except (KeyError, ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+
+
+def _parse_json(header: Mapping[str, str], key: str, wanted: type) -> Any:
+    value = json.loads(header[key])
+    if not isinstance(value, wanted):
+        raise ValueError(f"{key}: wanted a JSON {wanted.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _check_settings(name: str, settings: Mapping[str, Any]) -> None:
+    allowed = ARCHITECTURES[name].settings
+    if settings.keys() != allowed.keys():
+        raise ValueError(f"settings: wanted {', '.join(allowed)}, got {', '.join(settings)}")
+    for key, choices in allowed.items():
+        if not _is_among(settings[key], choices):
+            raise ValueError(f"{key}: wanted {_describe(choices)}, got {settings[key]!r}")
+
+
+def _is_among(value: Any, choices: Choices) -> bool:
+    wanted = int if isinstance(choices, range) else str
+    return type(value) is wanted and value in choices  # neither True nor 1.0 is a width
+
+
+def _describe(choices: Choices) -> str:
+    if isinstance(choices, range):
+        return f"a whole number from {choices[0]} to {choices[-1]}"
+    return " or ".join(choices)
+
+
+def _check_styles(styles: Sequence[Any], wanted: int) -> None:
+    for style in styles:
+        if not isinstance(style, str) or not 0 < len(style) <= _MAX_NAME:
+            raise ValueError(f"styles: wanted names of 1 to {_MAX_NAME} characters, got {style!r}")
+        if not style.isprintable() or _NOT_IN_NAMES & set(style) or style[0] in ".-":
+            raise ValueError(
+                f"styles: a name is part of file names, so that it neither begins with . or - nor "
+                f"holds {' '.join(sorted(_NOT_IN_NAMES))} or what cannot be printed, got {style!r}"
+            )
+    if len(styles) != wanted or len({*styles, _ALL}) != wanted + 1:
+        raise ValueError(
+            f"styles: wanted {wanted} different names, none of them {_ALL!r}, got {list(styles)}"
+        )
+
+
+def _check_arrays(arrays: Mapping[str, np.ndarray], name: str, network: Any) -> None:
+    shapes = _flat(variable_shapes(ARCHITECTURES[name], network))
+    if odd := arrays.keys() ^ shapes.keys():
+        first = min(odd)
+        state = "is missing" if first in shapes else "does not belong to it"
+        raise ValueError(f"array {first}: {state}, where {name} has {len(shapes)} arrays")
+    for key, array in arrays.items():
+        if array.shape != shapes[key].shape or array.dtype not in (np.float16, np.float32):
+            raise ValueError(
+                f"array {key}: wanted float16 or float32 of shape {shapes[key].shape}, "
+                f"got {array.dtype} of shape {array.shape}"
+            )
+        if not np.isfinite(array).all():
+            raise ValueError(f"array {key}: holds numbers that are not finite in {array.dtype}")
+
+
+def _flat(variables: Params) -> dict[str, Any]:
+    return flatten_dict(variables, sep="/")
+
+
+def _stored(key: str, array: Any) -> np.ndarray:
+    # A variance of values up to 255 leaves float16's range, which ends at 65504.
+    dtype = np.float32 if key.startswith("batch_stats/") else np.float16
+    with np.errstate(over="ignore"):  # told by name, as what is not finite
+        return np.asarray(jax.device_get(array)).astype(dtype)
+
+
+def _damaged(path: FilePath, error: Exception) -> ValueError:
+    text = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
+    return ValueError(
+        f"cannot use {_quoted(path)}: damaged, or of another version ({text}); fetch or make it "
+        "again"
+    )
+
+
+def _quoted(path: FilePath) -> str:
+    return repr(Path(path).as_posix())

@@ -1,0 +1,164 @@
+"""What load_stylizer answers: a trained network that is called with pictures."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from nst_jax.array_types import Image, Params
+from nst_jax.stylizers.model_files import Model
+from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions, paint
+from nst_jax.stylizers.tiling import Pixels
+
+
+class Stylizer(ABC):
+    """A trained network, ready for pictures of any size.
+
+    `stylizer(content)` or `stylizer(content, style)`, as the subclass says, answers pictures of
+    content's size in [0, 1].
+
+    Attributes:
+        name: What it was loaded as.
+        architecture: "johnson2016" or "dumoulin2017".
+        styles: The names of its styles.
+        card: Where the network comes from.
+        network: The linen module.
+        variables: Its variables.
+    """
+
+    def __init__(self, model: Model, *, name: str):
+        self._model = model
+        self.name = name
+
+    @property
+    def architecture(self) -> str:
+        """The kind of network, by the paper that it is from."""
+        return self._model.architecture
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The names of the network's styles."""
+        return self._model.styles
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """What is known of the network: data, steps, losses, licence."""
+        return self._model.card
+
+    @property
+    def network(self) -> Any:
+        """The linen module."""
+        return self._model.network
+
+    @property
+    def variables(self) -> Params:
+        """The module's variables."""
+        return self._model.variables
+
+    def __call__(
+        self,
+        content: Image | Float[np.ndarray, "batch height width 3"],
+        style: Any = None,
+        *,
+        bucket: int = BUCKET,
+        max_pixels: int = MAX_PIXELS,
+    ) -> Image:
+        """Return the pictures painted.
+
+        Args:
+            content: Photographs.
+            style: As the subclass says; the same for all of them.
+            bucket: Pictures are mirrored to sides that are multiples of so many pixels, and cut
+                again: few sizes need few programs.
+            max_pixels: How many pixels run at once, which bounds the memory: larger pictures run
+                in tiles, larger batches in parts.
+
+        Raises:
+            ValueError: There is no such style, or bucket or max_pixels is out of range.
+        """
+        pictures = list(np.asarray(content))
+        painted = self.paint(pictures, style, bucket=bucket, max_pixels=max_pixels)
+        return jnp.asarray(np.stack(painted))
+
+    def paint(
+        self,
+        pictures: Sequence[Pixels],
+        style: Any = None,
+        *,
+        bucket: int = BUCKET,
+        max_pixels: int = MAX_PIXELS,
+    ) -> list[Pixels]:
+        """Return what calling returns, for pictures on the host whose sizes differ a little.
+
+        Args:
+            pictures: Of one size, once their sides are enlarged to multiples of bucket.
+            style: As the subclass says.
+            bucket: As for a call.
+            max_pixels: As for a call.
+
+        Raises:
+            ValueError: As for a call, or the sizes differ by more.
+        """
+        conditions = self._conditions(style)
+        return paint(self._model, pictures, conditions, bucket=bucket, max_pixels=max_pixels)
+
+    @abstractmethod
+    def _conditions(self, style: Any) -> Conditions:
+        """What the network takes besides pictures, for a batch of one."""
+
+
+class OneStyleStylizer(Stylizer):
+    """A network of one style, as Johnson et al. 2016 train them: called with pictures only."""
+
+    def _conditions(self, style: Any) -> Conditions:
+        if style is not None:
+            raise ValueError(
+                f"style: {self.name} has the one style {self.styles[0]!r} and takes none, "
+                f"got {style!r}; leave it out"
+            )
+        return ()
+
+
+class ManyStylesStylizer(Stylizer):
+    """A network of several styles, as Dumoulin et al. 2017 train them.
+
+    A style is a name among styles, its number counted from 0, or a mixture: a mapping from names to
+    weights, or one weight for each of styles. Weights are divided by their sum.
+    """
+
+    def _conditions(self, style: Any) -> Conditions:
+        weights = self._weights(style)
+        total = float(weights.sum())
+        if not (np.isfinite(weights).all() and weights.min() >= 0 and total > 0):
+            raise ValueError(
+                f"style: wanted weights of 0 or more that are not all 0, got {weights.tolist()}"
+            )
+        return (jnp.asarray(weights[None] / total, jnp.float32),)
+
+    def _weights(self, style: Any) -> Float[np.ndarray, " styles"]:
+        count = len(self.styles)
+        if style is None:
+            raise ValueError(f"style: wanted one of {', '.join(self.styles)}, got none")
+        if isinstance(style, str):
+            style = {style: 1.0}
+        if isinstance(style, int | np.integer):
+            if not 0 <= style < count:
+                raise ValueError(f"style: wanted a number from 0 to {count - 1}, got {style}")
+            return np.eye(count)[style]
+        if isinstance(style, Mapping):
+            unknown = [name for name in style if name not in self.styles]
+            if unknown:
+                raise ValueError(
+                    f"style: wanted one of {', '.join(self.styles)}, got {unknown[0]!r}"
+                )
+            return np.array([float(style.get(name, 0)) for name in self.styles])
+        weights = np.asarray(style, np.float64)
+        if weights.shape != (count,):
+            raise ValueError(
+                f"style: wanted {count} weights, one for each of {', '.join(self.styles)}, "
+                f"got shape {weights.shape}"
+            )
+        return weights
