@@ -123,16 +123,19 @@ def logged(workdir):
 
 
 def events(workdir):
-    """(step, tag) of every summary in the event files, by TensorFlow's record format."""
+    """All that the event files hold, by TensorFlow's record format."""
     found = []
     for path in sorted((workdir / "tensorboard").iterdir()):
         content, at = path.read_bytes(), 0
         while at < len(content):
             (length,) = struct.unpack_from("<Q", content, at)
-            event = Event.FromString(content[at + 12 : at + 12 + length])
-            found += [(event.step, value) for value in event.summary.value]
+            found.append(Event.FromString(content[at + 12 : at + 12 + length]))
             at += 16 + length
     return found
+
+
+def summaries(workdir):
+    return [(event.step, value) for event in events(workdir) for value in event.summary.value]
 
 
 # Going on -------------------------------------------------------------------------------------
@@ -162,6 +165,8 @@ def test_a_run_that_broke_goes_on_as_if_it_had_not(trainer, unbroken, tmp_path, 
     state = fit(trainer, tmp_path, on_step=lambda report: seen.append(report.step))
     assert seen[0] == position // 3 * 3 + 1  # from the last checkpoint, not from the beginning
     assert_same(state, unbroken[0])
+    starts = [event.step for event in events(tmp_path) if event.HasField("session_log")]
+    assert starts == [1, seen[0]]  # from which TensorBoard hides what the first one wrote
     without_time = [
         [{k: v for k, v in line.items() if k != "seconds"} for line in logged(folder)]
         for folder in (tmp_path, unbroken[1])
@@ -195,9 +200,10 @@ def test_a_finished_run_is_returned_as_it_is(trainer, unbroken):
     def never(report):
         raise AssertionError(f"{report} of a run that is done")
 
-    stream = Pictures()
-    state = fit(trainer, unbroken[1], stream, on_step=never)
+    files = sorted(unbroken[1].rglob("*"))
+    state = fit(trainer, unbroken[1], on_step=never)
     assert_same(state, unbroken[0])
+    assert sorted(unbroken[1].rglob("*")) == files
     assert [line["step"] for line in logged(unbroken[1])] == [2, 4, 6, 8]
 
 
@@ -416,7 +422,7 @@ def test_losses_are_logged_and_reported_as_a_plain_loop_finds_them(trainer, unbr
             grad_norm = float(metrics.grad_norm)
             wanted = {"step": step, "total": float(metrics.total), **terms, "grad_norm": grad_norm}
             assert lines[step] == wanted
-    scalars = {(step, v.tag): v.simple_value for step, v in events(tmp_path)}
+    scalars = {(step, v.tag): v.simple_value for step, v in summaries(tmp_path)}
     assert sorted({tag for _, tag in scalars}) == [
         "train/grad_norm",
         "train/match",
@@ -443,7 +449,7 @@ def test_a_line_that_was_being_written_goes(trainer, unbroken, tmp_path):
     assert [line["step"] for line in logged(tmp_path)] == [2, 4, 6, 8]
 
 
-def test_samples_and_held_out_losses_come_on_time_and_at_the_end(trainer, tmp_path):
+def test_samples_and_held_out_losses_come_on_time_and_at_the_end(trainer, tmp_path, caplog):
     def sample(state):
         shades = jnp.asarray([1.0, 0.5, float(state.step) / 10], jnp.float32)
         return jnp.broadcast_to(shades.reshape(3, 1, 1, 1), (3, 16, 24, 3))
@@ -457,9 +463,10 @@ def test_samples_and_held_out_losses_come_on_time_and_at_the_end(trainer, tmp_pa
         "step_000005.jpg",
         "step_000008.jpg",
     ]
+    assert caplog.messages == []
     held_out = [(line["step"], line["held_out"]) for line in logged(tmp_path) if "held_out" in line]
     assert held_out == [(4, {"match": 2.0, "worst": None}), (8, {"match": 4.0, "worst": None})]
-    board = [(step, value.tag) for step, value in events(tmp_path)]
+    board = [(step, value.tag) for step, value in summaries(tmp_path)]
     assert [step for step, tag in board if tag == "samples"] == [5, 8]
     assert [step for step, tag in board if tag == "held_out/match"] == [4, 8]
     with PIL.Image.open(tmp_path / "samples" / "step_000008.jpg") as picture:
@@ -515,7 +522,7 @@ def spoilt(what, step):
         elif what == "gradient":  # that of a square root at 0; the loss is as it was
             total = total + jnp.sqrt(jnp.where(now, 0.0, 1.0) * params["kernel"][0, 0] ** 2)
         elif what == "blow-up":
-            total = jnp.where(now, 1.2e4, 1.0) * total
+            total = jnp.where(now, 1e5, 1.0) * total
         elif what == "state":
             seen = {"mean": jnp.where(now, jnp.inf, seen["mean"])}
         return total, (terms, seen)
@@ -528,7 +535,7 @@ def spoilt(what, step):
     [
         ("loss", 5, "The loss became nan at step 5"),
         ("gradient", 5, "The gradient's norm became nan at step 5"),
-        ("blow-up", 5, r"The loss became \S+ \(first \S+\) at step 5"),
+        ("blow-up", 4, r"The loss became \S+ \(first \S+\) at step 4"),
         ("state", 6, "model_state.mean became NaN or infinite at step 6"),
     ],
 )
