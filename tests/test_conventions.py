@@ -23,7 +23,7 @@ each_module = pytest.mark.parametrize(
 # Which part of the package may import which, from the bottom up. A part is a module or a package
 # of nst_jax; a package's modules import each other, papers excepted. "encoders" is all that finds,
 # reads and converts weights; the networks themselves are pure and have entries of their own.
-FLOOR = {"array_types", "convolution"}
+FLOOR = {"array_types", "convolution"}  # and, for convolution alone, its CPU side
 MATHS = ("color", "image_ops", "feature_statistics", "feature_transforms", "losses")
 BELOW_NETWORKS = FLOOR | set(MATHS)
 ENCODER_NETWORKS = {"encoders.vgg", "encoders.preprocessing"}
@@ -32,7 +32,8 @@ PURE = BELOW_NETWORKS | ENCODER_NETWORKS | {"networks", "perceptual"} | OPTIMIZE
 EVERYTHING = PURE | {"encoders", "train", "metrics", "papers", "files", "datasets", "stylizers"}
 MAY_IMPORT = {
     "array_types": set(),
-    "convolution": {"array_types"},
+    "convolution": {"array_types", "convolution_on_cpu"},
+    "convolution_on_cpu": set(),
     "files": {"array_types"},
     "datasets": {"array_types"},
     **{name: FLOOR | set(MATHS[:place]) for place, name in enumerate(MATHS)},
@@ -68,6 +69,8 @@ DISK_LIBRARIES = {"glob", "io", "os", "pathlib", "pickle", "PIL", "shutil", "tem
 POSITIONAL_DEFAULTS = {
     ("cli", "main", "args"): "what entry points are called without and tests with",
     ("convolution", "convolve", "bias"): "an operand, which belongs beside the kernel",
+    ("convolution", "convolve_transposed", "bias"): "the same",
+    ("convolution", "upsample_convolve", "bias"): "the same",
     ("convolution", "upsample_nearest", "factor"): "reads as repeat(x, 2) does",
     ("stylizers.stylizer", "__call__", "style"): "stylizer(content, style), or stylizer(content)",
     ("stylizers.stylizer", "paint", "style"): "as calling a stylizer",
@@ -211,7 +214,7 @@ def test_the_package_needs_neither_torch_nor_what_lies_beside_it(path):
 
 @each_module
 def test_convolutions_are_in_one_place(path):
-    if dotted_name(path) == "convolution":
+    if dotted_name(path) in {"convolution", "convolution_on_cpu"}:
         return
     found = [
         f"line {node.lineno}: {ast.unparse(node)}"
