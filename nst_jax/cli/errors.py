@@ -3,6 +3,7 @@
 from nst_jax.encoders.conversion import ConverterMissingError
 from nst_jax.files import DownloadError, HashMismatchError
 from nst_jax.optimize import DivergedError
+from nst_jax.train import TrainingDivergedError
 
 BAD_INPUT = 2
 FAILURE = 1
@@ -10,7 +11,13 @@ INTERRUPTED = 130
 """Ended by Ctrl-C; the number is the shells' own."""
 
 # Failures whose own message says all there is to say.
-_TOLD = (DivergedError, HashMismatchError, DownloadError, ConverterMissingError)
+_TOLD = (
+    DivergedError,
+    TrainingDivergedError,
+    HashMismatchError,
+    DownloadError,
+    ConverterMissingError,
+)
 
 
 def exit_status(error: Exception) -> int:
@@ -25,8 +32,8 @@ def one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
         return (
-            "not enough memory for this picture; try --remat, a smaller --size, --history 5 or "
-            "--precision bfloat16"
+            "not enough memory; try a smaller --size or --batch-size, --precision bfloat16, or, for "
+            "nst-jax optimize, --remat or --history 5"
         )
     if exit_status(error) == BAD_INPUT or isinstance(error, _TOLD):
         return text

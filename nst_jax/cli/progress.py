@@ -3,8 +3,10 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from itertools import accumulate
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import (
@@ -20,7 +22,8 @@ from rich.table import Column
 from nst_jax.coarse_to_fine import Level
 from nst_jax.optimize import Report
 
-_PLAIN_LINES = 20  # a run prints about so many where there is no terminal
+_PLAIN_LINES = 20  # a run prints about so many where there is no terminal,
+_LONGEST_SILENCE = 300.0  # and training a line after so many seconds at the latest
 
 OnStep = Callable[[Report], None]
 OnPart = Callable[[int, int | None], None]
@@ -32,10 +35,9 @@ def describe_losses(total: float, terms: Mapping[str, float]) -> str:
     return f"loss {total:.3g} = {parts}" if parts else f"loss {total:.3g}"
 
 
-@contextmanager
 def follow_steps(
     levels: Sequence[Level], *, first_step: int = 0, quiet: bool = False
-) -> Iterator[OnStep]:
+) -> AbstractContextManager[OnStep]:
     """Yield what stylize wants as on_step, and show the run's progress meanwhile.
 
     Args:
@@ -43,14 +45,27 @@ def follow_steps(
         first_step: Steps done before, by a run that is resumed.
         quiet: Show nothing.
     """
-    console = Console(stderr=True, highlight=False)
-    if quiet:
-        yield lambda report: None
-    elif console.is_terminal and not console.is_dumb_terminal:
-        with _bar(console, levels, first_step) as on_step:
-            yield on_step
-    else:
-        yield _plain_lines(levels, first_step)
+
+    def stage(done: int) -> str:
+        level = _next_level(levels, done)
+        return f"{level.width}x{level.height}"
+
+    return _follow(_Course(_work_by_step(levels), stage, is_training=False), first_step, quiet)
+
+
+def follow_training(
+    num_steps: int, *, size: int, first_step: int = 0, quiet: bool = False
+) -> AbstractContextManager[OnStep]:
+    """Yield what a paper's fit wants as on_step, and show progress, rate and remaining time.
+
+    Args:
+        num_steps: The number of the last step.
+        size: Side of the training pictures in pixels.
+        first_step: Steps done before, by a run that goes on.
+        quiet: Show nothing.
+    """
+    course = _Course(range(num_steps + 1), lambda done: f"{size}x{size}", is_training=True)
+    return _follow(course, first_step, quiet)
 
 
 @contextmanager
@@ -103,6 +118,23 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+class _Course(NamedTuple):
+    """What lies before a run."""
+
+    work: Sequence[int]  # of all steps until each, from 0 on
+    stage: Callable[[int], str]  # what the step after so many belongs to: a size
+    is_training: bool  # hours, not minutes, and all steps alike
+
+
+def _follow(course: _Course, first_step: int, quiet: bool) -> AbstractContextManager[OnStep]:
+    console = Console(stderr=True, highlight=False)
+    if quiet:
+        return nullcontext(lambda report: None)
+    if console.is_terminal and not console.is_dumb_terminal:
+        return _bar(console, course, first_step)
+    return nullcontext(_plain_lines(course, first_step))
+
+
 def _work_by_step(levels: Sequence[Level]) -> list[int]:
     """The pixels of all steps until each, from 0 on: a step takes as long as it has pixels."""
     pixels: list[int] = []
@@ -116,13 +148,26 @@ def _next_level(levels: Sequence[Level], done: int) -> Level:
     return next((level for level in levels if level.last_step > done), levels[-1])
 
 
-def _compiling(level: Level) -> str:
-    return f"compiling for {level.width}x{level.height}"
+class _Clock:
+    """Tells a run's rate, from the end of its first step on, since that one is compiled."""
+
+    def __init__(self, course: _Course):
+        self._work = course.work
+        self._began: tuple[float, int] | None = None
+
+    def rate(self, step: int) -> float | None:
+        """Work a second until the end of a step, which has come now; None where none is known."""
+        now, done = time.monotonic(), self._work[step]
+        if self._began is None:
+            self._began = (now, done)
+        began, before = self._began
+        return (done - before) / (now - began) if before < done and began < now else None
 
 
 @contextmanager
-def _bar(console: Console, levels: Sequence[Level], first_step: int) -> Iterator[OnStep]:
-    work, steps = _work_by_step(levels), levels[-1].last_step
+def _bar(console: Console, course: _Course, first_step: int) -> Iterator[OnStep]:
+    work, stage, clock = course.work, course.stage, _Clock(course)
+    steps = len(work) - 1
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
@@ -134,7 +179,7 @@ def _bar(console: Console, levels: Sequence[Level], first_step: int) -> Iterator
     )
     with Progress(*columns, console=console, expand=True) as progress:
         task = progress.add_task(
-            _compiling(_next_level(levels, first_step)),
+            f"compiling for {stage(first_step)}",
             total=work[-1],
             completed=work[first_step],
             steps=f"{first_step}/{steps}",
@@ -142,38 +187,48 @@ def _bar(console: Console, levels: Sequence[Level], first_step: int) -> Iterator
         )
 
         def on_step(report: Report) -> None:
-            level, following = (_next_level(levels, report.step - back) for back in (1, 0))
-            here = f"{level.width}x{level.height}"
+            here, following = (stage(report.step - back) for back in (1, 0))
+            rate = clock.rate(report.step) if course.is_training else None
             progress.update(
                 task,
                 completed=work[report.step],
-                description=here if following == level else _compiling(following),
-                steps=f"{report.step}/{steps}",
+                description=here if following == here else f"compiling for {following}",
+                steps=f"{report.step}/{steps}" + (f" {_per_second(rate)}" if rate else ""),
                 losses=describe_losses(report.total, report.terms),
             )
 
         yield on_step
 
 
-def _plain_lines(levels: Sequence[Level], first_step: int) -> OnStep:
-    work, steps = _work_by_step(levels), levels[-1].last_step
-    _say(f"{_compiling(_next_level(levels, first_step))}; the first step takes a while")
-    began: list[tuple[float, int]] = []  # when the first step was done, and the work until then
+def _plain_lines(course: _Course, first_step: int) -> OnStep:
+    work, stage, clock = course.work, course.stage, _Clock(course)
+    steps = len(work) - 1
+    _say(f"compiling for {stage(first_step)}; the first step takes a while")
+    said = [time.monotonic()]  # when a line was printed last
 
     def on_step(report: Report) -> None:
-        now, done = time.monotonic(), work[report.step]
-        if not began:
-            began.append((now, done))
+        rate, now = clock.rate(report.step), time.monotonic()
         lines_before = _PLAIN_LINES * (report.step - 1) // steps
-        if _PLAIN_LINES * report.step // steps > lines_before:
-            left = ""
-            if began[0][1] < done < work[-1]:
-                rate = (done - began[0][1]) / (now - began[0][0])
-                left = f"  about {(work[-1] - done) / rate:.0f} s left"
+        silent = course.is_training and now - said[0] >= _LONGEST_SILENCE
+        if silent or _PLAIN_LINES * report.step // steps > lines_before:
+            said[0] = now
             losses = describe_losses(report.total, report.terms)
-            _say(f"step {report.step}/{steps}  {losses}{left}")
-        following = _next_level(levels, report.step)
-        if following != _next_level(levels, report.step - 1):
-            _say(_compiling(following))
+            _say(f"step {report.step}/{steps}  {losses}{_describe_rest(course, report.step, rate)}")
+        if (following := stage(report.step)) != stage(report.step - 1):
+            _say(f"compiling for {following}")
 
     return on_step
+
+
+def _describe_rest(course: _Course, step: int, rate: float | None) -> str:
+    """The rate, where it is told, and the time that remains."""
+    left = course.work[-1] - course.work[step]
+    if rate is None:
+        return ""
+    if not course.is_training:
+        return f"  about {left / rate:.0f} s left" if left else ""
+    return f"  {_per_second(rate)}, {timedelta(seconds=round(left / rate))} left"
+
+
+def _per_second(rate: float) -> str:
+    return f"{rate:.3g} steps/s"

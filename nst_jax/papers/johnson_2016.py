@@ -105,7 +105,7 @@ class Config:
         Raises:
             ValueError: One line that names the field.
         """
-        for name, least in (("width", 1), ("style_size", 16), ("batch_size", 1), ("num_steps", 0)):
+        for name, least in (("width", 1), ("style_size", 16), ("batch_size", 1), ("num_steps", 1)):
             _check(getattr(self, name) >= least, name, f"{least} or more", getattr(self, name))
         multiple = self.size >= 44 and self.size % 4 == 0
         _check(multiple, "size", "a multiple of 4 from 44 on", self.size)
@@ -117,6 +117,10 @@ class Config:
         for name in ("content_weight", "style_weight", "tv_weight"):
             value = getattr(self, name)
             _check(0 <= value < float("inf"), name, "a finite number, 0 or more", value)
+        for name in ("learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            positive = value is None or 0 < value < float("inf")
+            _check(positive, name, "a finite number above 0", value)
         finite = all(0 <= share < float("inf") for share in shares)
         _check(finite, "style_layers", "finite weights, 0 or more", shares)
         _check(bool(shares), "style_layers", "at least one layer of content or style", "none")
@@ -287,7 +291,8 @@ def fit(
 
     Returns:
         The network, its variables (the moving average where there is one), the number of steps
-        done (under config.num_steps after Ctrl-C) and the held-out losses.
+        done and the held-out losses. After Ctrl-C the former is under config.num_steps, and the
+        latter are not measured.
 
     Raises:
         ValueError, OSError, TrainingDivergedError: As train.fit.
@@ -333,7 +338,9 @@ def fit(
         evaluate=evaluate,
         evaluate_every=report_every,
     )
-    return Trained(network, _variables(state), int(state.step), evaluate(state))
+    done = int(state.step)
+    held_out_losses = evaluate(state) if done == config.num_steps else {}
+    return Trained(network, _variables(state), done, held_out_losses)
 
 
 def _variables(state: train.State) -> Params:
