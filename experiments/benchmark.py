@@ -14,46 +14,32 @@ import argparse
 import ctypes
 import dataclasses
 import gc
-import os
-import platform
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from rich.console import Console
 from rich.table import Table
 
 from nst_jax import optimize, perceptual
 from nst_jax.encoders.pretrained import load_encoder
-from nst_jax.files import asset_path, load_image, write_record
-from nst_jax.image_ops import resize
+from nst_jax.files import write_record
 from nst_jax.papers.gatys_2016 import PRESETS
 
 try:
+    import side_by_side
     import torch
     import torch_gatys
+    from side_by_side import BFLOAT16, FORMATS, Work, compare, interleave
 except ImportError as error:
     sys.exit(f"error: {error}; for this comparison run: pip install torch==2.13.0")
 
 CONFIG = dataclasses.replace(PRESETS["default"], tv_weight=0.0)
 HISTORY = CONFIG.history
 OURS = ("ours", "ours bfloat16", "ours remat")
-FORMATS = {"torch": torch.contiguous_format, "torch channels_last": torch.channels_last}
-BFLOAT16 = "torch bfloat16"  # for information: autocast rounds activations too
-
-Work = Callable[[], Any]
-
-
-def _pictures(size: int) -> list[Any]:
-    names = "content/neuschwanstein_castle.jpg", "style/van_gogh_church_at_auvers.jpg"
-    return [resize(load_image(asset_path(name)), height=size, width=size) for name in names]
+PICTURES = ["content/neuschwanstein_castle.jpg", "style/van_gogh_church_at_auvers.jpg"]
 
 
 def _ours(side: str, size: int) -> tuple[Work, Work]:
@@ -65,7 +51,7 @@ def _ours(side: str, size: int) -> tuple[Work, Work]:
         tuple((layer, CONFIG.content_weight * w) for layer, w in CONFIG.content_layers),
         tuple((layer, CONFIG.style_weight * w) for layer, w in CONFIG.style_layers),
     )
-    content, style = _pictures(size)
+    content, style = side_by_side.load_squares(PICTURES, size)
     targets = perceptual.compute_targets(
         encoder, params, content, [style], weights=weights, style_blend=(1.0,)
     )
@@ -74,34 +60,8 @@ def _ours(side: str, size: int) -> tuple[Work, Work]:
     else:
         objective = perceptual.make_objective(encoder, weights=weights)
         evaluate = jax.jit(jax.value_and_grad(objective, has_aux=True))
-    tx = optimize.make_transformation("lbfgs", learning_rate=1.0, history=HISTORY)
-    objectives = [_cheap] * (HISTORY + 2)
-
-    def evaluate_in_turn(image, *args):
-        return (objectives.pop() if objectives else evaluate)(image, *args)
-
-    optimizer = optimize.make_optimizer(evaluate_in_turn, tx)
-    state = None
-
-    def step() -> Any:
-        nonlocal state
-        if state is None:
-            state, _ = optimizer.init(jnp.copy(content), targets, params)
-            while objectives:
-                state, _ = optimizer.step(state, targets, params)
-        state, metrics = optimizer.step(state, targets, params)
-        return jax.block_until_ready(metrics)
-
+    step = side_by_side.make_lbfgs_step(evaluate, content, targets, params, history=HISTORY)
     return lambda: jax.block_until_ready(evaluate(content, targets, params)), step
-
-
-@jax.jit
-def _cheap(image, *args):
-    """A curved loss without a network, to fill the history of L-BFGS in no time."""
-    del args
-    curvatures = jnp.linspace(1.0, 2.0, image.size).reshape(image.shape)
-    terms = dict.fromkeys(("content", "style", "tv"), jnp.zeros(()))
-    return ((curvatures * image**2).sum() / 2, terms), curvatures * image
 
 
 def _theirs(side: str, size: int) -> tuple[Work, Work]:
@@ -112,7 +72,7 @@ def _theirs(side: str, size: int) -> tuple[Work, Work]:
         pooling="max",
         memory_format=FORMATS.get(side, torch.channels_last),
     )
-    content, style = _pictures(size)
+    content, style = side_by_side.load_squares(PICTURES, size)
     objective = torch_gatys.make_objective(CONFIG, vgg, content, style)
     # The leaf stays contiguous, since torch's L-BFGS views its gradient as a vector.
     image = torch_gatys.to_torch(content, vgg).contiguous().requires_grad_(True)
@@ -155,48 +115,23 @@ def _sides(size: int) -> dict[str, tuple[Work, Work]]:
     return {**ours, **{side: _theirs(side, size) for side in (*FORMATS, BFLOAT16)}}
 
 
-def _interleave(works: Mapping[str, Work], *, repeats: int) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {side: [] for side in works}
-    for turn in range(1 + repeats):
-        for side, work in works.items():
-            began = time.perf_counter()
-            work()
-            if turn > 0:  # the first compiles, or fills a history
-                seconds[side].append(time.perf_counter() - began)
-    return seconds
-
-
-def _compare(seconds: Mapping[str, list[float]], best: str) -> dict[str, dict[str, float]]:
-    """Medians, and the median over turns of the ratio to PyTorch's better memory format."""
-    return {
-        side: {
-            "seconds": statistics.median(values),
-            "ratio": statistics.median(
-                mine / other for mine, other in zip(values, seconds[best], strict=True)
-            ),
-        }
-        for side, values in seconds.items()
-    }
-
-
 def time_size(size: int, repeats: int) -> dict[str, Any]:
     """Time every side at one size."""
     with optimize.compile_seconds() as compiling:
         sides = _sides(size)
         gradients = {side: evaluate for side, (evaluate, _) in sides.items()}
-        gradient = _interleave(gradients, repeats=repeats)
+        gradient = interleave(gradients, repeats=repeats)
         compiled = compiling()
         # PyTorch's slower format and its bfloat16 take part in the first comparison only.
-        medians = {side: statistics.median(gradient[side]) for side in FORMATS}
-        best = min(medians, key=lambda side: medians[side])
+        best = side_by_side.find_best(gradient)
         steps = {side: sides[side][1] for side in (*OURS, best)}
-        step = _interleave(steps, repeats=repeats)
+        step = interleave(steps, repeats=repeats)
     return {
         "size": size,
         "compile_seconds_of_three_programs": compiled,
         "best": best,
-        "value_and_gradient": _compare(gradient, best),
-        "lbfgs_step": _compare(step, best),
+        "value_and_gradient": compare(gradient, best),
+        "lbfgs_step": compare(step, best),
     }
 
 
@@ -273,29 +208,15 @@ def main() -> None:
         print(f"{size} x {size} measured", flush=True)
     print_tables(rows)
     options.out.mkdir(parents=True, exist_ok=True)
-    packages = ("nst_jax", "jax", "jaxlib", "torch")
     record = {
         "command": f"python experiments/benchmark.py --sizes {' '.join(map(str, options.sizes))} "
         f"--repeats {options.repeats}",
-        "machine": {
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "torch_threads": torch.get_num_threads(),
-            "system": platform.system(),
-        },
-        "versions": {name: version(name) for name in packages},
+        "machine": side_by_side.describe_machine(),
+        "versions": side_by_side.describe_versions(),
         "rows": rows,
     }
     write_record(options.out / "record.json", record)
     print(f"wrote {options.out / 'record.json'}")
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "")
 
 
 if __name__ == "__main__":

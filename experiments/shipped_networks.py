@@ -9,13 +9,12 @@ use the weights. A run goes on from what RUNS holds; after Ctrl-C the same comma
 """
 
 import argparse
-import csv
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import jax
+from data_folder import STYLES, add_data_option, free_photographs, require_data
 
 from nst_jax import files, stylizers, train
 from nst_jax.encoders.pretrained import describe_weights, load_encoder
@@ -23,13 +22,6 @@ from nst_jax.papers import johnson_2016
 
 HELD_OUT = 8  # pictures
 SAMPLE_SIZE = 256  # pixels
-
-# The paintings: their files under FOLDER, and what a card says of them.
-STYLES = {
-    "starry_night": ("papers/style/starry_night.jpg", "Vincent van Gogh: The Starry Night, 1889"),
-    "wave": ("papers/style/wave.jpg", "Hokusai: The Great Wave off Kanagawa, about 1831"),
-    "udnie": ("papers/style/udnie.jpg", "Francis Picabia: Udnie, 1913"),
-}
 
 
 def main() -> None:
@@ -42,25 +34,13 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a network that ships.")
     parser.add_argument("paper", choices=["johnson2016"])
     parser.add_argument("style", choices=sorted(STYLES))
-    parser.add_argument("--data", type=Path, default=os.environ.get("NST_JAX_DATA"))
+    add_data_option(parser)
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--preset", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("nst_jax/assets/models"))
     options = parser.parse_args()
-    if options.data is None:
-        parser.error("--data or NST_JAX_DATA must name the folder of pictures")
+    options.data = require_data(parser, options)
     return options
-
-
-def free_photographs(data: Path, part: str) -> tuple[list[Path], dict[str, int]]:
-    """The photographs of tiers A and S in a part of the data, and how many have each licence."""
-    paths, licences = [], {}
-    with (data / "manifest.csv").open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            if row["file"].startswith(f"{part}/") and row["tier"][0] in "AS":
-                paths.append(data / row["file"])
-                licences[row["licence"]] = licences.get(row["licence"], 0) + 1
-    return sorted(paths), licences
 
 
 def report(started: float):

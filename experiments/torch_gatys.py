@@ -115,15 +115,17 @@ def make_objective(config: Config, vgg: TorchVGG, content: Any, style: Any) -> O
                 style = style + weight * functional.mse_loss(gram_matrix(found), grams[name])
         tv = torch.zeros((), dtype=image.dtype)
         if config.tv_weight:
-            tv = config.tv_weight * _total_variation(image, config.tv_loss)
+            tv = config.tv_weight * total_variation(image, config.tv_loss)
         terms = {"content": content, "style": style, "tv": tv}
         return terms["content"] + terms["style"] + terms["tv"], terms
 
     return objective
 
 
-def _total_variation(image: torch.Tensor, kind: str) -> torch.Tensor:
+def total_variation(image: torch.Tensor, kind: str) -> torch.Tensor:
+    """The total variation of that kind, "mean" or "half_sum", a mean over the batch."""
     down, right = image.diff(dim=2), image.diff(dim=3)
     if kind == "mean":
         return down.square().mean() + right.square().mean()
-    return 0.5 * (down[..., :-1].square().sum() + right[..., :-1, :].square().sum())
+    total = down[..., :-1].square().sum() + right[..., :-1, :].square().sum()
+    return total / (2 * len(image))

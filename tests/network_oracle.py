@@ -1,7 +1,8 @@
-"""The feed-forward networks written out in PyTorch, and made weights: shared by their tests.
+"""Made weights, and the feed-forward networks in PyTorch that these go into: shared by their tests.
 
-Nothing here imports nst_jax, so that what it answers is evidence. All of it is float64, and takes
-arrays named and laid out as the networks' own.
+The networks are those that the benchmark times. Neither they nor this import nst_jax, so that what
+is answered is evidence. Here all of it is float64, and takes arrays named and laid out as the
+networks' own.
 """
 
 import jax
@@ -44,76 +45,23 @@ def as_torch(tree):
     )
 
 
-def _convolve(x, weights, *, pad=0, mode="constant", stride=1):
-    from torch.nn import functional
-
-    x = functional.pad(x, (pad,) * 4, mode=mode)
-    kernel = weights["kernel"].permute(3, 2, 0, 1)
-    return functional.conv2d(x, kernel, weights["bias"], stride=stride)
-
-
-def _convolve_transposed(x, weights):
-    from torch.nn import functional
-
-    kernel = weights["kernel"].permute(2, 3, 0, 1)
-    return functional.conv_transpose2d(
-        x, kernel, weights["bias"], stride=2, padding=1, output_padding=1
-    )
-
-
 def torch_johnson(params, images, *, output, batch_stats=None, train=False):
     """Stylised pictures (NHWC) of a Johnson network.
 
     train updates batch_stats, and notes beside them of how many values each is a mean.
     """
-    import torch
-    from torch.nn import functional
+    from experiments import torch_networks
 
-    def norm(x, name):
-        weights = params[f"{name}_norm"]
-        affine = {"weight": weights["scale"], "bias": weights["bias"], "eps": 1e-5}
-        if batch_stats is None:
-            return functional.instance_norm(x, **affine)
-        running = batch_stats[f"{name}_norm"]
-        running["count"] = x.numel() // x.shape[1]
-        return functional.batch_norm(
-            x, running["mean"], running["var"], training=train, momentum=0.1, **affine
-        )
-
-    mean = torch.tensor(MEAN, dtype=torch.float64).view(1, 3, 1, 1)
-    x = 255 * (images.permute(0, 3, 1, 2) - mean)
-    x = functional.pad(x, (40, 40, 40, 40), mode="reflect")
-    for name, pad, stride in (("contract1", 4, 1), ("contract2", 1, 2), ("contract3", 1, 2)):
-        x = functional.relu(norm(_convolve(x, params[name], pad=pad, stride=stride), name))
-    for block in range(1, 6):
-        first, second = f"residual{block}a", f"residual{block}b"
-        y = functional.relu(norm(_convolve(x, params[first]), first))
-        x = x[:, :, 2:-2, 2:-2] + norm(_convolve(y, params[second]), second)
-    for name in ("expand1", "expand2"):
-        x = functional.relu(norm(_convolve_transposed(x, params[name]), name))
-    x = torch.tanh(_convolve(x, params["output"], pad=4))
-    x = (x + 1) / 2 if output == "unit" else mean + 150 / 255 * x
-    return x.permute(0, 2, 3, 1)
+    laid_out = torch_networks.johnson_parameters(params)
+    options = {"output": output, "batch_stats": batch_stats, "train": train}
+    painted = torch_networks.johnson(laid_out, images.permute(0, 3, 1, 2), **options)
+    return painted.permute(0, 2, 3, 1)
 
 
 def torch_dumoulin(params, images, style_weights):
     """Stylised pictures (NHWC) of a Dumoulin network."""
-    import torch
-    from torch.nn import functional
+    from experiments import torch_networks
 
-    def layer(x, name, *, side=3, stride=1):
-        x = _convolve(x, params[name], pad=side // 2, mode="reflect", stride=stride)
-        tables = params[f"{name}_norm"]
-        scale = (style_weights @ tables["scale"])[:, :, None, None]
-        bias = (style_weights @ tables["bias"])[:, :, None, None]
-        return functional.instance_norm(x, eps=1e-5) * scale + bias
-
-    x = images.permute(0, 3, 1, 2)
-    x = functional.relu(layer(x, "contract1", side=9))
-    x = functional.relu(layer(x, "contract2", stride=2))
-    x = functional.relu(layer(x, "contract3", stride=2))
-    for block in range(1, 6):
-        x = x + layer(functional.relu(layer(x, f"residual{block}a")), f"residual{block}b")
-    for name in ("expand1", "expand2"):
-        x = functional.relu(layer(functional.interpolate(x, scale_factor=2, mode="nearest"), name))
-    return torch.sigmoid(layer(x, "output", side=9)).permute(0, 2, 3, 1)
+    laid_out = torch_networks.dumoulin_parameters(params)
+    painted = torch_networks.dumoulin(laid_out, images.permute(0, 3, 1, 2), style_weights)
+    return painted.permute(0, 2, 3, 1)

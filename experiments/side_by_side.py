@@ -1,0 +1,122 @@
+"""Timing ours and PyTorch's in turn, in one process: what the benchmarks share.
+
+Machines are noisy, and more so from one minute to the next than within one. So every side does its
+work once a turn, and what is compared is the ratio within a turn, of which the median counts.
+PyTorch runs in both of its memory formats, and the faster one is what the others are compared with.
+"""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import torch
+
+from nst_jax import optimize
+from nst_jax.files import asset_path, load_image
+from nst_jax.image_ops import resize
+
+FORMATS = {"torch": torch.contiguous_format, "torch channels_last": torch.channels_last}
+BFLOAT16 = "torch bfloat16"  # for information: autocast rounds activations too
+
+Work = Callable[[], Any]
+
+
+def load_squares(names: list[str], size: int) -> list[Any]:
+    """Bundled pictures, squeezed into squares."""
+    return [resize(load_image(asset_path(name)), height=size, width=size) for name in names]
+
+
+def interleave(works: Mapping[str, Work], *, repeats: int) -> dict[str, list[float]]:
+    """Seconds that each side took in each turn, after one turn that does not count."""
+    seconds: dict[str, list[float]] = {side: [] for side in works}
+    for turn in range(1 + repeats):
+        for side, work in works.items():
+            began = time.perf_counter()
+            work()
+            if turn > 0:  # the first compiles, or fills a history
+                seconds[side].append(time.perf_counter() - began)
+    return seconds
+
+
+def find_best(seconds: Mapping[str, list[float]]) -> str:
+    """PyTorch's faster memory format."""
+    medians = {side: statistics.median(seconds[side]) for side in FORMATS}
+    return min(medians, key=lambda side: medians[side])
+
+
+def compare(seconds: Mapping[str, list[float]], best: str) -> dict[str, dict[str, float]]:
+    """Medians, and the median over turns of the ratio to PyTorch's better memory format."""
+    return {
+        side: {
+            "seconds": statistics.median(values),
+            "ratio": statistics.median(
+                mine / other for mine, other in zip(values, seconds[best], strict=True)
+            ),
+        }
+        for side, values in seconds.items()
+    }
+
+
+def make_lbfgs_step(evaluate: Callable[..., Any], image: Any, *args: Any, history: int) -> Work:
+    """One step of our L-BFGS, whose first call fills the whole history beforehand.
+
+    evaluate is (image, *args) -> ((total, terms), gradient).
+    """
+    tx = optimize.make_transformation("lbfgs", learning_rate=1.0, history=history)
+    objectives = [_cheap] * (history + 2)
+
+    def evaluate_in_turn(image, *args):
+        return (objectives.pop() if objectives else evaluate)(image, *args)
+
+    optimizer = optimize.make_optimizer(evaluate_in_turn, tx)
+    state = None
+
+    def step() -> Any:
+        nonlocal state
+        if state is None:
+            state, _ = optimizer.init(jnp.copy(image), *args)
+            while objectives:
+                state, _ = optimizer.step(state, *args)
+        state, metrics = optimizer.step(state, *args)
+        return jax.block_until_ready(metrics)
+
+    return step
+
+
+@jax.jit
+def _cheap(image, *args):
+    """A curved loss without a network, to fill the history of L-BFGS in no time."""
+    del args
+    curvatures = jnp.linspace(1.0, 2.0, image.size).reshape(image.shape)
+    terms = dict.fromkeys(("content", "style", "tv"), jnp.zeros(()))
+    return ((curvatures * image**2).sum() / 2, terms), curvatures * image
+
+
+def describe_machine() -> dict[str, Any]:
+    """What a record says of where it was measured."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "system": platform.system(),
+    }
+
+
+def describe_versions() -> dict[str, str]:
+    """What a record says of what was measured."""
+    return {name: version(name) for name in ("nst_jax", "jax", "jaxlib", "torch")}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "")

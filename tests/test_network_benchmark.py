@@ -1,0 +1,137 @@
+"""That the networks' benchmark compares like with like, and runs; not what it measures."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.papers import johnson_2016
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+@pytest.fixture
+def load_script(monkeypatch):
+    """A script as a module, found as Python finds its neighbours when it runs."""
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    return importlib.import_module
+
+
+def run(script, *options, **environment):
+    return subprocess.run(
+        [sys.executable, script, *map(str, options)],
+        cwd=EXPERIMENTS,
+        # PyTorch's threads wait busily for a core.
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["johnson_full_batch", "johnson_half_instance", "dumoulin_half"])
+def test_all_sides_paint_the_same_picture(load_script, name):
+    pytest.importorskip("torch")
+    works = load_script("network_benchmark").painting_works(name, 48)
+    wanted = np.asarray(works.pop("ours")())
+    assert wanted.shape == (1, 48, 48, 3)
+    assert wanted.std() > 0.01
+    tolerances = {"torch": 1e-4, "torch channels_last": 1e-4, "torch bfloat16": 0.1}
+    np.testing.assert_allclose(works.pop("ours bfloat16")(), wanted, atol=0.02)
+    assert works.keys() == tolerances.keys()
+    for side, work in works.items():
+        painted = work().float().permute(0, 2, 3, 1).numpy()
+        np.testing.assert_allclose(painted, wanted, atol=tolerances[side], err_msg=side)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["train_johnson_smoke", "train_dumoulin_smoke"])
+def test_all_sides_train_alike(load_script, name):
+    pytest.importorskip("torch")
+    works = load_script("network_benchmark").training_works(name, num_styles=1)
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
+        totals = {side: [float(work()) for _ in range(3)] for side, work in works.items()}
+    wanted = totals.pop("ours")
+    assert max(wanted) > 1.01 * min(wanted)
+    tolerances = {"ours bfloat16": 2e-2, "torch bfloat16": 0.1}
+    for side, found in totals.items():
+        # Adam begins by the signs of gradients, of which the smallest are rounding alone.
+        assert found == pytest.approx(wanted, rel=tolerances.get(side, 3e-3)), side
+
+
+@pytest.mark.oracle
+def test_a_short_run_adds_rows_to_the_record(tmp_path):
+    pytest.importorskip("torch")
+    options = ("--repeats", 1, "--out", tmp_path)
+    done = run("network_benchmark.py", "--rows", "train_johnson_smoke", *options)
+    assert done.returncode == 0, done.stderr
+    first = json.loads((tmp_path / "record.json").read_text())
+    done = run("network_benchmark.py", "--rows", "johnson_half_instance", "--sizes", 48, *options)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["machine"]["torch_threads"] == 1
+    assert set(record["versions"]) >= {"nst_jax", "jax", "torch"}
+    assert list(record["rows"]) == ["train_johnson_smoke", "johnson_half_instance at 48"]
+    training, painting = record["rows"].values()
+    assert training == first["rows"]["train_johnson_smoke"]
+    assert (training["batch_size"], training["size"]) == (2, 48)
+    assert "--rows johnson_half_instance --sizes 48 --repeats 1" in painting["command"]
+    for row in (training, painting):
+        assert row["compile_seconds"] > 0
+        sides, best = row["sides"], row["best"]
+        theirs = {"torch", "torch channels_last"}
+        assert sides.keys() == {"ours", "ours bfloat16", "torch bfloat16"} | theirs
+        assert best == min(theirs, key=lambda side: sides[side]["seconds"])
+        for side in sides.values():
+            # With one turn the ratio is that of the seconds.
+            assert side["ratio"] == pytest.approx(side["seconds"] / sides[best]["seconds"])
+    lbfgs, seconds = painting["lbfgs"], painting["sides"]["ours"]["seconds"]
+    assert lbfgs["steps"] == 500
+    assert lbfgs["times_as_long_as_painting"] == pytest.approx(
+        500 * lbfgs["seconds_a_step"] / seconds
+    )
+    for name in record["rows"]:
+        assert name in done.stdout
+
+    # Rows of another machine would not compare.
+    record["machine"]["cores"] += 1
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    done = run("network_benchmark.py", "--rows", "train_johnson_smoke", *options)
+    assert done.returncode == 1
+    assert "another machine" in done.stderr
+
+
+def test_pixels_are_optimized_for_what_the_networks_are_trained_for(
+    load_script, photograph, painting
+):
+    pixel_objective = load_script("pixel_objective")
+    config = johnson_2016.PRESETS["smoke"]
+    encoder, params = load_encoder(config.encoder)
+    grams = johnson_2016.compute_style_grams(config, painting, encoder, params)
+    image = jnp.flip(photograph, 2)
+    targets = pixel_objective.compute_targets(config, photograph, grams, encoder, params)
+    found = jax.jit(pixel_objective.make_objective(config, encoder))(image, targets, params)
+    trained = jax.jit(johnson_2016.make_objective(config, encoder))(
+        image, photograph, grams, params
+    )
+    assert min(float(term) for term in trained[1].values()) > 0
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(trained), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_without_pytorch_one_line_says_what_to_do():
+    without = "import runpy, sys; sys.modules['torch'] = None; "
+    done = run("-c", f"{without}runpy.run_path('network_benchmark.py', run_name='__main__')")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith("pip install torch==2.13.0")
