@@ -32,8 +32,8 @@ def one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
         return (
-            "not enough memory; try a smaller --size or --batch-size, --precision bfloat16, or, for "
-            "nst-jax optimize, --remat or --history 5"
+            "not enough memory; try a smaller --size or --batch-size, --precision bfloat16, or for "
+            "nst-jax optimize --remat or --history 5"
         )
     if exit_status(error) == BAD_INPUT or isinstance(error, _TOLD):
         return text
