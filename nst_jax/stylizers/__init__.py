@@ -6,9 +6,15 @@ Training is in nst_jax.train and nst_jax.papers.
 from nst_jax.stylizers.loading import DEFAULT_MODEL as DEFAULT_MODEL
 from nst_jax.stylizers.loading import list_models as list_models
 from nst_jax.stylizers.loading import load_stylizer as load_stylizer
+from nst_jax.stylizers.loading import model_path as model_path
 from nst_jax.stylizers.model_files import Model as Model
 from nst_jax.stylizers.model_files import load_model as load_model
+from nst_jax.stylizers.model_files import read_styles as read_styles
 from nst_jax.stylizers.model_files import save_model as save_model
 from nst_jax.stylizers.painting import BUCKET as BUCKET
+from nst_jax.stylizers.painting import LEAST_PIXELS as LEAST_PIXELS
 from nst_jax.stylizers.painting import MAX_PIXELS as MAX_PIXELS
+from nst_jax.stylizers.painting import fit_size as fit_size
+from nst_jax.stylizers.stylizer import ManyStylesStylizer as ManyStylesStylizer
+from nst_jax.stylizers.stylizer import OneStyleStylizer as OneStyleStylizer
 from nst_jax.stylizers.stylizer import Stylizer as Stylizer

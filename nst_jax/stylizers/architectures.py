@@ -1,5 +1,6 @@
 """What files and tiles must know of the networks, one entry an architecture."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -71,8 +72,15 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 }
 
 
-def variable_shapes(architecture: Architecture, network: Any) -> Params:
-    """Return the shapes and types of a network's variables, of which nothing is computed."""
+@functools.lru_cache(maxsize=16)
+def variable_shapes(name: str, network: Any) -> Params:
+    """Return the shapes and types of a network's variables, of which nothing is computed.
+
+    Args:
+        name: The network's architecture.
+        network: The linen module.
+    """
+    architecture = ARCHITECTURES[name]
     side = 8 + 2 * architecture.surroundings
     images = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
     conditions = architecture.conditions(network)

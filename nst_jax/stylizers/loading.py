@@ -34,10 +34,8 @@ def model_path(name: FilePath) -> Path:
     known = list_models()
     if text in known:
         return _models_folder() / f"{text}{EXTENSION}"
-    raise ValueError(
-        f"model: wanted {', '.join((*known, ''))}or a file's path, which ends in {EXTENSION}; "
-        f"got {text!r}"
-    )
+    wanted = ", ".join((*known, f"or the path of a file, which ends in {EXTENSION}"))
+    raise ValueError(f"model: wanted {wanted}; got {text!r}")
 
 
 def load_stylizer(name: FilePath, *, precision: Precision = "float32") -> Stylizer:

@@ -137,7 +137,7 @@ def read_styles(path: FilePath) -> tuple[str, ...]:
 
 def _parse(
     header: Mapping[str, str], path: FilePath
-) -> tuple[str, dict[str, Any], list[str], dict[str, Any]]:
+) -> tuple[str, dict[str, Any], list[Any], dict[str, Any]]:
     """The header's network, settings, styles and card, of which the settings are checked."""
     if header.get("kind") != _KIND:
         raise ValueError(
@@ -199,7 +199,7 @@ def _check_styles(styles: Sequence[Any], wanted: int) -> None:
 
 
 def _check_arrays(arrays: Mapping[str, np.ndarray], name: str, network: Any) -> None:
-    shapes = _flat(variable_shapes(ARCHITECTURES[name], network))
+    shapes = _flat(variable_shapes(name, network))
     if odd := arrays.keys() ^ shapes.keys():
         first = min(odd)
         state = "is missing" if first in shapes else "does not belong to it"

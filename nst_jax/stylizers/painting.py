@@ -22,7 +22,7 @@ BUCKET = 32
 """Pixels: what the sides of pictures are enlarged to multiples of."""
 
 MAX_PIXELS = 2_000_000
-"""Pixels that run at once."""
+"""Pixels that run at once; a network of width 32 wants about half a gigabyte for so many."""
 
 LEAST_PIXELS = 128 * 128
 """The least that may run at once; of smaller tiles hardly more than margins would be left."""

@@ -102,18 +102,23 @@ class Stylizer(ABC):
         Raises:
             ValueError: As for a call, or the sizes differ by more.
         """
-        conditions = self._conditions(style)
+        conditions = self.conditions(style)
         return paint(self._model, pictures, conditions, bucket=bucket, max_pixels=max_pixels)
 
     @abstractmethod
-    def _conditions(self, style: Any) -> Conditions:
-        """What the network takes besides pictures, for a batch of one."""
+    def conditions(self, style: Any) -> Conditions:
+        """Return what a style is for the network: its arguments besides a batch of one picture.
+
+        Raises:
+            ValueError: There is no such style.
+        """
 
 
 class OneStyleStylizer(Stylizer):
     """A network of one style, as Johnson et al. 2016 train them: called with pictures only."""
 
-    def _conditions(self, style: Any) -> Conditions:
+    def conditions(self, style: Any) -> Conditions:
+        """Return nothing, for None."""
         if style is not None:
             raise ValueError(
                 f"style: {self.name} has the one style {self.styles[0]!r} and takes none, "
@@ -129,7 +134,8 @@ class ManyStylesStylizer(Stylizer):
     weights, or one weight for each of styles. Weights are divided by their sum.
     """
 
-    def _conditions(self, style: Any) -> Conditions:
+    def conditions(self, style: Any) -> Conditions:
+        """Return the styles' weights, which sum to 1."""
         weights = self._weights(style)
         total = float(weights.sum())
         if not (np.isfinite(weights).all() and weights.min() >= 0 and total > 0):

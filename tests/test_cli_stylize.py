@@ -1,0 +1,236 @@
+"""nst-jax stylize: what users type, what they are told, what lies on their disk afterwards."""
+
+import re
+import shutil
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import PIL.Image
+import pytest
+from network_oracle import made_arrays, made_pictures
+
+import nst_jax
+from nst_jax.cli import main
+from nst_jax.networks.dumoulin import DumoulinNetwork
+from nst_jax.networks.johnson import JohnsonNetwork
+from nst_jax.stylizers import load_stylizer, save_model
+
+STYLES = ("waves", "la muse", "dots")
+
+
+def save(path, network, styles, *conditions):
+    images = jax.ShapeDtypeStruct((1, 48, 48, 3), jnp.float32)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), images, *conditions)
+    variables = made_arrays(shapes)
+    if not conditions:
+        variables["params"]["contract1"]["kernel"] /= 100  # of numbers up to 255
+        variables["params"]["output"]["kernel"] *= 0.3
+    save_model(path, network, variables, styles=styles, card={})
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    """A folder with a model of one style and a model of many."""
+    place = tmp_path_factory.mktemp("models")
+    save(place / "one.safetensors", JohnsonNetwork(width=4, normalization="instance"), ["waves"])
+    weights = jax.ShapeDtypeStruct((1, 3), jnp.float32)
+    save(place / "many.safetensors", DumoulinNetwork(num_styles=3, width=4), STYLES, weights)
+    return place
+
+
+@pytest.fixture
+def folder(models, tmp_path, monkeypatch) -> Path:
+    """A current folder with two models, and photos/ of three pictures that run at one size."""
+    shutil.copytree(models, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NST_JAX_CACHE", str(tmp_path / "cache"))
+    Path("photos").mkdir()
+    pictures = made_pictures(3, 64, 64, 3)
+    nst_jax.save_image("photos/a.png", jnp.asarray(pictures[:1]))
+    nst_jax.save_image("photos/b.png", jnp.asarray(pictures[1:2, :50, :61]))
+    nst_jax.save_image("photos/c.bmp", jnp.asarray(pictures[2:, :, :40]))
+    return tmp_path
+
+
+def stylize(*words: str, model: str = "one") -> int:
+    return main(["stylize", *words, "--model", f"{model}.safetensors"])
+
+
+def written(place: str = ".") -> list[str]:
+    return sorted(path.name for path in Path(place).iterdir())
+
+
+def pixels(path: str) -> np.ndarray:
+    return np.asarray(PIL.Image.open(path)).astype(int)
+
+
+def painted(model: str, photograph: str, style=None) -> np.ndarray:
+    picture = load_stylizer(f"{model}.safetensors")(nst_jax.load_image(photograph), style)
+    return np.rint(np.asarray(picture)[0] * 255).astype(int)
+
+
+def test_one_picture_becomes_the_file_that_out_names(folder, capsys):
+    assert stylize("photos/b.png", "-o", "out.png") == 0
+
+    np.testing.assert_allclose(pixels("out.png"), painted("one", "photos/b.png"), atol=1)
+    told = capsys.readouterr().out
+    assert re.fullmatch(
+        r"out\.png: 61x50 pixels in [\d.]+ s \([\d.]+ s running, [\d.]+ s compiling\)\n", told
+    )
+
+
+def test_a_folder_becomes_a_folder(folder, capsys):
+    assert stylize("photos", "-o", "painted") == 0
+
+    assert written("painted") == ["a.png", "b.png", "c.bmp"]
+    for name in written("painted"):
+        wanted = painted("one", f"photos/{name}")
+        np.testing.assert_allclose(pixels(f"painted/{name}"), wanted, atol=1)
+    told = capsys.readouterr()
+    assert told.out.startswith("painted: 3 pictures of 40x64 to 64x64 pixels in ")
+    assert told.err.splitlines()[-1] == "painting: 3 of 3 pictures"
+
+
+def test_every_style_asked_for_is_painted_and_named(folder):
+    assert stylize("photos/a.png", "-o", "painted", "--style", "dots", "waves", model="many") == 0
+    assert written("painted") == ["a_dots.png", "a_waves.png"]
+    for style in ("dots", "waves"):
+        wanted = painted("many", "photos/a.png", style)
+        np.testing.assert_allclose(pixels(f"painted/a_{style}.png"), wanted, atol=1)
+
+    assert stylize("photos/a.png", "-o", "every", "--style", "all", model="many") == 0
+    assert written("every") == ["a_dots.png", "a_la muse.png", "a_waves.png"]
+
+    assert stylize("photos/a.png", "-o", "dots.png", "--style", "dots", model="many") == 0
+    np.testing.assert_array_equal(pixels("dots.png"), pixels("painted/a_dots.png"))
+
+
+def test_styles_are_blended_into_one_picture(folder):
+    options = ("--style", "dots", "waves", "--style-blend", "3", "1")
+
+    assert stylize("photos/a.png", "-o", "out.png", *options, model="many") == 0
+
+    wanted = painted("many", "photos/a.png", {"dots": 0.75, "waves": 0.25})
+    np.testing.assert_allclose(pixels("out.png"), wanted, atol=1)
+
+
+def test_size_is_the_longer_sides(folder):
+    assert stylize("photos/b.png", "-o", "out.png", "--size", "40") == 0
+    assert PIL.Image.open("out.png").size == (40, 33)
+
+
+def test_batches_do_not_change_pictures(folder):
+    for name in "defgh":
+        nst_jax.save_image(f"photos/{name}.png", jnp.asarray(made_pictures(1, 64, 64, 3, seed=5)))
+    assert stylize("photos", "-o", "twos", "--batch-size", "2") == 0
+    assert stylize("photos", "-o", "ones", "--batch-size", "1") == 0
+    assert len(written("twos")) == 8
+    for name in written("twos"):
+        np.testing.assert_allclose(pixels(f"twos/{name}"), pixels(f"ones/{name}"), atol=1)
+
+
+def test_pictures_above_the_limit_run_in_tiles(folder):
+    nst_jax.save_image("large.png", jnp.asarray(made_pictures(1, 144, 160, 3)))
+
+    assert stylize("large.png", "-o", "tiles.png", "--max-pixels", "16384") == 0
+
+    picture = nst_jax.load_image("large.png")
+    tiled = load_stylizer("one.safetensors")(picture, max_pixels=16384)
+    np.testing.assert_allclose(pixels("tiles.png"), np.rint(np.asarray(tiled)[0] * 255), atol=1)
+    assert np.abs(pixels("tiles.png") - painted("one", "large.png")).max() > 10
+
+
+def test_a_broken_picture_is_told_at_the_end_and_stops_nothing(folder, capsys):
+    Path("photos/aa.jpg").write_bytes(b"no picture")
+
+    assert stylize("photos", "missing.png", "-o", "painted") == 2
+
+    assert written("painted") == ["a.png", "b.png", "c.bmp"]
+    told = capsys.readouterr()
+    assert "3 pictures" in told.out
+    *_, last, first, second = told.err.splitlines()
+    assert last == "painting: 5 of 5 pictures"
+    assert first.startswith("error: cannot read 'photos/aa.jpg': ")
+    assert second.startswith("error: cannot read 'missing.png': ")
+
+
+def test_nothing_is_replaced_unasked(folder, capsys):
+    assert stylize("photos", "-o", "painted", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    before = Path("painted/b.png").read_bytes()
+    Path("painted/a.png").unlink()
+
+    assert stylize("photos", "-o", "painted") == 2
+    assert "exists" in capsys.readouterr().err
+    assert written("painted") == ["b.png", "c.bmp"], "work had begun"
+
+    Path("painted/b.png").write_bytes(b"")
+    assert stylize("photos", "-o", "painted", "--overwrite") == 0
+    assert Path("painted/b.png").read_bytes() == before
+
+
+def test_photographs_are_never_replaced(folder, capsys):
+    before = Path("photos/a.png").read_bytes()
+    assert stylize("photos", "-o", "photos", "--overwrite") == 2
+    assert "one of the photographs" in capsys.readouterr().err
+    assert Path("photos/a.png").read_bytes() == before
+
+
+def test_kinds_of_files_that_cannot_be_written_become_png(folder):
+    PIL.Image.open("photos/a.png").save("moving.gif")
+    assert stylize("moving.gif", "photos/c.bmp", "-o", "painted") == 0
+    assert written("painted") == ["c.bmp", "moving.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "model", "told"),
+    [
+        ("photos -o out.png", "one", "wanted a folder for 3 pictures"),
+        ("photos/a.png -o missing/out.png", "one", "missing/out.png"),
+        ("photos -o missing/out", "one", "cannot make the folder 'missing/out'"),
+        ("photos -o one.safetensors", "one", "cannot make the folder 'one.safetensors'"),
+        ("photos/a.png -o out.xyz", "one", "'.xyz'"),
+        ("photos photos/a.png -o out", "one", "would both become"),
+        ("-o out.png", "one", "content: wanted at least one"),
+        ("empty -o out", "one", "no pictures in 'empty'"),
+        ("photos/a.png -o o.png --style waves", "one", "has the one style waves"),
+        ("photos/a.png -o o.png", "many", "--style with some of waves, la muse, dots"),
+        ("photos/a.png -o o.png --style x", "many", "one of waves, la muse, dots, got 'x'"),
+        ("photos -o out --style dots dots", "many", "each once"),
+        ("photos/a.png -o o.png --style dots --style-blend 1 2", "many", "wanted 1 weights"),
+        ("photos/a.png -o o.png --style dots --style-blend -1", "many", "weights of 0 or more"),
+        ("photos/a.png -o o.png --size 15", "one", "size: wanted 16 to 16384"),
+        ("photos/a.png -o o.png --batch-size 0", "one", "batch_size"),
+        ("photos/a.png -o o.png --max-pixels 100", "one", "max_pixels: wanted at least 16384"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_any_work(folder, capsys, words, model, told):
+    Path("empty").mkdir()
+    assert stylize(*words.split(), model=model) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not Path("out.png").exists()
+    assert not Path("o.png").exists()
+
+
+def test_without_a_model_users_learn_how_to_get_one(folder, capsys, monkeypatch):
+    monkeypatch.setattr("nst_jax.cli.stylize.DEFAULT_MODEL", None)
+    assert main(["stylize", "photos/a.png", "-o", "out.png"]) == 2
+    assert "nst-jax train johnson2016" in capsys.readouterr().err
+
+    monkeypatch.setattr("nst_jax.cli.stylize.DEFAULT_MODEL", "one.safetensors")
+    assert main(["stylize", "photos/a.png", "-o", "out.png"]) == 0
+
+
+def test_the_help_tells_models_and_their_styles(folder, capsys, monkeypatch):
+    monkeypatch.setattr("nst_jax.stylizers.loading._models_folder", lambda: folder)
+    assert main(["stylize", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "many: waves, la muse, dots" in told
+    assert "one: waves" in told
+    assert main(["--help"]) == 0
+    assert "nst-jax stylize" in capsys.readouterr().out
