@@ -27,6 +27,7 @@ FilePath = str | os.PathLike[str]
 _KIND = "nst_jax network 1"
 _MAX_BYTES = 1 << 30
 _MAX_NAME = 100  # characters
+_MAX_TEXT = 300  # of what an error repeats from a file
 _NOT_IN_NAMES = frozenset('/\\:*?"<>|')  # names of styles become parts of file names
 _ALL = "all"  # what the command line calls every style
 
@@ -120,7 +121,7 @@ def load_model(path: FilePath, *, precision: Precision = "float32") -> Model:
 
 
 def read_styles(path: FilePath) -> tuple[str, ...]:
-    """Return the names of the styles that a file's header tells, of which nothing else is checked.
+    """Return the names of the styles that a model file tells, whose arrays are not checked.
 
     Raises:
         ValueError: It is no file that save_model wrote, or is damaged.
@@ -166,7 +167,7 @@ def _parse_json(header: Mapping[str, str], key: str, wanted: type) -> Any:
 def _check_settings(name: str, settings: Mapping[str, Any]) -> None:
     allowed = ARCHITECTURES[name].settings
     if settings.keys() != allowed.keys():
-        raise ValueError(f"settings: wanted {', '.join(allowed)}, got {', '.join(settings)}")
+        raise ValueError(f"settings: wanted {', '.join(allowed)}, got {list(settings)}")
     for key, choices in allowed.items():
         if not _is_among(settings[key], choices):
             raise ValueError(f"{key}: wanted {_describe(choices)}, got {settings[key]!r}")
@@ -203,15 +204,15 @@ def _check_arrays(arrays: Mapping[str, np.ndarray], name: str, network: Any) -> 
     if odd := arrays.keys() ^ shapes.keys():
         first = min(odd)
         state = "is missing" if first in shapes else "does not belong to it"
-        raise ValueError(f"array {first}: {state}, where {name} has {len(shapes)} arrays")
+        raise ValueError(f"array {first!r}: {state}, where {name} has {len(shapes)} arrays")
     for key, array in arrays.items():
         if array.shape != shapes[key].shape or array.dtype not in (np.float16, np.float32):
             raise ValueError(
-                f"array {key}: wanted float16 or float32 of shape {shapes[key].shape}, "
+                f"array {key!r}: wanted float16 or float32 of shape {shapes[key].shape}, "
                 f"got {array.dtype} of shape {array.shape}"
             )
         if not np.isfinite(array).all():
-            raise ValueError(f"array {key}: holds numbers that are not finite in {array.dtype}")
+            raise ValueError(f"array {key!r}: holds numbers that are not finite in {array.dtype}")
 
 
 def _flat(variables: Params) -> dict[str, Any]:
@@ -227,6 +228,7 @@ def _stored(key: str, array: Any) -> np.ndarray:
 
 def _damaged(path: FilePath, error: Exception) -> ValueError:
     text = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
+    text = text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]} ..."
     return ValueError(
         f"cannot use {_quoted(path)}: damaged, or of another version ({text}); fetch or make it "
         "again"
