@@ -11,7 +11,7 @@ from pathlib import Path
 import tyro
 
 import nst_jax
-from nst_jax.cli import bench, demo, info, optimize, stylize, weights
+from nst_jax.cli import bench, demo, info, optimize, stylize, train, weights
 from nst_jax.cli.environment import silence_libraries
 from nst_jax.cli.errors import FAILURE, INTERRUPTED, exit_status, one_line
 
@@ -22,6 +22,7 @@ Start here:
   nst-jax demo                                       paints bundled pictures
   nst-jax optimize photo.jpg painting.jpg -o out.png
   nst-jax stylize photos/ -o painted/                by a trained network, in one pass
+  nst-jax train --help                               how to train a network of your own
   nst-jax optimize --help                            tells every option
 
 --version prints the version. With --debug, every command shows the traceback of an error."""
@@ -30,6 +31,7 @@ _COMMANDS = {
     "demo": (demo.Demo, demo.run),
     "stylize": (stylize.Stylize, stylize.run),
     "optimize": (optimize.Optimize, optimize.run),
+    "train": (train.Train, train.run),
     "weights": (weights.Weights, weights.run),
     "bench": (bench.Bench, bench.run),
     "info": (info.Info, info.run),
@@ -89,12 +91,18 @@ def _dispatch(words: list[str]) -> int:
 
 @contextmanager
 def _own_warnings_only(debug: bool) -> Iterator[None]:
-    """Print this package's warnings on one line and, but for debugging, drop those of libraries."""
-    before = warnings.showwarning
+    """Print this package's warnings on one line and, but for debugging, drop those of libraries.
+
+    Each is printed once: a picture may be read many times over.
+    """
+    before, printed = warnings.showwarning, set()
 
     def show(message, category, filename, lineno, file=None, line=None) -> None:
         if Path(filename).is_relative_to(Path(nst_jax.__file__).parent):
-            print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+            told = f"warning: {' '.join(str(message).split())}"
+            if told not in printed:
+                print(told, file=sys.stderr)
+            printed.add(told)
         elif debug:
             before(message, category, filename, lineno, file, line)
 

@@ -1,0 +1,253 @@
+"""The options of `nst-jax train`, and the configurations that they make with a preset."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, arg, subcommand
+
+from nst_jax.convolution import Precision
+from nst_jax.encoders.pretrained import WEIGHT_SETS, verify
+from nst_jax.encoders.vgg import Architecture
+from nst_jax.papers import dumoulin_2017, johnson_2016
+
+HELD_OUT = 8
+"""How many pictures tell the held-out losses."""
+
+HELP = """\
+Train a network that paints a photograph in one pass: hours once, then a moment a picture.
+
+  nst-jax train johnson2016 --help     one style
+  nst-jax train dumoulin2017 --help    several styles in one network, and mixtures of them
+
+The same command on the same --workdir goes on where it was stopped or killed."""
+
+_Config = TypeVar("_Config", johnson_2016.Config, dumoulin_2017.Config)
+
+_FLAG = arg(help_behavior_hint="")
+
+
+def _preset(metavar: str | None = None) -> Any:
+    return arg(metavar=metavar, help_behavior_hint="(default: the preset's)")
+
+
+def _describe_presets(presets: Mapping[str, Any]) -> str:
+    lines = [
+        f"  {name:8} {config.num_steps} steps of {config.batch_size} pictures of {config.size} "
+        f"pixels, --width {config.width}"
+        for name, config in presets.items()
+    ]
+    return "\n".join(["Presets:", *lines])
+
+
+_JOHNSON_HELP = f"""\
+Train a network to paint in one style (Johnson et al. 2016).
+
+Example:
+  nst-jax train johnson2016 --content-dir photos/ --style painting.jpg --workdir run/
+
+{_describe_presets(johnson_2016.PRESETS)}
+
+The network is RUN/model.safetensors in the end, for nst-jax stylize --model; RUN/samples shows how
+it comes on, RUN/metrics.jsonl and RUN/tensorboard hold the losses."""
+
+_DUMOULIN_HELP = f"""\
+Train a network to paint in several styles, or teach it one more (Dumoulin et al. 2017).
+
+Examples:
+  nst-jax train dumoulin2017 --content-dir photos/ --style-dir paintings/ --workdir run/
+  nst-jax train dumoulin2017 --content-dir photos/ --add-style new.jpg
+      --model run/model.safetensors --workdir another_run/
+
+A style is called after its painting's file.
+
+{_describe_presets(dumoulin_2017.PRESETS)}
+
+The network is RUN/model.safetensors in the end, for nst-jax stylize --model; RUN/samples shows how
+it comes on, RUN/metrics.jsonl and RUN/tensorboard hold the losses."""
+
+
+_HELD_OUT_HELP = (
+    f"Photographs that are not trained on: the first {HELD_OUT} tell losses and are shown in "
+    f"samples. (default: the first {HELD_OUT} training pictures, whose losses flatter)"
+)
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The photographs, and the folder of the run."""
+
+    content_dir: Annotated[tuple[Path, ...], arg(metavar="FOLDER [FOLDER ...]")]
+    """Photographs to train on, in these folders and all below them; many, of many kinds."""
+    workdir: Annotated[Path, arg(metavar="RUN")]
+    """The run's folder: checkpoints, logs, samples, and in the end model.safetensors."""
+    held_out_dir: Annotated[
+        tuple[Path, ...],
+        arg(metavar="FOLDER [FOLDER ...]", help=_HELD_OUT_HELP, help_behavior_hint=""),
+    ] = ()
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How large, how long, and where chance begins."""
+
+    preset: Annotated[str, arg(metavar="NAME")] = "cpu"
+    """Where everything you leave out comes from. 'smoke' takes seconds, to try things out."""
+    num_steps: Annotated[int | None, _preset("N")] = None
+    """Steps in all."""
+    width: Annotated[int | None, _preset("N")] = None
+    """Maps of the first convolution. Half of them: a quarter of the parameters."""
+    size: Annotated[int | None, _preset("PIXELS")] = None
+    """Side of the training pictures, a multiple of 4; what they are cut from is scaled along."""
+    style_size: Annotated[int | None, _preset("PIXELS")] = None
+    """Longer side of the paintings. Smaller means finer strokes."""
+    batch_size: Annotated[int | None, _preset("N")] = None
+    """Pictures a step."""
+    seed: Annotated[int | None, _preset("N")] = None
+    """Decides the first parameters, and the order of the pictures."""
+
+
+@dataclass(frozen=True)
+class BalanceOptions:
+    """How much of the photograph stays, and how much of the painting comes."""
+
+    content_weight: Annotated[float | None, _preset("W")] = None
+    """More keeps more of the photograph."""
+    style_weight: Annotated[float | None, _preset("W")] = None
+    """More paints more boldly; try a third and three times as much."""
+    tv_weight: Annotated[float | None, _preset("W")] = None
+    """More makes a smoother picture (total variation)."""
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The network that judges, and how it computes."""
+
+    encoder: Annotated[Architecture | None, _preset()] = None
+    """VGG-16 comes along; VGG-19 must be fetched once: nst-jax weights fetch vgg19-torchvision."""
+    weights: Annotated[
+        str | None, arg(metavar="NAME|FILE", help_behavior_hint="(default: the usual ones)")
+    ] = None
+    """A set from 'nst-jax weights list', or a .safetensors file made by 'nst-jax weights'."""
+    precision: Annotated[Precision | None, _preset()] = None
+    """bfloat16 is faster and almost as exact."""
+
+
+@dataclass(frozen=True)
+class OptimizerOptions:
+    """How the parameters are moved."""
+
+    learning_rate: Annotated[float | None, _preset("RATE")] = None
+    """Length of a step, of the first ones where the preset lets it fall."""
+    clip_norm: Annotated[
+        float | None, arg(metavar="NORM", help_behavior_hint="(default: none)")
+    ] = None
+    """Shorten gradients above this norm, for a run that diverges."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What is written and printed on the way."""
+
+    save_every: Annotated[int, arg(metavar="N")] = 250
+    """Save a checkpoint every N steps; 0 saves at the end and on Ctrl-C only."""
+    report_every: Annotated[int, arg(metavar="N")] = 250
+    """Measure held-out losses and write samples every N steps; 0 does at the end only."""
+    quiet: Annotated[bool, _FLAG] = False
+    """Print nothing but warnings and errors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What the papers' trainings have in common."""
+
+    data: OmitArgPrefixes[DataOptions]
+    run: OmitArgPrefixes[RunOptions] = RunOptions()
+    balance: OmitArgPrefixes[BalanceOptions] = BalanceOptions()
+    network: OmitArgPrefixes[NetworkOptions] = NetworkOptions()
+    optimizer: OmitArgPrefixes[OptimizerOptions] = OptimizerOptions()
+    report: OmitArgPrefixes[ReportOptions] = ReportOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Johnson2016(Training):
+    """Train a network to paint in one style (Johnson et al. 2016)."""
+
+    style: Annotated[tuple[Path, ...], arg(metavar="FILE", help_behavior_hint="(required)")]
+    """The painting."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dumoulin2017(Training):
+    """Train a network to paint in several styles, or teach it one more (Dumoulin et al. 2017)."""
+
+    style: Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]", help_behavior_hint="")] = ()
+    """The paintings."""
+    style_dir: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """A folder of paintings, instead of --style or besides."""
+    add_style: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """Teach --model this painting too, by training nothing but its own arrays: in minutes."""
+    model: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint="")] = None
+    """The trained network that --add-style begins with; it stays as it is."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a network that paints a photograph in one pass."""
+
+    command: OmitSubcommandPrefixes[
+        Annotated[Johnson2016, subcommand("johnson2016", description=_JOHNSON_HELP)]
+        | Annotated[Dumoulin2017, subcommand("dumoulin2017", description=_DUMOULIN_HELP)]
+    ]
+
+
+def make_config(options: Training, presets: Mapping[str, _Config]) -> _Config:
+    """Return the preset with what the user gave in its place.
+
+    weights stays None where the encoder's usual ones are wanted.
+
+    Raises:
+        ValueError: An option has a wrong value, or two do not fit together.
+        OSError: A file of weights cannot be read.
+    """
+    name = options.run.preset
+    if name not in presets:
+        raise ValueError(f"preset: wanted {', '.join(presets)}, got {name!r}")
+    for counted in ("save_every", "report_every"):
+        steps = getattr(options.report, counted)
+        if steps < 0:
+            raise ValueError(f"{counted}: wanted 0 or more steps, got {steps}")
+    preset, given = presets[name], _given_fields(options)
+    given["encoder"] = _choose_encoder(options.network, preset.encoder)
+    if isinstance(options, Dumoulin2017) and options.add_style and "num_steps" in given:
+        given["add_style_steps"] = given.pop("num_steps")
+    if "size" in given and preset.shorter_side is not None:
+        # No option of its own: what matters is which part of a photograph a square shows.
+        given["shorter_side"] = tuple(
+            round(side * given["size"] / preset.size) for side in preset.shorter_side
+        )
+    return dataclasses.replace(preset, **given)
+
+
+def _given_fields(options: Training) -> dict[str, Any]:
+    """The fields of Config that the user gave, by name."""
+    groups = (options.run, options.balance, options.network, options.optimizer)
+    values = {
+        field.name: getattr(group, field.name)
+        for group in groups
+        for field in dataclasses.fields(group)
+        if field.name != "preset"
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _choose_encoder(network: NetworkOptions, usual: Architecture) -> Architecture:
+    """The encoder asked for, or the one that the weights asked for are of, or the usual one."""
+    if network.encoder is not None or network.weights is None:
+        return network.encoder or usual
+    if network.weights in WEIGHT_SETS:
+        return WEIGHT_SETS[network.weights].architecture
+    architecture: Any = verify(network.weights)["architecture"]
+    return architecture

@@ -1,0 +1,237 @@
+"""What `nst-jax train` is to train, and all that can be wrong with it before the hours begin."""
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from nst_jax import files, stylizers, train
+from nst_jax.array_types import Image, Params
+from nst_jax.cli.train_options import (
+    HELD_OUT,
+    Dumoulin2017,
+    Johnson2016,
+    Training,
+    make_config,
+)
+from nst_jax.encoders.pretrained import describe_weights
+from nst_jax.files.disk import quoted
+from nst_jax.networks.dumoulin import DumoulinNetwork
+from nst_jax.papers import dumoulin_2017, johnson_2016
+from nst_jax.stylizers.architectures import variable_shapes
+
+MODEL = "model.safetensors"
+"""What the trained network's file is called in a run's folder."""
+
+Trained = johnson_2016.Trained | dumoulin_2017.Trained
+
+
+class Plan(NamedTuple):
+    """What is trained, and by what call.
+
+    Attributes:
+        paper: Its name, and the network's.
+        config: The paper's Config; weights are named in it.
+        num_steps: How many steps it has.
+        network: What is trained.
+        styles: The names of the network's styles, in order.
+        paintings: The styles that are learnt now, and their files.
+        fit: The paper's, given the styles.
+        base: Of the network that a style is added to: its file's sha256, and its card.
+        weights: What is known of the encoder's weights.
+    """
+
+    paper: str
+    config: Any
+    num_steps: int
+    network: Any
+    styles: tuple[str, ...]
+    paintings: Mapping[str, Path]
+    fit: Callable[..., Trained]
+    base: Mapping[str, Any] = {}
+    weights: Mapping[str, str] = {}
+
+
+class Pictures(NamedTuple):
+    """What is trained on, and what is looked at."""
+
+    content: tuple[Path, ...]
+    held_out: Image
+
+
+def make_plan(options: Training) -> Plan:
+    """Return what the options ask for.
+
+    Raises:
+        ValueError: An option has a wrong value, two do not fit together, a painting is no picture,
+            a name is none that a style can have, or the model is none that a style can be added to.
+        OSError: A file cannot be read.
+    """
+    if isinstance(options, Johnson2016):
+        plan = _plan_johnson(options)
+    elif isinstance(options, Dumoulin2017):
+        plan = _plan_dumoulin(options) if options.add_style is None else _plan_addition(options)
+    else:
+        raise AssertionError(f"no plan for {type(options).__name__}")
+    _check_saving(plan)
+    config = plan.config
+    described = describe_weights(config.encoder, weights=config.weights)
+    config = dataclasses.replace(config, weights=config.weights or described["weights"])
+    return plan._replace(config=config, weights=described)
+
+
+def _plan_johnson(options: Johnson2016) -> Plan:
+    if len(options.style) != 1:
+        raise ValueError(
+            f"style: wanted one painting, got {len(options.style)}; "
+            "nst-jax train dumoulin2017 takes several"
+        )
+    config = make_config(options, johnson_2016.PRESETS)
+    paintings = _name_styles(options.style)
+    (painting,) = _load_paintings(paintings, config)
+    return Plan(
+        paper="johnson2016",
+        config=config,
+        num_steps=config.num_steps,
+        network=johnson_2016.make_network(config),
+        styles=tuple(paintings),
+        paintings=paintings,
+        fit=partial(johnson_2016.fit, painting),
+    )
+
+
+def _plan_dumoulin(options: Dumoulin2017) -> Plan:
+    if options.model is not None:
+        raise ValueError(f"model: wanted with --add-style only, got {options.model!r}")
+    below = files.list_images(options.style_dir) if options.style_dir else []
+    config = make_config(options, dumoulin_2017.PRESETS)
+    paintings = _name_styles((*options.style, *below))
+    if not paintings:
+        raise ValueError("style: wanted at least one painting, got none; see also --style-dir")
+    return Plan(
+        paper="dumoulin2017",
+        config=config,
+        num_steps=config.num_steps,
+        network=DumoulinNetwork(num_styles=len(paintings), width=config.width),
+        styles=tuple(paintings),
+        paintings=paintings,
+        fit=partial(dumoulin_2017.fit, _load_paintings(paintings, config)),
+    )
+
+
+def _plan_addition(options: Dumoulin2017) -> Plan:
+    if options.add_style is None or options.model is None:
+        raise ValueError("add_style: wanted with --model, the trained network to begin with")
+    if options.style or options.style_dir is not None or options.run.width is not None:
+        raise ValueError(
+            "add_style: wanted without --style, --style-dir and --width, which are for a new "
+            "network; give one painting, and --model"
+        )
+    config = make_config(options, dumoulin_2017.PRESETS)
+    paintings = _name_styles([options.add_style])
+    (name,), (painting,) = paintings, _load_paintings(paintings, config)
+    path = stylizers.model_path(options.model)
+    if path.resolve() == (options.data.workdir / MODEL).resolve():
+        raise ValueError(
+            f"workdir: wanted a folder other than that of the model, {quoted(path)}, which would "
+            "be replaced"
+        )
+    model = stylizers.load_model(path)
+    if model.architecture != "dumoulin2017":
+        raise ValueError(
+            f"model: wanted a network of dumoulin2017, got {quoted(path)} of {model.architecture}, "
+            "which has but one style"
+        )
+    if name in model.styles:
+        raise ValueError(
+            f"add_style: wanted a new name, got {name!r}, which {quoted(path)} has; "
+            "rename the painting's file"
+        )
+    network = dataclasses.replace(model.network, num_styles=len(model.styles) + 1)
+    config = dataclasses.replace(config, width=model.network.width)
+    return Plan(
+        paper="dumoulin2017",
+        config=config,
+        num_steps=config.add_style_steps,
+        network=network,
+        styles=(*model.styles, name),
+        paintings=paintings,
+        fit=partial(dumoulin_2017.add_style, painting, model.network, model.variables),
+        base={"sha256": files.sha256_of(path), "card": model.card},
+    )
+
+
+def _name_styles(paths: Sequence[Path]) -> dict[str, Path]:
+    """The paintings by the names of their styles."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in named:
+            raise ValueError(
+                f"style: wanted files of different names, after which the styles are called, got "
+                f"{quoted(named[path.stem])} and {quoted(path)}; rename one"
+            )
+        named[path.stem] = path
+    return named
+
+
+def _load_paintings(paintings: Mapping[str, Path], config: Any) -> list[Image]:
+    return [files.load_image(path, size=config.style_size) for path in paintings.values()]
+
+
+def shapes_of(plan: Plan) -> Params:
+    """Return the shapes of the network's variables."""
+    return variable_shapes(plan.paper, plan.network)
+
+
+def _check_saving(plan: Plan) -> None:
+    """Raise now what saving the network would raise in hours: names and sizes have bounds."""
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes_of(plan))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL
+        try:
+            stylizers.save_model(path, plan.network, zeros, styles=plan.styles, card={})
+        except ValueError as error:
+            raise ValueError(str(error.__cause__ or error)) from error
+
+
+def find_pictures(options: Training, plan: Plan) -> Pictures:
+    """Return what the options name, with the held-out pictures read.
+
+    Raises:
+        ValueError: There is none that can be read.
+        OSError: A folder cannot be read, or holds no picture.
+    """
+    # A run's own samples are pictures too, and their number grows.
+    inside = os.path.join(os.path.abspath(options.data.workdir), "")
+    content, held_out = (
+        tuple(path for path in files.find_images(places) if not _lies_in(path, inside))
+        for places in (options.data.content_dir, options.data.held_out_dir)
+    )
+    if not content:
+        raise ValueError("content_dir: wanted folders with photographs besides the run's, got none")
+    batch = train.load_fixed_batch(held_out or content, size=plan.config.size, count=HELD_OUT)
+    return Pictures(content, batch)
+
+
+def _lies_in(path: Path, folder: str) -> bool:
+    return os.path.abspath(path).startswith(folder)
+
+
+def identify(plan: Plan, pictures: Pictures) -> dict[str, Any]:
+    """Return what a run has in common with the one that it goes on from, besides the config."""
+    return {
+        "content": train.describe_pictures(pictures.content),
+        # By number, since a network's styles have an order.
+        "styles": {
+            str(number): {"name": name, "sha256": files.sha256_of(path)}
+            for number, (name, path) in enumerate(plan.paintings.items())
+        },
+        "encoder": plan.weights["arrays_sha256"],
+        **({"model": plan.base["sha256"]} if plan.base else {}),
+    }
