@@ -36,6 +36,7 @@ class Picture(NamedTuple):
     author: str
     licence: str
     tier: str
+    longer_side: int
 
     @property
     def may_be_shown(self) -> bool:
@@ -60,8 +61,15 @@ def pictures_in(data: Path, part: str) -> list[Picture]:
     with (data / "manifest.csv").open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["file"].startswith(f"{part}/")]
     found = [
-        Picture(data / r["file"], r["file"], r["author_title"], r["licence"], r["tier"])
-        for r in rows
+        Picture(
+            data / row["file"],
+            row["file"],
+            row["author_title"],
+            row["licence"],
+            row["tier"],
+            max(int(row["width"]), int(row["height"])),
+        )
+        for row in rows
     ]
     if not found:
         raise FileNotFoundError(f"{data / 'manifest.csv'} lists nothing in {part}")
@@ -98,7 +106,7 @@ def find_style(data: Path, name: str, *, sha256: str | None = None) -> Path:
     if found is None:
         folders = ", ".join(_STYLE_FOLDERS)
         raise FileNotFoundError(
-            f"style {name}: no such painting in {folders} of {data}; name its file by --style"
+            f"style {name}: wanted {name}.jpg in {folders} of {data}, found none; put it there"
         )
     if sha256 is not None and files.sha256_of(found) != sha256:
         raise ValueError(f"style {name}: {found} is not the file that the network's card names")

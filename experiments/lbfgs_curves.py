@@ -1,0 +1,183 @@
+"""How many steps L-BFGS takes to a trained network's loss, on the network's own objective."""
+
+import contextlib
+import dataclasses
+import json
+import math
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import network_figures
+import pixel_objective
+from data_folder import Picture
+
+from nst_jax import losses, optimize
+from nst_jax.array_types import Image, Params
+from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.vgg import VGG
+from nst_jax.papers import gatys_2016, johnson_2016
+from nst_jax.papers.johnson_2016 import Config
+from nst_jax.stylizers import Stylizer
+
+STARTS = ("noise", "photograph")
+HISTORY = 100  # pairs, as Torch's L-BFGS
+# From fainter noise the second step of L-BFGS may overflow: see gatys_2016's preset `paper`.
+NOISE = gatys_2016.Config(init="noise", noise_std=0.5)
+POINTS = 20  # of a curve that are kept
+
+
+class Limits(NamedTuple):
+    """How many steps a curve has: at least so many, and at most, where the loss is not reached."""
+
+    least: int
+    most: int
+
+
+class Judge(NamedTuple):
+    """One network's objective, with all that it needs but the photograph."""
+
+    config: Config
+    grams: losses.Grams
+    encoder: VGG
+    encoder_params: Params
+    evaluate: Any
+    """(image, targets, encoder_params) -> ((total, terms), gradient), compiled."""
+    optimizer: optimize.Optimizer
+
+
+def make_judge(stylizer: Stylizer, data: Path) -> Judge:
+    """The objective that a network was trained for."""
+    config = network_figures.config_of(stylizer, johnson_2016.PRESETS)
+    encoder, params = load_encoder(config.encoder, weights=config.weights)
+    painting = network_figures.load_painting(stylizer, stylizer.styles[0], data)
+    grams = johnson_2016.compute_style_grams(config, painting, encoder, params)
+    total = pixel_objective.make_objective(config, encoder)
+    evaluate = jax.jit(jax.value_and_grad(total, has_aux=True))
+    tx = optimize.make_transformation("lbfgs", learning_rate=1.0, history=HISTORY)
+    optimizer = optimize.make_optimizer(evaluate, tx)
+    return Judge(config, grams, encoder, params, evaluate, optimizer)
+
+
+def describe_settings(
+    stylizer: Stylizer, config: Config, size: int, limits: Limits
+) -> dict[str, Any]:
+    """What a measurement must have in common with one that is not to be repeated."""
+    settings = {
+        "card": dict(stylizer.card),
+        "config": dataclasses.asdict(config),
+        "size": size,
+        "least_steps": limits.least,
+        "num_steps": limits.most,
+        "history": HISTORY,
+        "noise_std": NOISE.noise_std,
+    }
+    return json.loads(json.dumps(settings))  # as a record would answer them
+
+
+def measure(
+    stylizer: Stylizer, judge: Judge, photograph: Picture, size: int, limits: Limits
+) -> dict[str, Any]:
+    """The network's loss on one photograph, and the steps that L-BFGS takes to it."""
+    began = time.perf_counter()
+    content = network_figures.load_square(photograph, size)
+    targets = pixel_objective.compute_targets(
+        judge.config, content, judge.grams, judge.encoder, judge.encoder_params
+    )
+    args = targets, judge.encoder_params
+    painted = _apply(stylizer.network, stylizer.variables, content)
+    (total, terms), _ = judge.evaluate(painted, *args)
+    (clipped_total, _), _ = judge.evaluate(painted.clip(0, 1), *args)
+    found = {
+        "total": float(total),
+        "terms": {name: float(term) for name, term in terms.items()},
+        "clipped_total": float(clipped_total),
+    }
+    noise = gatys_2016.initial_picture(NOISE, content, content, height=size, width=size)
+    for start, image in zip(STARTS, (noise, content), strict=True):
+        totals = descend(judge.optimizer, image, args, min(total, clipped_total), limits)
+        found[start] = {
+            "steps": first_step_at(totals, found["total"]),
+            "steps_clipped": first_step_at(totals, found["clipped_total"]),
+            # Enough to draw it; all of it would make megabytes of the record.
+            "curve": totals[: limits.least + 1 : spacing(limits.least)],
+        }
+    return {**found, "seconds": time.perf_counter() - began}
+
+
+@partial(jax.jit, static_argnums=0)
+def _apply(network, variables, images):
+    return network.apply(variables, images)
+
+
+def descend(
+    optimizer: optimize.Optimizer,
+    image: Image,
+    args: tuple[Any, ...],
+    until: Any,
+    limits: Limits,
+) -> list[float]:
+    """The loss after each step of L-BFGS, the first entry before any, until it is as low as asked.
+
+    It has as many steps as the limits say, and ends where the loss diverges.
+    """
+    until = float(until)
+    state, metrics = optimizer.init(jnp.copy(image), *args)
+    totals = [float(metrics.total)]
+    # Divergence ends the curve, which then shows it.
+    with contextlib.suppress(optimize.DivergedError):
+        optimize.run(
+            optimizer,
+            state,
+            *args,
+            num_steps=limits.most,
+            initial_total=totals[0],
+            on_step=lambda report: totals.append(report.total),
+            interrupted=lambda: len(totals) > limits.least and min(totals) <= until,
+        )
+    return totals
+
+
+def first_step_at(totals: Sequence[float], wanted: float) -> int | None:
+    """The number of steps after which the loss is for the first time no higher than wanted."""
+    return next((step for step, total in enumerate(totals) if total <= wanted), None)
+
+
+def spacing(least_steps: int) -> int:
+    """How many steps lie between the points of a curve that are kept."""
+    return max(1, least_steps // POINTS)
+
+
+def summarize(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean and spread over photographs of the steps to the network's loss, from each start."""
+    return {
+        start: {
+            kind: _describe([found[start][kind] for found in measured])
+            for kind in ("steps", "steps_clipped")
+        }
+        for start in STARTS
+    }
+
+
+def _describe(steps: Sequence[int | None]) -> dict[str, Any]:
+    # Where some were not reached there is no mean, but a median while they are the fewer.
+    ordered = sorted(math.inf if step is None else step for step in steps)
+    missed = steps.count(None)
+    return {
+        "photographs": len(steps),
+        "not_reached": missed,
+        "mean": None if missed else statistics.mean(ordered),
+        "deviation": None if missed or len(steps) < 2 else statistics.stdev(ordered),
+        "median": _finite(statistics.median(ordered)),
+        "least": _finite(ordered[0]),
+        "most": _finite(ordered[-1]),
+    }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
