@@ -5,11 +5,11 @@ checkpoint needs. How a file is decoded is handed in; this module knows no forma
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
-import grain
 import numpy as np
 import PIL.Image
 from jaxtyping import Float
@@ -24,6 +24,36 @@ Loader = Callable[[Path], Pixels]
 
 Transform = Callable[[Pixels, np.random.Generator | None], Pixels]
 """Brings a picture to the size of the batch; None in place of a generator stands for the middle."""
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Batches without end, whose position can be told and gone back to."""
+
+    def __next__(self) -> Any:
+        """Return the next batch, a pytree of NumPy arrays with the batch along axis 0."""
+        ...
+
+    def get_state(self) -> Any:
+        """Return, as what JSON can hold, the position after the batch given last."""
+        ...
+
+    def set_state(self, state: Any) -> None:
+        """Go to a position that get_state told."""
+        ...
+
+
+@runtime_checkable
+class PictureStream(Stream, Protocol):
+    """A stream with threads that work ahead."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return itself."""
+        ...
+
+    def close(self) -> None:
+        """End the threads."""
+        ...
 
 
 def squash(size: int) -> Transform:
@@ -97,8 +127,8 @@ def picture_stream(
     batch_size: int,
     seed: int,
     num_threads: int = 2,
-) -> grain.DatasetIterator:
-    """Return an endless iterator of batches: every picture once an epoch, each in a new order.
+) -> PictureStream:
+    """Return an endless stream of batches: every picture once an epoch, each in a new order.
 
     A batch may hold the end of one epoch and the beginning of the next. A broken file is skipped
     with one warning that names it, and tried again in the next epoch. The iterator's get_state()
@@ -129,6 +159,8 @@ def picture_stream(
 
     def read(path: Path, generator: np.random.Generator) -> Pixels | _Broken:
         return _read(path, load, transform, generator)
+
+    import grain  # here: it takes long to load and only training needs it
 
     # Two batches ahead: enough to hide decoding, and little to throw away at the end.
     ahead = grain.ReadOptions(

@@ -95,8 +95,8 @@ class Config:
         Raises:
             ValueError: One line that names the field.
         """
-        least_values = {"width": 1, "style_size": 16, "batch_size": 1, "num_steps": 0}
-        for name, least in {**least_values, "add_style_steps": 0}.items():
+        least_values = {"width": 1, "style_size": 16, "batch_size": 1, "num_steps": 1}
+        for name, least in {**least_values, "add_style_steps": 1}.items():
             _check(getattr(self, name) >= least, name, f"{least} or more", getattr(self, name))
         multiple = self.size >= 16 and self.size % 4 == 0
         _check(multiple, "size", "a multiple of 4 from 16 on", self.size)
@@ -108,6 +108,10 @@ class Config:
         for name in ("content_weight", "style_weight", "tv_weight"):
             value = getattr(self, name)
             _check(0 <= value < float("inf"), name, "a finite number, 0 or more", value)
+        for name in ("learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            positive = value is None or 0 < value < float("inf")
+            _check(positive, name, "a finite number above 0", value)
         finite = all(0 <= share < float("inf") for share in shares)
         _check(finite, "style_layers", "finite weights, 0 or more", shares)
         _check(bool(self.style_layers), "style_layers", "at least one layer", "none")
@@ -283,7 +287,7 @@ def fit(
 
     Returns:
         The network, its variables (the moving average where there is one), the number of steps
-        done (under config.num_steps after Ctrl-C) and the held-out losses.
+        done (under config.num_steps after Ctrl-C), and the held-out losses, none after Ctrl-C.
 
     Raises:
         ValueError, OSError, TrainingDivergedError: As train.fit.
@@ -416,8 +420,10 @@ class _Run:
             evaluate_every=report_every,
             **options,
         )
-        variables = {"params": train.averaged_params(state)}
-        return Trained(self.network, variables, int(state.step), evaluate(state))
+        variables, step = {"params": train.averaged_params(state)}, int(state.step)
+        # After Ctrl-C a measurement would be compiled while the user waits.
+        held_out = evaluate(state) if step == options["num_steps"] else {}
+        return Trained(self.network, variables, step, held_out)
 
     def _paint(self, state: train.State, images: Image, styles: Array) -> Image:
         weights = one_hot(styles, self.network.num_styles)

@@ -5,7 +5,7 @@ checkpoints from which a killed run goes on as if it had never stopped, logs, sa
 held-out losses.
 """
 
-from nst_jax.train.fitting import Stream as Stream
+from nst_jax.datasets import Stream as Stream
 from nst_jax.train.fitting import TrainingDivergedError as TrainingDivergedError
 from nst_jax.train.fitting import fit as fit
 from nst_jax.train.sharding import replicate as replicate

@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import jax
 
 from nst_jax.array_types import Image
+from nst_jax.datasets import Stream
 from nst_jax.files.disk import FilePath, quoted, reworded
 from nst_jax.optimize import Report, deferred_interrupt
 from nst_jax.train.checkpoints import (
@@ -36,23 +37,6 @@ _STEPS_AHEAD = 2
 # by a factor of ten, and a network that has come apart leaves this behind within a few steps.
 _DIVERGENCE_FACTOR = 1e4
 _FIRST_STEPS = 10
-
-
-@runtime_checkable
-class Stream(Protocol):
-    """Batches without end, whose position can be told and gone back to."""
-
-    def __next__(self) -> Any:
-        """Return the next batch, a pytree of NumPy arrays with the batch along axis 0."""
-        ...
-
-    def get_state(self) -> Any:
-        """Return, as what JSON can hold, the position after the batch given last."""
-        ...
-
-    def set_state(self, state: Any) -> None:
-        """Go to a position that get_state told."""
-        ...
 
 
 class TrainingDivergedError(Exception):

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import grain
 import jax.numpy as jnp
 
 from nst_jax import datasets, files
 from nst_jax.array_types import Image
+from nst_jax.datasets import PictureStream
 
 
 def open_stream(
@@ -20,7 +20,7 @@ def open_stream(
     flip: bool,
     batch_size: int,
     seed: int,
-) -> grain.DatasetIterator:
+) -> PictureStream:
     """Return an endless stream of batches of square pictures; see datasets.picture_stream.
 
     Args:
