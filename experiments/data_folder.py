@@ -19,6 +19,30 @@ STYLES = {
     "starry_night": ("papers/style/starry_night.jpg", "Vincent van Gogh: The Starry Night, 1889"),
     "wave": ("papers/style/wave.jpg", "Hokusai: The Great Wave off Kanagawa, about 1831"),
     "udnie": ("papers/style/udnie.jpg", "Francis Picabia: Udnie, 1913"),
+    "the_scream": ("papers/style/the_scream.jpg", "Edvard Munch: The Scream, 1893"),
+    "composition_vii": (
+        "papers/style/composition_vii.jpg",
+        "Wassily Kandinsky: Composition VII, 1913",
+    ),
+    "woman_with_a_hat": (
+        "papers/style/woman_with_hat_matisse.jpg",
+        "Henri Matisse: Woman with a Hat, 1905",
+    ),
+    "contrast_of_forms": (
+        "papers/style/adain_contrast_of_forms.jpg",
+        "Fernand Léger: Contrast of Forms, 1913",
+    ),
+    "mondrian": ("papers/style/adain_mondrian.jpg", "Piet Mondrian, about 1913"),
+    "red_chalk": (
+        "papers/style/adain_woman_in_peasant_dress.jpg",
+        "Woman in Peasant Dress, chalk drawing, artist unknown",
+    ),
+    "grande_jatte": (
+        "style/train/mp_a_sunday_on_la_grande_jatte.jpg",
+        "Georges Seurat: A Sunday on La Grande Jatte, 1884 to 1886",
+    ),
+    "water_lilies": ("style/train/mp_water_lilies.jpg", "Claude Monet: Water Lilies"),
+    "senecio": ("style/train/mp_senecio.jpg", "Paul Klee: Senecio, 1922"),
 }
 
 # The photograph that the papers themselves show, by Andreas Praefcke, from Wikimedia Commons.
