@@ -217,15 +217,6 @@ def test_what_cannot_be_done_is_told_before_any_work(folder, capsys, words, mode
     assert not Path("o.png").exists()
 
 
-def test_without_a_model_users_learn_how_to_get_one(folder, capsys, monkeypatch):
-    monkeypatch.setattr("nst_jax.cli.stylize.DEFAULT_MODEL", None)
-    assert main(["stylize", "photos/a.png", "-o", "out.png"]) == 2
-    assert "nst-jax train johnson2016" in capsys.readouterr().err
-
-    monkeypatch.setattr("nst_jax.cli.stylize.DEFAULT_MODEL", "one.safetensors")
-    assert main(["stylize", "photos/a.png", "-o", "out.png"]) == 0
-
-
 def test_the_help_tells_models_and_their_styles(folder, capsys, monkeypatch):
     monkeypatch.setattr("nst_jax.stylizers.loading._models_folder", lambda: folder)
     assert main(["stylize", "--help"]) == 0

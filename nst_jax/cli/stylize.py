@@ -32,7 +32,7 @@ from nst_jax.stylizers import (
 
 _EXAMPLES = """\
 Examples:
-  nst-jax stylize photo.jpg -o out.png --model mine.safetensors
+  nst-jax stylize photo.jpg -o out.png
   nst-jax stylize photos/ more.jpg -o painted/ --model mine.safetensors --size 1024
   nst-jax stylize photo.jpg -o painted/ --model many.safetensors --style first second
   nst-jax stylize photo.jpg -o out.png --model many.safetensors --style first second \
@@ -56,10 +56,7 @@ class Stylize:
     """Photographs, or folders of them."""
     out: Annotated[Path, arg(aliases=("-o",), metavar="OUT")]
     """The picture to write; for several pictures the folder, where they keep their names."""
-    model: Annotated[
-        str | None,
-        arg(metavar="NAME|FILE", help_behavior_hint=f"(default: {DEFAULT_MODEL or 'none yet'})"),
-    ] = None
+    model: Annotated[str, arg(metavar="NAME|FILE")] = DEFAULT_MODEL
     """A model that comes along (see below), or a .safetensors file made by nst-jax train."""
     style: Annotated[
         tuple[str, ...], arg(metavar="NAME [NAME ...]", help_behavior_hint="", help=_STYLE_HELP)
@@ -96,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
     check_device()
     _check(options)
     began = time.perf_counter()
-    stylizer = load_stylizer(_choose_model(options), precision=options.precision)
+    stylizer = load_stylizer(options.model, precision=options.precision)
     renderings = choose_renderings(stylizer, options.style, options.style_blend)
     jobs = plan_jobs(options.content, options.out, renderings, overwrite=options.overwrite)
     keep_compiled_programs()
@@ -147,20 +144,10 @@ def _check(options: Stylize) -> None:
         raise ValueError(f"max_pixels: wanted at least {LEAST_PIXELS}, got {options.max_pixels}")
 
 
-def _choose_model(options: Stylize) -> str:
-    model = options.model or DEFAULT_MODEL
-    if model is None:
-        raise ValueError(
-            "model: none comes with this version; give --model FILE.safetensors, which "
-            "nst-jax train johnson2016 makes from a painting and a folder of photographs"
-        )
-    return model
-
-
 def _describe_models() -> str:
     """The models that come along and their styles, for the help text."""
     lines = [f"  {name}: {', '.join(read_styles(model_path(name)))}" for name in list_models()]
-    return "\n".join(["Models and their styles:", *(lines or ["  none in this version"])])
+    return "\n".join(["Models and their styles:", *lines])
 
 
 def _describe(out: Path, report: Report, seconds: float, compiling: float) -> str:

@@ -8,8 +8,8 @@ from nst_jax.convolution import Precision
 from nst_jax.stylizers.model_files import EXTENSION, FilePath, load_model
 from nst_jax.stylizers.stylizer import ManyStylesStylizer, OneStyleStylizer, Stylizer
 
-DEFAULT_MODEL: str | None = None
-"""The model that the command line takes where none is named; None while none ships."""
+DEFAULT_MODEL = "johnson2016-starry_night"
+"""The model that the command line takes where none is named."""
 
 _STYLIZERS: dict[str, type[Stylizer]] = {
     "johnson2016": OneStyleStylizer,
