@@ -122,6 +122,13 @@ def half_sum_total_variation_loss(image: Image) -> Scalar:
     return (jnp.square(vertical) + jnp.square(horizontal)).sum() / (2 * image.shape[0])
 
 
+TOTAL_VARIATION_LOSSES: Mapping[str, Callable[[Image], Scalar]] = {
+    "mean": total_variation_loss,
+    "half_sum": half_sum_total_variation_loss,
+}
+"""By the names that configurations have for them."""
+
+
 def _require_neighbours(image: Image) -> None:
     _, height, width, _ = image.shape
     if min(height, width) < 2:

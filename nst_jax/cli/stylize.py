@@ -57,7 +57,7 @@ class Stylize:
     out: Annotated[Path, arg(aliases=("-o",), metavar="OUT")]
     """The picture to write; for several pictures the folder, where they keep their names."""
     model: Annotated[str, arg(metavar="NAME|FILE")] = DEFAULT_MODEL
-    """A model that comes along (see below), or a .safetensors file made by nst-jax train."""
+    """A model that comes along (see above), or a .safetensors file made by nst-jax train."""
     style: Annotated[
         tuple[str, ...], arg(metavar="NAME [NAME ...]", help_behavior_hint="", help=_STYLE_HELP)
     ] = ()
@@ -68,7 +68,7 @@ class Stylize:
     ] = None
     """Longer side of the results."""
     precision: Precision = "float32"
-    """bfloat16 is faster on GPU and TPU, and almost as exact."""
+    """bfloat16 is faster, and almost as exact."""
     batch_size: Annotated[int, arg(metavar="N")] = 4
     """Photographs of like size that run at once."""
     max_pixels: Annotated[int, arg(metavar="N")] = MAX_PIXELS

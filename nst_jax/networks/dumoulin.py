@@ -121,22 +121,15 @@ class DumoulinNetwork(nn.Module):
 
 
 def is_style_table(path: Sequence[Any]) -> bool:
-    """Return whether a path from jax.tree_util leads to the scales or biases of the styles."""
-    return any(str(getattr(entry, "key", entry)).endswith(_NORM) for entry in path)
+    """Return whether a path from jax.tree_util leads to the scales or biases of the styles.
 
-
-def style_labels(params: Params) -> Params:
-    """Return params' tree with "styles" at the styles' tables and "shared" at all other arrays.
-
-    These are labels for optax.multi_transform, to learn a style while the network stays as it is.
-    A table's gradient is exactly 0 at styles without weight, so the rows of the others stay too,
-    under optimisers that leave alone what never had a gradient, as Adam does (without decay).
+    To learn a style while the network stays as it is, train these alone. A table's gradient is
+    exactly 0 at styles without weight, so the rows of the others stay too, under optimisers that
+    leave alone what never had a gradient, as Adam does (without decay).
 
     Reference: Dumoulin et al. 2017, figure 6.
     """
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: "styles" if is_style_table(path) else "shared", params
-    )
+    return any(str(getattr(entry, "key", entry)).endswith(_NORM) for entry in path)
 
 
 def count_styles(params: Params) -> int:

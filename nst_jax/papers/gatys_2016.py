@@ -424,11 +424,7 @@ def _make_optimizer(
 
 
 def _total_variation(config: Config, image: Image) -> Scalar:
-    loss = {
-        "mean": losses.total_variation_loss,
-        "half_sum": losses.half_sum_total_variation_loss,
-    }[config.tv_loss]
-    return config.tv_weight * loss(image)
+    return config.tv_weight * losses.TOTAL_VARIATION_LOSSES[config.tv_loss](image)
 
 
 def _check_same_run(config: Config, fingerprint: str, metadata: Mapping[str, Any]) -> None:

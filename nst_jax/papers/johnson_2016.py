@@ -352,8 +352,4 @@ def _fitted(encoder: VGG, config: Config) -> VGG:
 
 
 def _total_variation(config: Config, image: Image) -> Scalar:
-    loss = {
-        "mean": losses.total_variation_loss,
-        "half_sum": losses.half_sum_total_variation_loss,
-    }[config.tv_loss]
-    return config.tv_weight * loss(image)
+    return config.tv_weight * losses.TOTAL_VARIATION_LOSSES[config.tv_loss](image)
