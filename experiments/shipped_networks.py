@@ -8,7 +8,8 @@ manifest.csv that gives every file's licence and tier. Only photographs of the t
 domain, CC0, CC BY) and S (free, share-alike) and paintings of tier A are used, so that anyone may
 use the weights. A run goes on from what RUNS holds; after Ctrl-C the same command continues it.
 
-On two CPU cores that do nothing else johnson2016 takes about an hour a painting, 0.4 s a step.
+On two CPU cores that do nothing else johnson2016 takes 0.4 to 1 s a step, by the processor, and
+dumoulin2017 0.65 s where a processor knows no bfloat16; there --precision float32 is faster.
 """
 
 import argparse
@@ -45,6 +46,11 @@ def parse() -> argparse.Namespace:
     add_data_option(parser)
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--preset", default="cpu")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), help="the preset's if unset"
+    )
+    parser.add_argument("--num-steps", type=int, help="not the preset's")
+    parser.add_argument("--start-from", metavar="MODEL", help="a network to begin with")
     parser.add_argument("--out", type=Path, default=Path("nst_jax/assets/models"))
     options = parser.parse_args()
     options.data = require_data(parser, options)
@@ -68,11 +74,25 @@ def report(started: float):
     return on_step
 
 
+def _describe_command(options: argparse.Namespace) -> str:
+    words = ["python experiments/shipped_networks.py", options.paper, *options.styles]
+    for name in ("preset", "precision", "num_steps", "start_from"):
+        value = getattr(options, name)
+        if value not in (None, "cpu"):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return " ".join(words)
+
+
 def run(options: argparse.Namespace) -> None:
     title, paper = PAPERS[options.paper]
     alone = options.paper == "johnson2016"
     name = f"johnson2016-{options.styles[0]}" if alone else options.paper
     config = paper.PRESETS[options.preset]
+    given = {name: getattr(options, name) for name in ("precision", "num_steps")}
+    config = dataclasses.replace(config, **{k: v for k, v in given.items() if v is not None})
+    base = None if options.start_from is None else stylizers.model_path(options.start_from)
+    start = {} if base is None else {"start": stylizers.load_model(base).variables}
+    start_sha256 = {} if base is None else {"start_sha256": files.sha256_of(base)}
     paths, licences = free_photographs(options.data, "content/train")
     held_out, _ = free_photographs(options.data, "content/heldout")
     encoder, encoder_params = load_encoder(config.encoder, weights=config.weights)
@@ -98,16 +118,20 @@ def run(options: argparse.Namespace) -> None:
         workdir=str(options.workdir / name),
         held_out=fixed,
         samples=fixed if alone else fixed[2:4],
-        data={"content": train.describe_pictures(paths), "style_sha256": style_sha256},
+        data={
+            "content": train.describe_pictures(paths),
+            "style_sha256": style_sha256,
+            **start_sha256,
+        },
         on_step=report(time.time()),
+        **start,
     )
     if trained.step < config.num_steps:
         print(f"stopped after step {trained.step} of {config.num_steps}; the same command goes on")
         return
     card: dict[str, Any] = {
         "paper": title,
-        "command": f"python experiments/shipped_networks.py {options.paper} "
-        + " ".join(options.styles),
+        "command": _describe_command(options),
         "preset": options.preset,
         "config": dataclasses.asdict(config),
         "styles": {style: STYLES[style][1] for style in options.styles},
@@ -115,6 +139,7 @@ def run(options: argparse.Namespace) -> None:
         "content_pictures": len(paths),
         "content_licences": licences,
         "steps": trained.step,
+        **({"start_from": options.start_from, **start_sha256} if base else {}),
         "seed": config.seed,
         "held_out_losses": dict(trained.held_out),
         "encoder_sha256": describe_weights(config.encoder, weights=config.weights)["arrays_sha256"],

@@ -471,6 +471,34 @@ def test_one_more_style_trains_its_own_arrays_alone(many):
     )
 
 
+def test_a_network_begins_with_anothers_parameters(trained, monkeypatch):
+    folder, _ = trained
+    monkeypatch.chdir(folder)
+    # So short a step that the parameters stay where they began, in float16.
+    words = (
+        *JOHNSON,
+        *SMOKE,
+        "--num-steps",
+        "1",
+        "--learning-rate",
+        "1e-12",
+        "--workdir",
+        "second",
+    )
+    told = run(*words, "--start-from", "run/model.safetensors")
+    assert told.status == 0, told.err
+    assert_same(arrays("second"), arrays("run"))
+    first, second = (
+        stylizers.load_model(f"{name}/model.safetensors") for name in ("run", "second")
+    )
+    assert second.card["data"]["model"] == files.sha256_of("run/model.safetensors")
+    assert second.card["base"] == first.card
+    # Without it, or with another, it is another run.
+    told = run(*words)
+    assert told.status == 2
+    assert "holds a run with data.model" in told.err
+
+
 def test_a_folder_of_paintings(here):
     Path("paintings").mkdir()
     for name in ("line.png", "new.png"):
@@ -542,6 +570,18 @@ BAD_INPUTS = {
     "infinite tv": (J, "--tv-weight inf", "tv_weight: wanted a finite number"),
     "no rate": (J, "--learning-rate 0", "learning_rate: wanted a finite number above 0"),
     "negative norm": (J, "--clip-norm -1", "clip_norm: wanted a finite number above 0"),
+    "starting from another paper": (
+        J,
+        "--start-from base/model.safetensors",
+        "got 'base/model.safetensors', a network of dumoulin2017 with {'num_styles': 2, 'width': 1",
+    ),
+    "starting from another width": (J, "--start-from one.safetensors", "wanted a network of john"),
+    "starting from the run's own": (
+        J,
+        "--start-from base/model.safetensors --workdir base",
+        "workdir: wanted a folder other than that of the model",
+    ),
+    "starting from junk": (J, "--start-from junk.safetensors", "cannot read 'junk.safetensors'"),
     "no steps": (J, "--num-steps 0", "num_steps: wanted 1 or more, got 0"),
     "no batch": (J, "--batch-size 0", "batch_size: wanted 1 or more"),
     "negative seed": (J, "--seed -1", "seed: wanted 0 to 4294967295, got -1"),
@@ -568,6 +608,11 @@ BAD_INPUTS = {
     "a model without a new style": (D, BASE, "model: wanted with --add-style only"),
     "nothing to add to": (D, "--add-style new.png", "add_style: wanted with --model"),
     "adding and training": (D, f"--add-style new.png {BASE}", "wanted without --style, "),
+    "adding to two networks": (
+        D,
+        f"--style --add-style new.png {BASE} --start-from {BASE.split()[1]}",
+        "wanted without --style, --style-dir, --width and --start-from",
+    ),
     "another width": (D, f"--style --add-style new.png {BASE} --width 4", "wanted without --style"),
     "adding text": (D, f"--style --add-style text/photo.jpg {BASE}", "cannot read 'text/photo"),
     "a name that is there": (

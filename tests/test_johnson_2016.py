@@ -15,6 +15,7 @@ from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.losses import feature_loss, style_loss
 from nst_jax.papers import johnson_2016
 from nst_jax.papers.johnson_2016 import PRESETS, STYLE_LAYERS, Config
+from nst_jax.train.perceptual_training import make_loss_weights
 
 CHANNELS = {"relu1_2": 64, "relu2_2": 128, "relu3_3": 256, "relu4_3": 512}
 # What Caffe's VGG is given is 255 (x - mean); torchvision's is given (x - mean) / std.
@@ -105,7 +106,7 @@ def test_the_codes_weights_mean_the_same_here():
     found, wanted = (
         {layer: rng.random((6, 7, n), np.float32) for layer, n in layers.items()} for _ in range(2)
     )
-    weights = johnson_2016.make_loss_weights(config)
+    weights = make_loss_weights(config)
     style_weights = tuple(pair for pair in weights.style if pair[0] in layers)
     assert [layer for layer, _ in weights.style] == list(STYLE_LAYERS)
     assert len(style_weights) == 2

@@ -28,7 +28,6 @@ from nst_jax.cli.train_plan import (
     MODEL,
     Pictures,
     Plan,
-    Trained,
     find_pictures,
     identify,
     make_plan,
@@ -96,7 +95,7 @@ def _tell_plan(options: Training, plan: Plan, pictures: Pictures, done: int) -> 
     leaves = jax.tree_util.tree_leaves_with_path(shapes_of(plan)["params"])
     sizes = [(math.prod(leaf.shape), is_style_table(path)) for path, leaf in leaves]
     parameters = f"{sum(size for size, _ in sizes):,} parameters"
-    if plan.base:
+    if plan.num_new < len(plan.styles):
         own = sum(size for size, is_table in sizes if is_table) // len(plan.styles)
         parameters = f"{own:,} of {parameters}"
     count = len(pictures.held_out)
@@ -115,7 +114,9 @@ def _steps_done(workdir: Path) -> int:
     return max(saved_steps(workdir / "checkpoints"), default=0)
 
 
-def _train(options: Training, plan: Plan, pictures: Pictures, data: Mapping[str, Any]) -> Trained:
+def _train(
+    options: Training, plan: Plan, pictures: Pictures, data: Mapping[str, Any]
+) -> train.Trained:
     """Run a paper's fit with its progress shown."""
     keep_compiled_programs()
     config, workdir = plan.config, options.data.workdir
@@ -128,7 +129,7 @@ def _train(options: Training, plan: Plan, pictures: Pictures, data: Mapping[str,
         batch_size=config.batch_size,
         seed=config.seed,
     )
-    done, shown = _steps_done(workdir), 1 if plan.base else len(plan.styles)
+    done, shown = _steps_done(workdir), plan.num_new
     quiet = options.report.quiet or done >= plan.num_steps
     progress = follow_training(plan.num_steps, size=config.size, first_step=done, quiet=quiet)
     try:
@@ -152,7 +153,7 @@ def _train(options: Training, plan: Plan, pictures: Pictures, data: Mapping[str,
         raise KeyboardInterrupt(f"stopped at once; {kept}") from error
 
 
-def _describe_result(workdir: Path, trained: Trained, card: Mapping[str, Any]) -> str:
+def _describe_result(workdir: Path, trained: train.Trained, card: Mapping[str, Any]) -> str:
     terms = dict(trained.held_out)
     losses = describe_losses(terms.pop("total"), terms)
     took = "" if card["seconds"] is None else f" in {card['seconds']:.0f} s"
@@ -160,7 +161,7 @@ def _describe_result(workdir: Path, trained: Trained, card: Mapping[str, Any]) -
 
 
 def _make_card(
-    options: Training, plan: Plan, trained: Trained, data: Mapping[str, Any], command: str
+    options: Training, plan: Plan, trained: train.Trained, data: Mapping[str, Any], command: str
 ) -> dict[str, Any]:
     """What should be known of the network wherever its file goes."""
     return {
@@ -203,7 +204,7 @@ def _is_written(workdir: Path, card: Mapping[str, Any]) -> bool:
 def _write(
     workdir: Path,
     plan: Plan,
-    trained: Trained,
+    trained: train.Trained,
     card: Mapping[str, Any],
     seconds: Mapping[str, float],
 ) -> None:

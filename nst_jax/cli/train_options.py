@@ -107,6 +107,10 @@ class RunOptions:
     """Pictures a step."""
     seed: Annotated[int | None, _preset("N")] = None
     """Decides the first parameters, and the order of the pictures."""
+    start_from: Annotated[
+        str | None, arg(metavar="NAME|FILE", help_behavior_hint="(default: random parameters)")
+    ] = None
+    """A trained network of the same shape to begin with: a quarter of the steps may do then."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +242,7 @@ def _given_fields(options: Training) -> dict[str, Any]:
         field.name: getattr(group, field.name)
         for group in groups
         for field in dataclasses.fields(group)
-        if field.name != "preset"
+        if field.name not in ("preset", "start_from")
     }
     return {name: value for name, value in values.items() if value is not None}
 

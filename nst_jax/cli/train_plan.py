@@ -2,14 +2,10 @@
 
 import dataclasses
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import jax
-import numpy as np
 
 from nst_jax import files, stylizers, train
 from nst_jax.array_types import Image, Params
@@ -29,8 +25,6 @@ from nst_jax.stylizers.architectures import variable_shapes
 MODEL = "model.safetensors"
 """What the trained network's file is called in a run's folder."""
 
-Trained = johnson_2016.Trained | dumoulin_2017.Trained
-
 
 class Plan(NamedTuple):
     """What is trained, and by what call.
@@ -43,7 +37,7 @@ class Plan(NamedTuple):
         styles: The names of the network's styles, in order.
         paintings: The styles that are learnt now, and their files.
         fit: The paper's, given the styles.
-        base: Of the network that a style is added to: its file's sha256, and its card.
+        base: Of the network that training begins with: its file's sha256, and its card.
         weights: What is known of the encoder's weights.
     """
 
@@ -53,9 +47,14 @@ class Plan(NamedTuple):
     network: Any
     styles: tuple[str, ...]
     paintings: Mapping[str, Path]
-    fit: Callable[..., Trained]
+    fit: Callable[..., train.Trained]
     base: Mapping[str, Any] = {}
     weights: Mapping[str, str] = {}
+
+    @property
+    def num_new(self) -> int:
+        """How many styles are learnt now: all, or one that is added."""
+        return len(self.paintings)
 
 
 class Pictures(NamedTuple):
@@ -79,11 +78,39 @@ def make_plan(options: Training) -> Plan:
         plan = _plan_dumoulin(options) if options.add_style is None else _plan_addition(options)
     else:
         raise AssertionError(f"no plan for {type(options).__name__}")
-    _check_saving(plan)
+    stylizers.check_model(plan.network, styles=plan.styles)  # what saving would raise in hours
     config = plan.config
     described = describe_weights(config.encoder, weights=config.weights)
     config = dataclasses.replace(config, weights=config.weights or described["weights"])
-    return plan._replace(config=config, weights=described)
+    plan = plan._replace(config=config, weights=described)
+    return plan if options.run.start_from is None else _start_from(options, plan)
+
+
+def _start_from(options: Training, plan: Plan) -> Plan:
+    """The plan with another network's variables to begin with."""
+    path = _model_path(str(options.run.start_from), options)
+    model = stylizers.load_model(path)
+    if model.network != plan.network:
+        wanted, found = (
+            "a network of {} with {}".format(*stylizers.check_model(network, styles=styles))
+            for network, styles in ((plan.network, plan.styles), (model.network, model.styles))
+        )
+        raise ValueError(
+            f"start_from: wanted {wanted}, got {quoted(path)}, {found}; see --width and --preset"
+        )
+    base = {"sha256": files.sha256_of(path), "card": model.card}
+    return plan._replace(fit=partial(plan.fit, start=model.variables), base=base)
+
+
+def _model_path(name: str, options: Training) -> Path:
+    """The file of a trained network, which the run must not replace."""
+    path = stylizers.model_path(name)
+    if path.resolve() == (options.data.workdir / MODEL).resolve():
+        raise ValueError(
+            f"workdir: wanted a folder other than that of the model, {quoted(path)}, which would "
+            "be replaced"
+        )
+    return path
 
 
 def _plan_johnson(options: Johnson2016) -> Plan:
@@ -128,20 +155,16 @@ def _plan_dumoulin(options: Dumoulin2017) -> Plan:
 def _plan_addition(options: Dumoulin2017) -> Plan:
     if options.add_style is None or options.model is None:
         raise ValueError("add_style: wanted with --model, the trained network to begin with")
-    if options.style or options.style_dir is not None or options.run.width is not None:
+    given = (options.style, options.style_dir, options.run.width, options.run.start_from)
+    if any(value not in ((), None) for value in given):
         raise ValueError(
-            "add_style: wanted without --style, --style-dir and --width, which are for a new "
-            "network; give one painting, and --model"
+            "add_style: wanted without --style, --style-dir, --width and --start-from, which are "
+            "for a new network; give one painting, and --model"
         )
     config = make_config(options, dumoulin_2017.PRESETS)
     paintings = _name_styles([options.add_style])
     (name,), (painting,) = paintings, _load_paintings(paintings, config)
-    path = stylizers.model_path(options.model)
-    if path.resolve() == (options.data.workdir / MODEL).resolve():
-        raise ValueError(
-            f"workdir: wanted a folder other than that of the model, {quoted(path)}, which would "
-            "be replaced"
-        )
+    path = _model_path(options.model, options)
     model = stylizers.load_model(path)
     if model.architecture != "dumoulin2017":
         raise ValueError(
@@ -187,17 +210,6 @@ def _load_paintings(paintings: Mapping[str, Path], config: Any) -> list[Image]:
 def shapes_of(plan: Plan) -> Params:
     """Return the shapes of the network's variables."""
     return variable_shapes(plan.paper, plan.network)
-
-
-def _check_saving(plan: Plan) -> None:
-    """Raise now what saving the network would raise in hours: names and sizes have bounds."""
-    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes_of(plan))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / MODEL
-        try:
-            stylizers.save_model(path, plan.network, zeros, styles=plan.styles, card={})
-        except ValueError as error:
-            raise ValueError(str(error.__cause__ or error)) from error
 
 
 def find_pictures(options: Training, plan: Plan) -> Pictures:

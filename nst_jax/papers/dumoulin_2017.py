@@ -17,7 +17,7 @@ by training its scales and biases alone.
 | total variation | none | none | 5, mean |
 | training pictures | 256 x 256 | 256 x 256 | random crops of 128 |
 | style picture | | | 384, longer side |
-| batch, steps | 16, 40,000 | 16, 40,000 | 4, 16,000 |
+| batch, steps | 16, 40,000 | 16, 40,000 | 2, 8,000 |
 | Adam's rate | 1e-3 | 1e-3 | 1e-3, cosine to 0 |
 | steps of a new style | 5,000 | | 1,000 |
 
@@ -31,36 +31,32 @@ power for style, which leaves the balance.
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from nst_jax import losses, perceptual, train
+from nst_jax import losses, train
 from nst_jax.array_types import Image, ImageOfAnySize, Params
-from nst_jax.convolution import Precision
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling
-from nst_jax.image_ops import fit_longer_side, resize
 from nst_jax.losses import LayerWeights
 from nst_jax.networks import dumoulin
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.optimize import Report
+from nst_jax.train import perceptual_training
+from nst_jax.train.config import check
+from nst_jax.train.perceptual_training import PerceptualConfig, make_objective
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # vgg_16/conv1 … conv4
 # How much larger than torchvision's the inputs of the authors' network are: it counts to 255.
 _GAIN = input_gain(CAFFE) / input_gain(TORCHVISION)
 
 
-@dataclass(frozen=True)
-class Config:
-    """What is trained, on what, and how. Weights are in units of content_loss and gram_loss.
-
-    total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · gram_loss_l
-    + tv_weight · total_variation_loss, with c and s the layers' own weights.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Config(PerceptualConfig):
+    """What is trained, on what, and how; see PerceptualConfig for the loss."""
 
     # The network.
     width: int = 32  # appendix, table 1
@@ -73,21 +69,15 @@ class Config:
     style_layers: LayerWeights = tuple((layer, 1.0) for layer in STYLE_LAYERS)
     content_weight: float = _GAIN**2  # image_stylization_train.py: 1.0
     style_weight: float = 1e-4 * _GAIN**4  # image_stylization_train.py: 1e-4 a layer
-    tv_weight: float = 0.0  # none
     # The pictures.
     size: int = 256  # appendix
     shorter_side: tuple[int, int] | None = (256, 256)  # ours: square pictures from ImageNet's
-    flip: bool = False
     batch_size: int = 16  # appendix
     # The optimiser.
     num_steps: int = 40_000  # appendix
     add_style_steps: int = 5_000  # fig. 6: as good as 40,000 steps of a network for it alone
     learning_rate: float = 1e-3  # appendix
     schedule: train.Schedule = "constant"  # appendix
-    clip_norm: float | None = None
-    average_decay: float | None = None
-    seed: int = 0
-    precision: Precision = "float32"  # of the encoder
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run.
@@ -95,32 +85,9 @@ class Config:
         Raises:
             ValueError: One line that names the field.
         """
-        least_values = {"width": 1, "style_size": 16, "batch_size": 1, "num_steps": 1}
-        for name, least in {**least_values, "add_style_steps": 1}.items():
-            _check(getattr(self, name) >= least, name, f"{least} or more", getattr(self, name))
-        multiple = self.size >= 16 and self.size % 4 == 0
-        _check(multiple, "size", "a multiple of 4 from 16 on", self.size)
-        if self.shorter_side is not None:
-            low, high = self.shorter_side
-            rising = self.size <= low <= high
-            _check(rising, "shorter_side", f"a range from size, {self.size}, on", (low, high))
-        shares = [w for _, w in (*self.content_layers, *self.style_layers)]
-        for name in ("content_weight", "style_weight", "tv_weight"):
-            value = getattr(self, name)
-            _check(0 <= value < float("inf"), name, "a finite number, 0 or more", value)
-        for name in ("learning_rate", "clip_norm"):
-            value = getattr(self, name)
-            positive = value is None or 0 < value < float("inf")
-            _check(positive, name, "a finite number above 0", value)
-        finite = all(0 <= share < float("inf") for share in shares)
-        _check(finite, "style_layers", "finite weights, 0 or more", shares)
-        _check(bool(self.style_layers), "style_layers", "at least one layer", "none")
-        _check(0 <= self.seed < 2**32, "seed", "0 to 4294967295", self.seed)
-
-
-def _check(true: bool, name: str, wanted: str, got: object) -> None:
-    if not true:
-        raise ValueError(f"{name}: wanted {wanted}, got {got}")
+        super().__post_init__()
+        self.check_least({"add_style_steps": 1})
+        check(bool(self.style_layers), "style_layers", "at least one layer", "none")
 
 
 _CPU = Config(
@@ -134,8 +101,8 @@ _CPU = Config(
     size=128,
     shorter_side=(160, 320),
     flip=True,
-    batch_size=4,
-    num_steps=16_000,
+    batch_size=2,
+    num_steps=8_000,
     add_style_steps=1_000,
     schedule="cosine",
     average_decay=0.999,
@@ -163,38 +130,6 @@ PRESETS: Mapping[str, Config] = {
 """Ready configurations by name; vary one with dataclasses.replace."""
 
 
-class Trained(NamedTuple):
-    """A network and the variables that it is applied with."""
-
-    network: DumoulinNetwork
-    variables: Params
-    step: int
-    held_out: Mapping[str, float]
-
-
-def make_loss_weights(config: Config) -> perceptual.Weights:
-    """Return a configuration's layers and weights, as the objective wants them."""
-    return perceptual.Weights(
-        tuple((layer, config.content_weight * w) for layer, w in config.content_layers),
-        tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
-    )
-
-
-def make_objective(config: Config, encoder: VGG) -> perceptual.TransferObjective:
-    """Return objective(stylized, content_images, grams, encoder_params) -> (total, terms).
-
-    Args:
-        config: Its loss counts.
-        encoder: From load_encoder; config.pooling and config.precision are set on it here.
-
-    Reference: Dumoulin et al. 2017, eqs. (2) and (3).
-    """
-    image_term = partial(_total_variation, config) if config.tv_weight else None
-    return perceptual.make_transfer_objective(
-        _fitted(encoder, config), weights=make_loss_weights(config), image_term=image_term
-    )
-
-
 def compute_style_grams(
     config: Config, styles: Sequence[ImageOfAnySize], encoder: VGG, encoder_params: Params
 ) -> losses.Grams:
@@ -211,16 +146,10 @@ def compute_style_grams(
     """
     if not styles:
         raise ValueError("styles: wanted at least one painting, got none")
-    found = []
-    for style in styles:
-        height, width = fit_longer_side(style.shape[1], style.shape[2], config.style_size)
-        style = resize(style, height=height, width=width)
-        weights = make_loss_weights(config)
-        found.append(
-            perceptual.compute_grams(
-                _fitted(encoder, config), encoder_params, style, weights=weights
-            )
-        )
+    found = [
+        perceptual_training.compute_style_grams(config, style, encoder, encoder_params)
+        for style in styles
+    ]
     return {layer: jnp.concatenate([grams[layer] for grams in found]) for layer in found[0]}
 
 
@@ -265,10 +194,11 @@ def fit(
     held_out: Image,
     samples: ImageOfAnySize,
     data: Mapping[str, Any],
+    start: Params | None = None,
     on_step: Callable[[Report], None] | None = None,
     save_every: int = 250,
     report_every: int = 250,
-) -> Trained:
+) -> train.Trained:
     """Train a network to paint in several styles, going on from what workdir holds.
 
     Args:
@@ -280,7 +210,10 @@ def fit(
         workdir: The run's folder; see train.fit.
         held_out: Pictures whose losses are logged, of one size; each in one style, in turn.
         samples: Pictures of which stylised sheets are written, of one size; each in all styles.
-        data: What identifies the data, as what JSON can hold: a run is not resumed on others.
+        data: What identifies the data, and start, as what JSON can hold: a run is not resumed on
+            others.
+        start: The variables of a network of as many styles to begin with; None begins with random
+            ones.
         on_step: Called with every step's losses.
         save_every: Steps between checkpoints.
         report_every: Steps between held-out losses, and between sheets.
@@ -295,16 +228,21 @@ def fit(
     Reference: Dumoulin et al. 2017, §2.2 and appendix.
     """
     network = DumoulinNetwork(num_styles=len(styles), width=config.width)
-    run = _Run(config, network, encoder, encoder_params, held_out, samples, first_style=0)
     init_key, run_key = jax.random.split(jax.random.key(config.seed))
-    shape = jnp.zeros((1, config.size, config.size, 3))
-    params = jax.jit(network.init)(init_key, shape, jnp.zeros((1, len(styles))))["params"]
-    grams = compute_style_grams(config, styles, encoder, encoder_params)
-    return run.fit(
-        (run_key, params),
-        grams,
+    if start is None:
+        shape = jnp.zeros((1, config.size, config.size, 3))
+        start = jax.jit(network.init)(init_key, shape, jnp.zeros((1, len(styles))))
+    return _fit(
+        run_key,
+        network,
+        start,
         stream,
-        tx=_make_transformation(config, config.num_steps, trainable=None),
+        compute_style_grams(config, styles, encoder, encoder_params),
+        config,
+        encoder,
+        encoder_params,
+        held_out=held_out,
+        samples=samples,
         num_steps=config.num_steps,
         workdir=workdir,
         data=data,
@@ -330,7 +268,7 @@ def add_style(
     on_step: Callable[[Report], None] | None = None,
     save_every: int = 250,
     report_every: int = 250,
-) -> Trained:
+) -> train.Trained:
     """Teach a trained network one more style by training nothing but that style's own arrays.
 
     Args:
@@ -360,17 +298,22 @@ def add_style(
     """
     first = network.num_styles
     network = dataclasses.replace(network, num_styles=first + 1)
-    run = _Run(config, network, encoder, encoder_params, held_out, samples, first_style=first)
     _, run_key = jax.random.split(jax.random.key(config.seed))
     found = compute_style_grams(config, [style], encoder, encoder_params)
-    # The other styles are not drawn: what stands in their places does not matter.
-    grams = {layer: jnp.repeat(gram, first + 1, axis=0) for layer, gram in found.items()}
-    trainable = dumoulin.is_style_table
-    return run.fit(
-        (run_key, dumoulin.add_style(variables["params"])),
-        grams,
+    return _fit(
+        run_key,
+        network,
+        {"params": dumoulin.add_style(variables["params"])},
         stream,
-        tx=_make_transformation(config, config.add_style_steps, trainable=trainable),
+        # The other styles are not drawn: what stands in their places does not matter.
+        {layer: jnp.repeat(gram, first + 1, axis=0) for layer, gram in found.items()},
+        config,
+        encoder,
+        encoder_params,
+        first_style=first,
+        trainable=dumoulin.is_style_table,
+        held_out=held_out,
+        samples=samples,
         num_steps=config.add_style_steps,
         workdir=workdir,
         data=data,
@@ -380,69 +323,43 @@ def add_style(
     )
 
 
-class _Run:
-    """What both kinds of training share: the loss, the held-out losses and the sheets."""
-
-    def __init__(
-        self, config: Config, network, encoder, encoder_params, held_out, samples, *, first_style
-    ) -> None:
-        self.config, self.network, self.encoder_params = config, network, encoder_params
-        self.loss_fn = make_loss_fn(config, network, encoder, first_style=first_style)
-        self.paint, self.measure = jax.jit(network.apply), jax.jit(make_objective(config, encoder))
-        self.held_out = held_out
-        drawn = jnp.arange(first_style, network.num_styles)
-        self.held_out_styles = jnp.resize(drawn, (len(held_out),))
-        self.samples = jnp.repeat(samples, len(drawn), axis=0)
-        self.sample_styles = jnp.tile(drawn, len(samples))
-
-    def fit(self, start, grams, stream, *, tx, workdir, data, report_every, **options) -> Trained:
-        config = self.config
-        trainer = train.make_trainer(self.loss_fn, tx, average_decay=config.average_decay)
-        key, params = start
-
-        def evaluate(state: train.State) -> dict[str, float]:
-            painted = self._paint(state, self.held_out, self.held_out_styles)
-            targets = {layer: gram[self.held_out_styles] for layer, gram in grams.items()}
-            total, terms = self.measure(painted, self.held_out, targets, self.encoder_params)
-            return {"total": float(total), **{name: float(term) for name, term in terms.items()}}
-
-        state = train.fit(
-            trainer,
-            trainer.init(key, params, {}),
-            stream,
-            grams,
-            self.encoder_params,
-            workdir=workdir,
-            description={"config": dataclasses.asdict(config), "data": data},
-            sample=lambda state: self._paint(state, self.samples, self.sample_styles),
-            sample_every=report_every,
-            evaluate=evaluate,
-            evaluate_every=report_every,
-            **options,
-        )
-        variables, step = {"params": train.averaged_params(state)}, int(state.step)
-        # After Ctrl-C a measurement would be compiled while the user waits.
-        held_out = evaluate(state) if step == options["num_steps"] else {}
-        return Trained(self.network, variables, step, held_out)
-
-    def _paint(self, state: train.State, images: Image, styles: Array) -> Image:
-        weights = one_hot(styles, self.network.num_styles)
-        return self.paint({"params": train.averaged_params(state)}, images, weights)
-
-
-def _make_transformation(config: Config, num_steps: int, *, trainable):
-    return train.make_transformation(
-        learning_rate=config.learning_rate,
-        schedule=config.schedule,
-        num_steps=num_steps,
-        clip_norm=config.clip_norm,
-        trainable=trainable,
+def _fit(
+    key,
+    network,
+    start,
+    stream,
+    grams,
+    config,
+    encoder,
+    encoder_params,
+    *,
+    first_style=0,
+    held_out,
+    samples,
+    data,
+    **options,
+) -> train.Trained:
+    """Train the styles from first_style on; sheets show the samples in each of them."""
+    drawn = jnp.arange(first_style, network.num_styles)
+    held_out_styles = jnp.resize(drawn, (len(held_out),))
+    targets = {layer: gram[held_out_styles] for layer, gram in grams.items()}
+    held_out_weights = one_hot(held_out_styles, network.num_styles)
+    repeated = jnp.repeat(samples, len(drawn), axis=0)
+    sample_weights = one_hot(jnp.tile(drawn, len(samples)), network.num_styles)
+    paint, objective = jax.jit(network.apply), jax.jit(make_objective(config, encoder))
+    return train.fit_network(
+        key,
+        network,
+        start,
+        make_loss_fn(config, network, encoder, first_style=first_style),
+        stream,
+        grams,
+        encoder_params,
+        config=config,
+        paint=lambda variables: paint(variables, repeated, sample_weights),
+        measure=lambda variables: objective(
+            paint(variables, held_out, held_out_weights), held_out, targets, encoder_params
+        ),
+        description={"config": dataclasses.asdict(config), "data": data},
+        **options,
     )
-
-
-def _fitted(encoder: VGG, config: Config) -> VGG:
-    return dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
-
-
-def _total_variation(config: Config, image: Image) -> Float[Array, ""]:
-    return config.tv_weight * losses.total_variation_loss(image)

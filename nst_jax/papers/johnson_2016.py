@@ -29,21 +29,21 @@ networks' inputs, squared for content and to the fourth power for style, which l
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
-from nst_jax import losses, perceptual, train
-from nst_jax.array_types import Image, ImageOfAnySize, Params, Scalar
-from nst_jax.convolution import Precision
+from nst_jax import losses, train
+from nst_jax.array_types import Image, ImageOfAnySize, Params
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
-from nst_jax.image_ops import fit_longer_side, resize
 from nst_jax.losses import LayerWeights
-from nst_jax.networks.johnson import JohnsonNetwork, Normalization, Output
+from nst_jax.networks.johnson import PADDING, JohnsonNetwork, Normalization, Output
 from nst_jax.optimize import Report
+from nst_jax.train.config import check
+from nst_jax.train.perceptual_training import PerceptualConfig, make_objective
+from nst_jax.train.perceptual_training import compute_style_grams as compute_style_grams
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # §4.1
 # How much larger than torchvision's are Caffe's inputs, and so roughly the activations.
@@ -61,13 +61,11 @@ def _published(weight: float, source: str) -> LayerWeights:
 _CODE_LAYERS = _published(1.0, "fast_neural_style")
 
 
-@dataclass(frozen=True)
-class Config:
-    """What is trained, on what, and how. Weights are in units of content_loss and gram_loss.
+@dataclass(frozen=True, kw_only=True)
+class Config(PerceptualConfig):
+    """What is trained, on what, and how; see PerceptualConfig for the loss."""
 
-    total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · gram_loss_l
-    + tv_weight · (the total variation), with c and s the layers' own weights.
-    """
+    LEAST_SIZE: ClassVar[int] = PADDING + 4  # there must be something to mirror
 
     # The network.
     width: int = 32  # supplement, table 1
@@ -96,8 +94,6 @@ class Config:
     halve_every: int | None = None  # train.lua: an option of the schedule "halving"
     clip_norm: float | None = None  # train.lua: none
     average_decay: float | None = None  # train.lua: none
-    seed: int = 0
-    precision: Precision = "float32"  # of the encoder
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run.
@@ -105,31 +101,9 @@ class Config:
         Raises:
             ValueError: One line that names the field.
         """
-        for name, least in (("width", 1), ("style_size", 16), ("batch_size", 1), ("num_steps", 1)):
-            _check(getattr(self, name) >= least, name, f"{least} or more", getattr(self, name))
-        multiple = self.size >= 44 and self.size % 4 == 0
-        _check(multiple, "size", "a multiple of 4 from 44 on", self.size)
-        if self.shorter_side is not None:
-            low, high = self.shorter_side
-            rising = self.size <= low <= high
-            _check(rising, "shorter_side", f"a range from size, {self.size}, on", (low, high))
-        shares = [w for _, w in (*self.content_layers, *self.style_layers)]
-        for name in ("content_weight", "style_weight", "tv_weight"):
-            value = getattr(self, name)
-            _check(0 <= value < float("inf"), name, "a finite number, 0 or more", value)
-        for name in ("learning_rate", "clip_norm"):
-            value = getattr(self, name)
-            positive = value is None or 0 < value < float("inf")
-            _check(positive, name, "a finite number above 0", value)
-        finite = all(0 <= share < float("inf") for share in shares)
-        _check(finite, "style_layers", "finite weights, 0 or more", shares)
-        _check(bool(shares), "style_layers", "at least one layer of content or style", "none")
-        _check(0 <= self.seed < 2**32, "seed", "0 to 4294967295", self.seed)
-
-
-def _check(true: bool, name: str, wanted: str, got: object) -> None:
-    if not true:
-        raise ValueError(f"{name}: wanted {wanted}, got {got}")
+        super().__post_init__()
+        layers = (*self.content_layers, *self.style_layers)
+        check(bool(layers), "style_layers", "at least one layer of content or style", "none")
 
 
 _CPU = Config(
@@ -181,60 +155,10 @@ PRESETS: Mapping[str, Config] = {
 """Ready configurations by name; vary one with dataclasses.replace."""
 
 
-class Trained(NamedTuple):
-    """A network and the variables that it is applied with."""
-
-    network: JohnsonNetwork
-    variables: Params
-    step: int
-    held_out: Mapping[str, float]
-
-
 def make_network(config: Config) -> JohnsonNetwork:
     """Return the network that a configuration trains."""
     return JohnsonNetwork(
         width=config.width, normalization=config.normalization, output=config.output
-    )
-
-
-def make_loss_weights(config: Config) -> perceptual.Weights:
-    """Return a configuration's layers and weights, as the objective wants them."""
-    return perceptual.Weights(
-        tuple((layer, config.content_weight * w) for layer, w in config.content_layers),
-        tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
-    )
-
-
-def make_objective(config: Config, encoder: VGG) -> perceptual.TransferObjective:
-    """Return objective(stylized, content_images, grams, encoder_params) -> (total, terms).
-
-    Args:
-        config: Its loss counts.
-        encoder: From load_encoder; config.pooling and config.precision are set on it here.
-
-    Reference: Johnson et al. 2016, eq. (5).
-    """
-    image_term = partial(_total_variation, config) if config.tv_weight else None
-    return perceptual.make_transfer_objective(
-        _fitted(encoder, config), weights=make_loss_weights(config), image_term=image_term
-    )
-
-
-def compute_style_grams(
-    config: Config, style: ImageOfAnySize, encoder: VGG, encoder_params: Params
-) -> losses.Grams:
-    """Return the style image's Gram matrices at config.style_size.
-
-    Args:
-        config: Its style_size and loss count.
-        style: One painting.
-        encoder: From load_encoder.
-        encoder_params: Its parameters.
-    """
-    height, width = fit_longer_side(style.shape[1], style.shape[2], config.style_size)
-    style = resize(style, height=height, width=width)
-    return perceptual.compute_grams(
-        _fitted(encoder, config), encoder_params, style, weights=make_loss_weights(config)
     )
 
 
@@ -269,10 +193,11 @@ def fit(
     held_out: Image,
     samples: ImageOfAnySize,
     data: Mapping[str, Any],
+    start: Params | None = None,
     on_step: Callable[[Report], None] | None = None,
     save_every: int = 250,
     report_every: int = 250,
-) -> Trained:
+) -> train.Trained:
     """Train a network to paint in one style, going on from what workdir holds.
 
     Args:
@@ -284,7 +209,10 @@ def fit(
         workdir: The run's folder; see train.fit.
         held_out: Pictures whose losses are logged, of one size.
         samples: Pictures of which stylised sheets are written, of one size.
-        data: What identifies the data, as what JSON can hold: a run is not resumed on others.
+        data: What identifies the data, and start, as what JSON can hold: a run is not resumed on
+            others.
+        start: The variables of such a network of another style to begin with, which has learnt
+            already what all styles share; None begins with random ones.
         on_step: Called with every step's losses.
         save_every: Steps between checkpoints.
         report_every: Steps between held-out losses, and between sheets.
@@ -299,57 +227,30 @@ def fit(
 
     Reference: Johnson et al. 2016, §4.1.
     """
-    network, objective = make_network(config), make_objective(config, encoder)
+    network = make_network(config)
     grams = compute_style_grams(config, style, encoder, encoder_params)
-    tx = train.make_transformation(
-        learning_rate=config.learning_rate,
-        schedule=config.schedule,
-        num_steps=config.num_steps,
-        halve_every=config.halve_every,
-        clip_norm=config.clip_norm,
-    )
-    trainer = train.make_trainer(
-        make_loss_fn(config, encoder), tx, average_decay=config.average_decay
-    )
     init_key, run_key = jax.random.split(jax.random.key(config.seed))
-    shape = (1, config.size, config.size, 3)
-    variables = dict(jax.jit(network.init)(init_key, jnp.zeros(shape)))
-    state = trainer.init(run_key, variables.pop("params"), variables)
-    paint = jax.jit(network.apply)
-    measure = jax.jit(objective)
-
-    def evaluate(state: train.State) -> dict[str, float]:
-        total, terms = measure(paint(_variables(state), held_out), held_out, grams, encoder_params)
-        return {"total": float(total), **{name: float(term) for name, term in terms.items()}}
-
-    state = train.fit(
-        trainer,
-        state,
+    if start is None:
+        shape = (1, config.size, config.size, 3)
+        start = jax.jit(network.init)(init_key, jnp.zeros(shape))
+    paint, objective = jax.jit(network.apply), jax.jit(make_objective(config, encoder))
+    return train.fit_network(
+        run_key,
+        network,
+        start,
+        make_loss_fn(config, encoder),
         stream,
         grams,
         encoder_params,
+        config=config,
         num_steps=config.num_steps,
+        paint=lambda variables: paint(variables, samples),
+        measure=lambda variables: objective(
+            paint(variables, held_out), held_out, grams, encoder_params
+        ),
         workdir=workdir,
         description={"config": dataclasses.asdict(config), "data": data},
         save_every=save_every,
+        report_every=report_every,
         on_step=on_step,
-        sample=lambda state: paint(_variables(state), samples).clip(0, 1),
-        sample_every=report_every,
-        evaluate=evaluate,
-        evaluate_every=report_every,
     )
-    done = int(state.step)
-    held_out_losses = evaluate(state) if done == config.num_steps else {}
-    return Trained(network, _variables(state), done, held_out_losses)
-
-
-def _variables(state: train.State) -> Params:
-    return {"params": train.averaged_params(state), **state.model_state}
-
-
-def _fitted(encoder: VGG, config: Config) -> VGG:
-    return dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
-
-
-def _total_variation(config: Config, image: Image) -> Scalar:
-    return config.tv_weight * losses.TOTAL_VARIATION_LOSSES[config.tv_loss](image)

@@ -8,6 +8,7 @@ from nst_jax.stylizers.loading import list_models as list_models
 from nst_jax.stylizers.loading import load_stylizer as load_stylizer
 from nst_jax.stylizers.loading import model_path as model_path
 from nst_jax.stylizers.model_files import Model as Model
+from nst_jax.stylizers.model_files import check_model as check_model
 from nst_jax.stylizers.model_files import load_model as load_model
 from nst_jax.stylizers.model_files import read_styles as read_styles
 from nst_jax.stylizers.model_files import save_model as save_model

@@ -76,13 +76,8 @@ def save_model(
     where = f"cannot write {_quoted(path)}"
     if Path(path).suffix != EXTENSION:
         raise ValueError(f"{where}: wanted a name that ends in {EXTENSION}")
-    name = next((n for n, a in ARCHITECTURES.items() if type(network) is a.network), None)
-    if name is None:
-        raise ValueError(f"{where}: wanted a network of {', '.join(ARCHITECTURES)}, got {network}")
     try:
-        settings = {key: getattr(network, key) for key in ARCHITECTURES[name].settings}
-        _check_settings(name, settings)
-        _check_styles(styles, ARCHITECTURES[name].num_styles(network))
+        name, settings = check_model(network, styles=styles)
         arrays = {key: _stored(key, array) for key, array in _flat(variables).items()}
         _check_arrays(arrays, name, network)
         header = {
@@ -95,6 +90,21 @@ def save_model(
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
     files.save_arrays(path, arrays, header)
+
+
+def check_model(network: Any, *, styles: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return a network's architecture and settings, if it and its styles' names can be saved.
+
+    Raises:
+        ValueError: save_model would refuse them, whatever the network's variables are.
+    """
+    name = next((n for n, a in ARCHITECTURES.items() if type(network) is a.network), None)
+    if name is None:
+        raise ValueError(f"network: wanted one of {', '.join(ARCHITECTURES)}, got {network}")
+    settings = {key: getattr(network, key) for key in ARCHITECTURES[name].settings}
+    _check_settings(name, settings)
+    _check_styles(styles, ARCHITECTURES[name].num_styles(network))
+    return name, settings
 
 
 def load_model(path: FilePath, *, precision: Precision = "float32") -> Model:

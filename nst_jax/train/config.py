@@ -1,0 +1,75 @@
+"""What every configuration of a training has: an encoder, pictures, and an optimiser."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nst_jax.convolution import Precision
+from nst_jax.encoders.vgg import Architecture
+from nst_jax.train.transformations import Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """What the papers' configurations have in common; each names its own values and sources."""
+
+    LEAST_SIZE: ClassVar[int] = 16  # of training pictures, for which a network may want more
+
+    # The loss.
+    encoder: Architecture = "vgg16"
+    weights: str | None = None  # the encoder's usual set
+    precision: Precision = "float32"  # of the encoder
+    content_weight: float
+    style_weight: float
+    # The pictures.
+    size: int
+    shorter_side: tuple[int, int] | None = None  # scaled to between these; None loses the aspect
+    flip: bool = False
+    batch_size: int
+    # The optimiser.
+    num_steps: int
+    learning_rate: float
+    schedule: Schedule = "constant"
+    decay: float = 5e-5  # of the schedule "inverse_time"
+    halve_every: int | None = None  # of the schedule "halving"
+    clip_norm: float | None = None
+    average_decay: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises:
+            ValueError: One line that names the field.
+        """
+        self.check_least({"batch_size": 1, "num_steps": 1})
+        least = self.LEAST_SIZE
+        fits = self.size >= least and self.size % 4 == 0
+        check(fits, "size", f"a multiple of 4 from {least} on", self.size)
+        if self.shorter_side is not None:
+            low, high = self.shorter_side
+            rising = self.size <= low <= high
+            check(rising, "shorter_side", f"a range from size, {self.size}, on", (low, high))
+        self.check_weights("content_weight", "style_weight")
+        for name in ("learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            positive = value is None or 0 < value < float("inf")
+            check(positive, name, "a finite number above 0", value)
+        check(0 <= self.seed < 2**32, "seed", "0 to 4294967295", self.seed)
+
+    def check_least(self, least_values: Mapping[str, int]) -> None:
+        """Raise a ValueError where a field of that name is less than that."""
+        for name, least in least_values.items():
+            check(getattr(self, name) >= least, name, f"{least} or more", getattr(self, name))
+
+    def check_weights(self, *names: str) -> None:
+        """Raise a ValueError unless these fields are finite and not negative."""
+        for name in names:
+            value = getattr(self, name)
+            check(0 <= value < float("inf"), name, "a finite number, 0 or more", value)
+
+
+def check(true: bool, name: str, wanted: str, got: object) -> None:
+    """Raise a ValueError that names a field unless what is wanted of it is true."""
+    if not true:
+        raise ValueError(f"{name}: wanted {wanted}, got {got}")

@@ -1,0 +1,103 @@
+"""What trainings on the perceptual loss of fixed styles share: its configuration and objective."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from nst_jax import losses, perceptual
+from nst_jax.array_types import ImageOfAnySize, Params
+from nst_jax.encoders.vgg import VGG, Pooling
+from nst_jax.image_ops import fit_longer_side, resize
+from nst_jax.losses import LayerWeights
+from nst_jax.train.config import TrainingConfig, check
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptualConfig(TrainingConfig):
+    """A training on content and Gram losses. Weights are in units of content_loss and gram_loss.
+
+    total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · gram_loss_l
+    + tv_weight · (the total variation), with c and s the layers' own weights.
+    """
+
+    # The network.
+    width: int
+    # The loss.
+    pooling: Pooling = "max"
+    style_size: int
+    content_layers: LayerWeights
+    style_layers: LayerWeights
+    tv_weight: float = 0.0
+    tv_loss: Literal["mean", "half_sum"] = "mean"  # losses.py has both
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises:
+            ValueError: One line that names the field.
+        """
+        super().__post_init__()
+        self.check_least({"width": 1, "style_size": 16})
+        self.check_weights("tv_weight")
+        shares = [w for _, w in (*self.content_layers, *self.style_layers)]
+        finite = all(0 <= share < float("inf") for share in shares)
+        check(finite, "style_layers", "finite weights, 0 or more", shares)
+
+
+def make_loss_weights(config: PerceptualConfig) -> perceptual.Weights:
+    """Return a configuration's layers and weights, as the objective wants them."""
+    return perceptual.Weights(
+        tuple((layer, config.content_weight * w) for layer, w in config.content_layers),
+        tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
+    )
+
+
+def make_image_term(config: PerceptualConfig) -> perceptual.ImageTerm | None:
+    """Return a configuration's weighted total variation as a function of pictures, if any."""
+    if not config.tv_weight:
+        return None
+    return partial(_weighted, config.tv_weight, losses.TOTAL_VARIATION_LOSSES[config.tv_loss])
+
+
+def make_objective(config: PerceptualConfig, encoder: VGG) -> perceptual.TransferObjective:
+    """Return objective(stylized, content_images, grams, encoder_params) -> (total, terms).
+
+    Args:
+        config: Its loss counts.
+        encoder: From load_encoder; config.pooling and config.precision are set on it here.
+
+    Reference: Johnson et al. 2016, eq. (5); Dumoulin et al. 2017, eqs. (2) and (3).
+    """
+    return perceptual.make_transfer_objective(
+        set_encoder(encoder, config),
+        weights=make_loss_weights(config),
+        image_term=make_image_term(config),
+    )
+
+
+def compute_style_grams(
+    config: PerceptualConfig, style: ImageOfAnySize, encoder: VGG, encoder_params: Params
+) -> losses.Grams:
+    """Return the style image's Gram matrices at config.style_size.
+
+    Args:
+        config: Its style_size and loss count.
+        style: One painting.
+        encoder: From load_encoder.
+        encoder_params: Its parameters.
+    """
+    height, width = fit_longer_side(style.shape[1], style.shape[2], config.style_size)
+    style = resize(style, height=height, width=width)
+    return perceptual.compute_grams(
+        set_encoder(encoder, config), encoder_params, style, weights=make_loss_weights(config)
+    )
+
+
+def set_encoder(encoder: VGG, config: PerceptualConfig) -> VGG:
+    """Return the encoder with the pooling and the precision that a configuration wants."""
+    return dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
+
+
+def _weighted(weight, loss, image):
+    return weight * loss(image)
