@@ -174,6 +174,45 @@ def picture_stream(
     return iter(whole.batch(batch_size))
 
 
+class ZippedStream:
+    """Several streams as one, whose batch is made of theirs; from zip_streams."""
+
+    def __init__(self, make: Callable[..., Any], streams: Sequence[PictureStream]):
+        self._make, self._streams = make, streams
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> Any:
+        """Return the next batch."""
+        return self._make(*(next(stream) for stream in self._streams))
+
+    def get_state(self) -> Any:
+        """Return the streams' positions."""
+        return [stream.get_state() for stream in self._streams]
+
+    def set_state(self, state: Any) -> None:
+        """Go to the positions that get_state told."""
+        for stream, place in zip(self._streams, state, strict=True):
+            stream.set_state(place)
+
+    def close(self) -> None:
+        """End the streams' threads."""
+        for stream in self._streams:
+            stream.close()
+
+
+def zip_streams(make: Callable[..., Any], *streams: PictureStream) -> ZippedStream:
+    """Return a stream whose batches are make(...) of one batch of each of the streams.
+
+    Args:
+        make: Puts batches together, such as a NamedTuple's class.
+        *streams: Whose seeds should differ, lest their pictures be cut and mirrored alike.
+    """
+    return ZippedStream(make, streams)
+
+
 def fixed_batch(
     paths: Sequence[Path], *, load: Loader, transform: Transform, count: int
 ) -> Float[np.ndarray, "batch size size 3"]:

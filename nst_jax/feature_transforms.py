@@ -28,8 +28,29 @@ def adain(
     Reference: Huang and Belongie 2017, eq. (8). Differs: the authors' code adds eps to σ(x)
     alone, so that its AdaIN(x, x) shrinks faint channels.
     """
-    content_mean, content_deviation = channel_moments(content_features, eps=eps)
-    style_mean, style_deviation = channel_moments(style_features, eps=eps)
-    scale = (style_deviation / content_deviation)[:, None, None, :]
-    centred = content_features - content_mean[:, None, None, :]
-    return scale * centred + style_mean[:, None, None, :]
+    return set_moments(content_features, *channel_moments(style_features, eps=eps), eps=eps)
+
+
+def set_moments(
+    features: FeatureMap,
+    mean: Float[Array, "#batch channels"],
+    deviation: Float[Array, "#batch channels"],
+    *,
+    eps: float = 1e-5,
+) -> FeatureMap:
+    """Return features with each channel's mean and deviation replaced: adain, given the moments.
+
+    σ' · (x − μ(x)) / σ(x) + μ'. It is affine in (μ', σ'), so that the moments of several styles,
+    averaged with weights, give the average of what each style alone would give.
+
+    Args:
+        features: The layout to keep, x.
+        mean: The means to give, μ', for each image or for all of them.
+        deviation: The standard deviations to give, σ'.
+        eps: Added to the variance of x, so that a flat channel divides by √eps.
+
+    Reference: Huang and Belongie 2017, eqs. (8) and (15).
+    """
+    own_mean, own_deviation = channel_moments(features, eps=eps)
+    scale = (deviation / own_deviation)[:, None, None, :]
+    return scale * (features - own_mean[:, None, None, :]) + mean[:, None, None, :]

@@ -176,6 +176,30 @@ def style_loss(grams: Grams, target_grams: Grams, *, layer_weights: LayerWeights
     return _weighted_sum(gram_loss, grams, target_grams, layer_weights)
 
 
+def moments_loss(
+    moments: Mapping[str, Moments],
+    target_moments: Mapping[str, Moments],
+    *,
+    layer_weights: LayerWeights,
+) -> Scalar:
+    """Return the weighted sum over layers of moment_loss.
+
+    Args:
+        moments: The picture's channel means and standard deviations, by layer.
+        target_moments: The style's.
+        layer_weights: The layers to compare, each with its weight.
+
+    Returns:
+        The loss.
+
+    Raises:
+        ValueError: layer_weights names a layer that the moments lack.
+
+    Reference: Huang and Belongie 2017, eq. (13).
+    """
+    return _weighted_sum(moment_loss, moments, target_moments, layer_weights)
+
+
 def _weighted_sum(
     loss: Callable[[_Statistic, _Statistic], Scalar],
     values: Mapping[str, _Statistic],

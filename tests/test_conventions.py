@@ -39,7 +39,7 @@ MAY_IMPORT = {
     **{name: FLOOR | set(MATHS[:place]) for place, name in enumerate(MATHS)},
     **dict.fromkeys(ENCODER_NETWORKS, BELOW_NETWORKS | ENCODER_NETWORKS),
     "encoders": BELOW_NETWORKS | ENCODER_NETWORKS | {"files"},
-    "networks": BELOW_NETWORKS,
+    "networks": BELOW_NETWORKS | ENCODER_NETWORKS,
     "perceptual": BELOW_NETWORKS | ENCODER_NETWORKS,
     "lbfgs": FLOOR,
     "optimize": BELOW_NETWORKS | {"lbfgs"},

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
-from nst_jax.feature_transforms import adain
+from nst_jax.feature_statistics import channel_moments
+from nst_jax.feature_transforms import adain, set_moments
 
 
 def made_features(*shape: int, seed: int) -> np.ndarray:
@@ -96,3 +97,18 @@ def test_matches_torch_instance_norm():
     np.testing.assert_allclose(
         adain(jnp.asarray(content), jnp.asarray(style)), expected.numpy(), rtol=1e-4, atol=1e-5
     )
+
+
+def test_moments_of_several_styles_average_as_their_pictures_do():
+    rng = np.random.default_rng(5)
+    content = jnp.asarray(rng.random((2, 4, 5, 3), np.float32))
+    styles = [jnp.asarray(rng.random((1, 3, 6, 3), np.float32) * k) for k in (1, 4)]
+    moments = [channel_moments(style) for style in styles]
+    mean, deviation = (0.3 * a + 0.7 * b for a, b in zip(*moments, strict=True))
+
+    blended = set_moments(content, mean, deviation)
+
+    alone = [np.asarray(adain(content, style), np.float64) for style in styles]
+    np.testing.assert_allclose(blended, 0.3 * alone[0] + 0.7 * alone[1], atol=1e-5)
+    # What comes out has the moments asked for.
+    np.testing.assert_allclose(np.asarray(blended).mean((1, 2)), np.repeat(mean, 2, 0), atol=1e-5)

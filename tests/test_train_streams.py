@@ -165,3 +165,54 @@ def test_pictures_are_told_by_names_lengths_and_order(tmp_path):
         paths[::-1],
     ):
         assert train.describe_pictures(others) != told
+
+
+def test_zipped_streams_go_on_where_they_were(paths):
+    def parts() -> list:
+        return [
+            train.open_stream(
+                paths, size=SIZE, shorter_side=(16, 20), flip=True, batch_size=count, seed=seed
+            )
+            for count, seed in ((2, 0), (3, 1))
+        ]
+
+    alone = parts()
+    wanted = [[next(stream) for _ in range(4)] for stream in alone]
+    zipped = train.zip_streams(lambda a, b: {"a": a, "b": b}, *parts())
+    for number in range(2):
+        batch = next(zipped)
+        np.testing.assert_array_equal(batch["a"], wanted[0][number])
+        np.testing.assert_array_equal(batch["b"], wanted[1][number])
+    state = json.loads(json.dumps(zipped.get_state()))
+    again = train.zip_streams(lambda a, b: {"a": a, "b": b}, *parts())
+    again.set_state(state)
+    for number in range(2, 4):
+        batch = next(again)
+        np.testing.assert_array_equal(batch["a"], wanted[0][number])
+        np.testing.assert_array_equal(batch["b"], wanted[1][number])
+    for stream in (zipped, again, *alone):
+        stream.close()
+
+
+def test_closing_zipped_streams_closes_each():
+    closed = []
+
+    class Closing:
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return 1
+
+        def get_state(self):
+            return None
+
+        def set_state(self, state):
+            pass
+
+        def close(self):
+            closed.append(self)
+
+    members = (Closing(), Closing())
+    train.zip_streams(dict, *members).close()
+    assert closed == list(members)

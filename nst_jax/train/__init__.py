@@ -6,6 +6,7 @@ held-out losses.
 """
 
 from nst_jax.datasets import Stream as Stream
+from nst_jax.datasets import zip_streams as zip_streams
 from nst_jax.train.fitting import TrainingDivergedError as TrainingDivergedError
 from nst_jax.train.fitting import fit as fit
 from nst_jax.train.networks import Trained as Trained

@@ -48,6 +48,7 @@ def fit_network(
     save_every: int,
     on_step: Callable[[Report], None] | None,
     trainable: Trainable | None = None,
+    interrupted: Callable[[], bool] | None = None,
 ) -> Trained:
     """Train a network by `fit` with the optimiser that config names, and return it.
 
@@ -68,6 +69,7 @@ def fit_network(
         save_every: Steps between checkpoints.
         on_step: Called with every step's losses.
         trainable: Which parameters are trained; None trains all.
+        interrupted: As for fit.
 
     Raises:
         ValueError, OSError, TrainingDivergedError: As fit.
@@ -106,6 +108,7 @@ def fit_network(
         evaluate_every=report_every,
         save_every=save_every,
         on_step=on_step,
+        interrupted=interrupted,
     )
     step = int(state.step)
     # After Ctrl-C a measurement would be compiled while the user waits.

@@ -1,0 +1,400 @@
+"""Huang and Belongie: Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization.
+
+A decoder learns to turn the encoder's features back into pictures, and to make of features whose
+channels have a painting's means and deviations (AdaIN) a picture that has them too. It then paints
+any photograph after any painting in one pass.
+
+| hyperparameter | paper | authors' code | pytorch-AdaIN | cpu (ours) |
+|---|---|---|---|---|
+| encoder | VGG-19, normalised | the same | the same | VGG-16, normalised |
+| padding | reflection | reflection | reflection | reflection |
+| layer of AdaIN and of content | relu4_1 | relu4_1 | relu4_1 | relu4_1 |
+| style layers | relu1_1, 2_1, 3_1, 4_1 | the same | the same | the same |
+| content loss | ‖·‖₂ | mean of squares | mean of squares | mean of squares |
+| style loss, means and deviations | ‖·‖₂ | Σ of squares | mean of squares | mean of squares |
+| content weight | 1 | 1 | 1 | 1 |
+| style weight | | 1e-2 | 10 | 10 |
+| training pictures | crops of 256 from 512 | the same | from 512 x 512 | crops of 128 |
+| batch, steps | 8, 160,000 | 8, 160,000 | 8, 160,000 | 4, 6,000 |
+| Adam's rate | 1e-4 / (1 + 5e-5 t) | the same | the same | 1e-3, cosine to 0 |
+| steps before AdaIN, part by part | none | none | none | 300 |
+
+The paper's Euclidean norms are the squares' in all code, and its style weight, unpublished, is the
+code's: 1e-1 made the decoder of the paper's pictures, by the README; 1e-2, the script's default,
+keeps more of the photograph. The authors scale the shorter side to 512; pytorch-AdaIN both sides,
+which a preset cannot say here: its pictures keep their aspect.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from nst_jax import losses, train
+from nst_jax.array_types import Features, Image, Params
+from nst_jax.encoders.vgg import VGG, Architecture, channels_of
+from nst_jax.feature_statistics import channel_moments
+from nst_jax.feature_transforms import adain
+from nst_jax.losses import LayerWeights, Moments
+from nst_jax.networks.huang import LAYER, Decoder
+from nst_jax.optimize import Report, deferred_interrupt
+from nst_jax.train.config import TrainingConfig, check
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # §6
+
+# What each part of the decoder takes, the layers of the part, and what it is to answer.
+_PARTS = (
+    ("relu4_1", ("conv4_1", "conv3_2"), "relu3_1"),
+    ("relu3_1", ("conv3_1", "conv2_2"), "relu2_1"),
+    ("relu2_1", ("conv2_1", "conv1_2"), "relu1_1"),
+    ("relu1_1", ("conv1_1", "conv1_1"), "image"),
+)
+
+
+def _published(source: str) -> LayerWeights:
+    """Weight 1 on every layer in a codebase's convention, in units of our moment_loss."""
+    return tuple(
+        (layer, losses.convert_moment_weight(1.0, source=source, channels=channels_of(layer)))
+        for layer in STYLE_LAYERS
+    )
+
+
+_CODE_LAYERS = _published("huang_2017")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TrainingConfig):
+    """What is trained, on what, and how. Weights are in units of content_loss and moment_loss.
+
+    total = content_weight · content_loss(relu4_1, the AdaIN features)
+    + style_weight · Σ_l s_l · moment_loss_l, with s the layers' own weights.
+    """
+
+    # The loss.
+    encoder: Architecture = "vgg19"  # §6
+    weights: str | None = "vgg19-adain"  # §6: normalised
+    style_layers: LayerWeights = _CODE_LAYERS  # §6: equal weights
+    content_weight: float = 1.0  # train.lua
+    style_weight: float = 1e-2  # train.lua
+    # The pictures.
+    size: int = 256  # §6.1
+    shorter_side: tuple[int, int] | None = (512, 512)  # §6.1
+    batch_size: int = 8  # §6.1
+    # The optimiser.
+    num_steps: int = 160_000  # train.lua
+    learning_rate: float = 1e-4  # train.lua
+    schedule: train.Schedule = "inverse_time"  # train.lua
+    decay: float = 5e-5  # train.lua
+    warm_start_steps: int = 0  # ours: each part of the decoder alone, before AdaIN
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises:
+            ValueError: One line that names the field.
+        """
+        super().__post_init__()
+        self.check_least({"warm_start_steps": 0})
+        finite = all(0 <= share < float("inf") for _, share in self.style_layers)
+        check(finite, "style_layers", "finite weights, 0 or more", self.style_layers)
+        unknown = {layer for layer, _ in self.style_layers} - set(STYLE_LAYERS)
+        check(not unknown, "style_layers", f"some of {', '.join(STYLE_LAYERS)}", sorted(unknown))
+
+
+_CPU = Config(
+    encoder="vgg16",
+    weights="vgg16-normalized",
+    style_layers=tuple((layer, 1.0) for layer in STYLE_LAYERS),
+    style_weight=10.0,
+    size=128,
+    shorter_side=(144, 320),
+    flip=True,
+    batch_size=4,
+    num_steps=6_000,
+    learning_rate=1e-3,
+    schedule="cosine",
+    average_decay=0.999,
+    warm_start_steps=300,
+)
+
+PRESETS: Mapping[str, Config] = {
+    "paper": Config(style_weight=1e-1),  # README: what the paper's pictures are reproduced by
+    "authors": Config(),
+    "pytorch_adain": Config(
+        style_layers=tuple((layer, 1.0) for layer in STYLE_LAYERS),  # function.py: means
+        style_weight=10.0,  # train.py
+    ),
+    "cpu": _CPU,
+    "smoke": dataclasses.replace(
+        _CPU,
+        size=32,
+        shorter_side=(32, 48),
+        batch_size=2,
+        num_steps=4,
+        warm_start_steps=2,
+        average_decay=None,
+    ),
+}
+"""Ready configurations by name; vary one with dataclasses.replace."""
+
+
+class Pair(NamedTuple):
+    """As many photographs as paintings, of one size: what is trained and measured on."""
+
+    content: Image | Float[np.ndarray, "batch height width 3"]
+    style: Image | Float[np.ndarray, "batch height width 3"]
+
+
+def set_encoder(encoder: VGG, config: Config) -> VGG:
+    """Return the encoder with reflection padding and the precision that config wants.
+
+    Reference: the authors' code; zeros around a picture would darken its border.
+    """
+    return dataclasses.replace(encoder, padding="reflect", precision=config.precision)
+
+
+def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
+    """Return loss_fn(key, params, model_state, pair, encoder_params), for make_trainer.
+
+    Each photograph i of a Pair is painted after painting i.
+
+    Args:
+        config: Its loss counts.
+        encoder: From load_encoder; its padding and precision are set on it here.
+
+    Reference: Huang and Belongie 2017, eqs. (11) to (13).
+    """
+    encoder, decoder = set_encoder(encoder, config), make_decoder(config)
+    objective = _make_objective(config, encoder, decoder)
+
+    def loss_fn(key, params, model_state, pair, encoder_params):
+        del key
+        total, terms = objective(params, pair, encoder_params)
+        return total, (terms, model_state)
+
+    return loss_fn
+
+
+def make_warm_start_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
+    """Return the loss_fn of the steps before AdaIN: each part of the decoder inverts the encoder's.
+
+    L = Σ_p mean (D_p(f_in(x)) − f_out(x))²: from relu4_1 to relu3_1, from there to relu2_1 and
+    relu1_1, and from there to the picture x, a photograph or a painting. The parts learn side by
+    side, so that after a few hundred steps the whole decoder shows every edge of a picture.
+
+    Args:
+        config: Its encoder and precision count.
+        encoder: From load_encoder.
+    """
+    encoder, decoder = set_encoder(encoder, config), make_decoder(config)
+
+    def loss_fn(key, params, model_state, pair, encoder_params):
+        del key
+        images = jnp.concatenate([pair.content, pair.style])
+        features = encoder.apply(encoder_params, images, layers=STYLE_LAYERS)
+        wanted = {**features, "image": images}
+        terms = {}
+        for source, (first, last), target in _PARTS:
+            found = decoder.apply(
+                {"params": params}, features[source], first=first, last=last, method="run_layers"
+            )
+            terms[target] = losses.content_loss(found, wanted[target])
+        return sum(terms.values(), jnp.zeros(())), (terms, model_state)
+
+    return loss_fn
+
+
+def make_decoder(config: Config) -> Decoder:
+    """Return the decoder that a configuration trains."""
+    return Decoder(architecture=config.encoder)
+
+
+def _make_objective(config: Config, encoder: VGG, decoder: Decoder):
+    """objective(params, pair, encoder_params) -> (total, terms)."""
+    layers = tuple(dict.fromkeys((*(layer for layer, _ in config.style_layers), LAYER)))
+
+    def objective(params, pair, encoder_params):
+        content = encoder.apply(encoder_params, pair.content, layers=(LAYER,))[LAYER]
+        style = encoder.apply(encoder_params, pair.style, layers=layers)
+        target = adain(content, style[LAYER])
+        painted = decoder.apply({"params": params}, target)
+        features = encoder.apply(encoder_params, painted, layers=layers)
+        terms = {
+            "content": config.content_weight * losses.content_loss(features[LAYER], target),
+            "style": config.style_weight
+            * losses.moments_loss(
+                _moments(features), _moments(style), layer_weights=config.style_layers
+            ),
+        }
+        return terms["content"] + terms["style"], terms
+
+    return objective
+
+
+def _moments(features: Features) -> dict[str, Moments]:
+    return {layer: channel_moments(found) for layer, found in features.items()}
+
+
+def fit(
+    stream: train.Stream,
+    config: Config,
+    encoder: VGG,
+    encoder_params: Params,
+    *,
+    workdir: str,
+    held_out: Pair,
+    samples: Pair,
+    data: Mapping[str, Any],
+    start: Params | None = None,
+    on_step: Callable[[Report], None] | None = None,
+    save_every: int = 250,
+    report_every: int = 250,
+) -> train.Trained:
+    """Train a decoder to paint in any style, going on from what workdir holds.
+
+    Without start, config.warm_start_steps come first, as make_warm_start_loss_fn says, in
+    workdir/warm_start; steps are counted through.
+
+    Args:
+        stream: Gives a Pair a step: train.zip_streams(Pair, photographs, paintings).
+        config: One of PRESETS, or a variation by dataclasses.replace.
+        encoder: From load_encoder; its padding and precision are set on it here.
+        encoder_params: Its parameters.
+        workdir: The run's folder; see train.fit.
+        held_out: Photographs and paintings whose losses are logged, each pair's.
+        samples: Photographs and paintings of which sheets are written, each with each.
+        data: What identifies the data, and start, as what JSON can hold: a run is not resumed on
+            others.
+        start: The variables of a decoder to begin with; None begins with random ones.
+        on_step: Called with every step's losses.
+        save_every: Steps between checkpoints.
+        report_every: Steps between held-out losses, and between sheets.
+
+    Returns:
+        The decoder, its variables (the moving average where there is one), the number of steps
+        done and the held-out losses. After Ctrl-C the former is under the number wanted, and the
+        latter are not measured.
+
+    Raises:
+        ValueError, OSError, TrainingDivergedError: As train.fit.
+
+    Reference: Huang and Belongie 2017, §6.
+    """
+    decoder = make_decoder(config)
+    init_key, warm_key, run_key = jax.random.split(jax.random.key(config.seed), 3)
+    run = _Run(config, decoder, stream, encoder, encoder_params, held_out, samples)
+    with deferred_interrupt() as interrupted:  # one for both stages, lest it falls between them
+        options = {"save_every": save_every, "data": data, "interrupted": interrupted}
+        done = 0
+        if start is None:
+            start = jax.jit(decoder.init)(init_key, jnp.zeros((1, 2, 2, channels_of(LAYER))))
+            if config.warm_start_steps:
+                folder = f"{workdir}/warm_start"
+                warm = run.invert_parts(warm_key, start, workdir=folder, on_step=on_step, **options)
+                if interrupted():
+                    return warm._replace(held_out={})
+                start, done = warm.variables, warm.step
+        trained = run.transfer(
+            run_key,
+            start,
+            workdir=workdir,
+            on_step=_count_from(done, on_step),
+            report_every=report_every,
+            **options,
+        )
+    return trained._replace(step=done + trained.step)
+
+
+def _count_from(done: int, on_step: Callable[[Report], None] | None):
+    if on_step is None:
+        return None
+    return lambda report: on_step(report._replace(step=done + report.step))
+
+
+class _Run:
+    """What the two stages of a training have in common."""
+
+    def __init__(self, config, decoder, stream, encoder, encoder_params, held_out, samples):
+        self.config, self.decoder, self.stream = config, decoder, stream
+        self.encoder, self.encoder_params = set_encoder(encoder, config), encoder_params
+        self.held_out, self.samples = held_out, samples
+
+    def invert_parts(
+        self, key, start, *, workdir, data, save_every, on_step, interrupted
+    ) -> train.Trained:
+        loss_fn = make_warm_start_loss_fn(self.config, self.encoder)
+        config = dataclasses.replace(self.config, schedule="constant", average_decay=None)
+        return self._fit(
+            key,
+            start,
+            loss_fn,
+            config=config,
+            num_steps=config.warm_start_steps,
+            paint=self._reconstruct,
+            workdir=workdir,
+            data=data,
+            save_every=save_every,
+            report_every=0,
+            on_step=on_step,
+            interrupted=interrupted,
+        )
+
+    def transfer(
+        self, key, start, *, workdir, data, save_every, report_every, on_step, interrupted
+    ):
+        return self._fit(
+            key,
+            start,
+            make_loss_fn(self.config, self.encoder),
+            config=self.config,
+            num_steps=self.config.num_steps,
+            paint=self._paint_pairs,
+            workdir=workdir,
+            data=data,
+            save_every=save_every,
+            report_every=report_every,
+            on_step=on_step,
+            interrupted=interrupted,
+        )
+
+    def _fit(self, key, start, loss_fn, *, config, paint, data, **options) -> train.Trained:
+        measure, paint = jax.jit(loss_fn), jax.jit(paint)
+
+        def measure_held_out(variables):
+            total, (terms, _) = measure(
+                key, variables["params"], {}, self.held_out, self.encoder_params
+            )
+            return total, terms
+
+        return train.fit_network(
+            key,
+            self.decoder,
+            start,
+            loss_fn,
+            self.stream,
+            self.encoder_params,
+            config=config,
+            paint=lambda variables: paint(variables, self.samples, self.encoder_params),
+            measure=measure_held_out,
+            description={"config": dataclasses.asdict(config), "data": data},
+            **options,
+        )
+
+    def _reconstruct(self, variables, samples: Pair, encoder_params):
+        return self.decoder.apply(variables, self._encode(encoder_params, samples.content))
+
+    def _paint_pairs(self, variables, samples: Pair, encoder_params):
+        """Every photograph after every painting."""
+        content, style = (self._encode(encoder_params, images) for images in samples)
+        features = adain(
+            jnp.repeat(content, len(style), axis=0), jnp.tile(style, (len(content), 1, 1, 1))
+        )
+        return self.decoder.apply(variables, features)
+
+    def _encode(self, encoder_params, images):
+        return self.encoder.apply(encoder_params, images, layers=(LAYER,))[LAYER]

@@ -1,0 +1,314 @@
+"""Oracles: the published losses written out in NumPy, and runs that were never stopped."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nst_jax import train
+from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.networks.huang import Decoder
+from nst_jax.papers import huang_2017
+from nst_jax.papers.huang_2017 import PRESETS, STYLE_LAYERS, Config, Pair
+
+CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512}
+SMOKE = PRESETS["smoke"]
+
+
+def make_pair(size=32) -> Pair:
+    """Two photographs of a hill and a sun, and two paintings of waves."""
+    y, x = np.mgrid[0:size, 0 : 2 * size].astype(np.float32) * (48 / size)
+    scene = np.stack([0.4 + y / 160, 0.6 + y / 240, 0.95 - y / 480], -1)
+    scene[y > 36 - 12 * np.sin(x / 64 * np.pi)] = (0.2, 0.4, 0.15)
+    scene[(y - 10) ** 2 + (x - 48) ** 2 < 36] = (1.0, 0.9, 0.5)
+    wave = 0.5 + 0.5 * np.sin(1.1 * np.hypot(y - 14, x - 20))
+    waves = np.stack([0.9 * wave, 0.3 + 0.4 * wave, 0.6 - 0.4 * wave], -1)
+    content, style = (np.stack([both[:, :size], both[:, size:]]) for both in (scene, waves))
+    return Pair(content, style)
+
+
+PAIR = make_pair()
+
+
+@pytest.fixture(autouse=True)
+def lax_promotion():
+    """For optax's Adam, which takes a float to the power of its count of steps."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def vgg16():
+    return load_encoder("vgg16", weights="vgg16-normalized")
+
+
+@pytest.fixture(scope="module")
+def variables():
+    decoder = Decoder(architecture="vgg16")
+    return jax.jit(decoder.init)(jax.random.key(3), jnp.zeros((1, 2, 2, 512)))
+
+
+# The presets ----------------------------------------------------------------------------------
+
+
+def test_the_papers_preset():
+    paper = PRESETS["paper"]
+    assert (paper.encoder, paper.weights) == ("vgg19", "vgg19-adain")
+    assert [layer for layer, _ in paper.style_layers] == list(CHANNELS)
+    assert (paper.size, paper.shorter_side, paper.flip) == (256, (512, 512), False)
+    assert (paper.batch_size, paper.num_steps, paper.warm_start_steps) == (8, 160_000, 0)
+    assert (paper.learning_rate, paper.schedule, paper.decay) == (1e-4, "inverse_time", 5e-5)
+    assert dataclasses.replace(paper, style_weight=1e-2) == PRESETS["authors"] == Config()
+
+
+def test_the_ports_weights_are_alike_but_not_the_authors():
+    """A weight of w on sums over channels is one of w N on means: 6.4 to 51.2 for 0.1, not 10."""
+    paper, port = PRESETS["paper"], PRESETS["pytorch_adain"]
+    assert [paper.style_weight * w for _, w in paper.style_layers] == pytest.approx(
+        [6.4, 12.8, 25.6, 51.2]
+    )
+    assert [port.style_weight * w for _, w in port.style_layers] == [10.0] * 4
+
+
+def test_what_fits_this_machine_needs_no_download():
+    for name in ("cpu", "smoke"):
+        assert (PRESETS[name].encoder, PRESETS[name].weights) == ("vgg16", "vgg16-normalized")
+    for config in PRESETS.values():
+        assert dataclasses.replace(config) == config
+        assert json.loads(json.dumps(dataclasses.asdict(config)))["seed"] == 0
+
+
+BAD_FIELDS = {
+    "warm_start_steps": (-1, "warm_start_steps: wanted 0 or more, got -1"),
+    "style_layers": ((("relu1_1", float("nan")),), "style_layers: wanted finite weights"),
+    "style_weight": (-1.0, "style_weight: wanted a finite number, 0 or more, got -1.0"),
+    "size": (18, "size: wanted a multiple of 4 from 16 on, got 18"),
+}
+
+
+@pytest.mark.parametrize("field", BAD_FIELDS)
+def test_what_cannot_be_run_is_refused(field):
+    value, complaint = BAD_FIELDS[field]
+    with pytest.raises(ValueError, match=complaint):
+        dataclasses.replace(SMOKE, **{field: value})
+    with pytest.raises(ValueError, match=r"style_layers: wanted some of relu1_1, .*'relu5_1'"):
+        dataclasses.replace(SMOKE, style_layers=(("relu5_1", 1.0),))
+
+
+# The losses -----------------------------------------------------------------------------------
+
+
+def features_of(vgg16, images, layers=STYLE_LAYERS):
+    """The encoder with reflection padding, in float64 from here on."""
+    encoder, params = vgg16
+    encoder = dataclasses.replace(encoder, padding="reflect")
+    found = jax.jit(encoder.apply, static_argnames="layers")(
+        params, jnp.asarray(images, jnp.float32), layers=layers
+    )
+    return {layer: np.asarray(maps, np.float64) for layer, maps in found.items()}
+
+
+def moments(maps):
+    return maps.mean((1, 2)), np.sqrt(maps.var((1, 2)) + 1e-5)
+
+
+def adain_in_numpy(content, style):
+    (mean, deviation), (style_mean, style_deviation) = moments(content), moments(style)
+    normalized = (content - mean[:, None, None]) / deviation[:, None, None]
+    return normalized * style_deviation[:, None, None] + style_mean[:, None, None]
+
+
+def published_terms(config, vgg16, variables, pair):
+    """Eqs. (11) to (13) with the codes' squares: over channels the sum or the mean."""
+    target = adain_in_numpy(
+        features_of(vgg16, pair.content)["relu4_1"], features_of(vgg16, pair.style)["relu4_1"]
+    )
+    decoder = Decoder(architecture="vgg16")
+    painted = jax.jit(decoder.apply)(variables, jnp.asarray(target, jnp.float32))
+    found, wanted = features_of(vgg16, painted), features_of(vgg16, pair.style)
+    style = 0.0
+    for layer, weight in config.style_layers:
+        for ours, theirs in zip(moments(found[layer]), moments(wanted[layer]), strict=True):
+            style += weight * np.mean((ours - theirs) ** 2)
+    content = np.mean((found["relu4_1"] - target) ** 2)
+    return {"content": config.content_weight * content, "style": config.style_weight * style}
+
+
+def loss_of(config, vgg16, variables, pair, make=huang_2017.make_loss_fn):
+    encoder, encoder_params = vgg16
+    loss_fn = jax.jit(make(config, encoder))
+    pair = Pair(*map(jnp.asarray, pair))
+    total, (terms, state) = loss_fn(
+        jax.random.key(0), variables["params"], {}, pair, encoder_params
+    )
+    assert state == {}
+    return float(total), {name: float(term) for name, term in terms.items()}
+
+
+@pytest.mark.parametrize("style_weight", [10.0, 3.0])
+def test_the_loss_is_the_published_one(vgg16, variables, style_weight):
+    config = dataclasses.replace(SMOKE, style_weight=style_weight, content_weight=0.7)
+    total, terms = loss_of(config, vgg16, variables, PAIR)
+    wanted = published_terms(config, vgg16, variables, PAIR)
+    assert terms == pytest.approx(wanted, rel=1e-3)
+    assert total == pytest.approx(sum(wanted.values()), rel=1e-3)
+
+
+def test_sums_over_channels_are_means_times_their_number(vgg16, variables):
+    """The authors' weights, on the same network: Σ over channels, by hand."""
+    config = dataclasses.replace(
+        SMOKE, style_layers=Config().style_layers, style_weight=Config().style_weight
+    )
+    _, terms = loss_of(config, vgg16, variables, PAIR)
+    ones = dataclasses.replace(SMOKE, style_weight=1.0)
+    literal = sum(
+        1e-2
+        * channels
+        * published_terms(
+            dataclasses.replace(ones, style_layers=((layer, 1.0),)), vgg16, variables, PAIR
+        )["style"]
+        for layer, channels in CHANNELS.items()
+    )
+    assert terms["style"] == pytest.approx(literal, rel=1e-3)
+
+
+def test_the_parts_are_trained_to_invert_the_encoders(vgg16, variables):
+    total, terms = loss_of(SMOKE, vgg16, variables, PAIR, make=huang_2017.make_warm_start_loss_fn)
+    images = np.concatenate(PAIR)
+    features = {**features_of(vgg16, images), "image": images}
+    decoder = Decoder(architecture="vgg16")
+    parts = {
+        "relu3_1": ("relu4_1", "conv4_1", "conv3_2"),
+        "relu2_1": ("relu3_1", "conv3_1", "conv2_2"),
+        "relu1_1": ("relu2_1", "conv2_1", "conv1_2"),
+        "image": ("relu1_1", "conv1_1", "conv1_1"),
+    }
+    wanted = {}
+    for target, (source, first, last) in parts.items():
+        found = decoder.apply(
+            variables,
+            jnp.asarray(features[source], jnp.float32),
+            first=first,
+            last=last,
+            method="run_layers",
+        )
+        wanted[target] = float(np.mean((np.asarray(found) - features[target]) ** 2))
+    assert terms == pytest.approx(wanted, rel=1e-3)
+    assert total == pytest.approx(sum(wanted.values()), rel=1e-3)
+
+
+# Training -------------------------------------------------------------------------------------
+
+CONFIG = dataclasses.replace(SMOKE, num_steps=6, warm_start_steps=4, average_decay=0.9)
+
+
+class Pairs:
+    """The two pairs, mirrored every other time; its position is a number."""
+
+    def __init__(self):
+        self.position = 0
+
+    def __next__(self):
+        self.position += 1
+        return PAIR if self.position % 2 else Pair(*(images[:, ::-1].copy() for images in PAIR))
+
+    def get_state(self):
+        return self.position
+
+    def set_state(self, state):
+        self.position = state
+
+
+def fit(vgg16, workdir, *, config=CONFIG, **options):
+    fixed = Pair(*map(jnp.asarray, PAIR))
+    return huang_2017.fit(
+        Pairs(),
+        config,
+        *vgg16,
+        workdir=str(workdir),
+        held_out=fixed,
+        samples=Pair(fixed.content[:1], fixed.style),
+        data={"pairs": "two"},
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(vgg16, tmp_path_factory):
+    """A run that is never stopped: what it returned, its folder, and what it reported."""
+    folder, reports = tmp_path_factory.mktemp("whole"), []
+    with jax.numpy_dtype_promotion("standard"):
+        return fit(vgg16, folder, on_step=reports.append), folder, reports
+
+
+def assert_same(found, wanted):
+    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+
+
+def test_both_stages_lower_their_losses(whole):
+    trained, folder, reports = whole
+    assert trained.step == 10
+    assert [report.step for report in reports] == list(range(1, 11))
+    warm, main = reports[:4], reports[4:]
+    assert all(set(report.terms) == {"relu3_1", "relu2_1", "relu1_1", "image"} for report in warm)
+    assert all(set(report.terms) == {"content", "style"} for report in main)
+    for stage in (warm, main):
+        assert stage[-1].total < stage[0].total
+    assert (folder / "samples" / "step_000006.jpg").exists()
+    assert (folder / "warm_start" / "samples" / "step_000004.jpg").exists()
+
+
+def test_the_held_out_losses_are_the_returned_decoders(whole, vgg16):
+    trained, *_ = whole
+    wanted = published_terms(CONFIG, vgg16, trained.variables, PAIR)
+    assert trained.held_out == pytest.approx({"total": sum(wanted.values()), **wanted}, rel=1e-3)
+
+
+@pytest.mark.parametrize("last", [2, 7], ids=["in the first stage", "in the second"])
+def test_a_stopped_run_goes_on_to_the_same_decoder(whole, vgg16, tmp_path, last):
+    def press_ctrl_c(report):
+        if report.step == last:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    stopped = fit(vgg16, tmp_path, on_step=press_ctrl_c)
+    assert last <= stopped.step < 10
+    assert stopped.held_out == {}
+    reports = []
+    trained = fit(vgg16, tmp_path, on_step=reports.append)
+    assert [report.step for report in reports] == list(range(stopped.step + 1, 11))
+    assert_same(trained.variables, whole[0].variables)
+
+
+def test_a_start_takes_the_first_stages_place(whole, vgg16, tmp_path):
+    config = dataclasses.replace(CONFIG, num_steps=1, learning_rate=1e-12)
+    start = whole[0].variables
+    trained = fit(vgg16, tmp_path, config=config, start=start)
+    assert trained.step == 1
+    assert not (tmp_path / "warm_start").exists()
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), trained.variables, start)
+
+
+def test_the_sheet_shows_every_photograph_after_every_painting(vgg16, tmp_path, monkeypatch):
+    sheets = []
+    fit_as_it_is = train.fit
+
+    def watch(*args, sample, **options):
+        state = fit_as_it_is(*args, sample=sample, **options)
+        sheets.append(np.asarray(sample(state)))
+        return state
+
+    monkeypatch.setattr("nst_jax.train.networks.fit", watch)
+    config = dataclasses.replace(CONFIG, num_steps=1, warm_start_steps=0)
+    trained = fit(vgg16, tmp_path, config=config)
+    content = features_of(vgg16, PAIR.content[:1])["relu4_1"]
+    style = features_of(vgg16, PAIR.style)["relu4_1"]
+    assert sheets[0].shape == (2, 32, 32, 3)
+    for number in range(2):
+        target = adain_in_numpy(content, style[number : number + 1])
+        painted = trained.network.apply(trained.variables, jnp.asarray(target, jnp.float32))
+        np.testing.assert_allclose(sheets[0][number], painted[0].clip(0, 1), atol=1e-4)
