@@ -111,11 +111,20 @@ def spread(pictures: list[Picture], count: int) -> list[Picture]:
 
 def free_photographs(data: Path, part: str) -> tuple[list[Path], dict[str, int]]:
     """The photographs of tiers A and S in a part of the data, and how many have each licence."""
-    free = [picture for picture in pictures_in(data, part) if picture.tier[0] in "AS"]
+    return _of_tiers(data, part, "AS")
+
+
+def free_paintings(data: Path, part: str) -> tuple[list[Path], dict[str, int]]:
+    """The paintings of tier A in a part of the data, and how many have each licence."""
+    return _of_tiers(data, part, "A")
+
+
+def _of_tiers(data: Path, part: str, tiers: str) -> tuple[list[Path], dict[str, int]]:
+    found = [picture for picture in pictures_in(data, part) if picture.tier[0] in tiers]
     licences: dict[str, int] = {}
-    for picture in free:
+    for picture in found:
         licences[picture.licence] = licences.get(picture.licence, 0) + 1
-    return [picture.path for picture in free], licences
+    return [picture.path for picture in found], licences
 
 
 def find_style(data: Path, name: str, *, sha256: str | None = None) -> Path:

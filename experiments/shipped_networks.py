@@ -13,16 +13,21 @@ dumoulin2017 0.65 s where a processor knows no bfloat16; there --precision float
 """
 
 import argparse
-import dataclasses
-import time
 from pathlib import Path
-from typing import Any
 
 import jax
-from data_folder import STYLES, add_data_option, free_photographs, require_data
+from data_folder import STYLES, free_photographs, require_data
+from shipping import (
+    add_training_options,
+    configure,
+    describe_command,
+    load_start,
+    make_card,
+    print_steps,
+)
 
 from nst_jax import files, stylizers, train
-from nst_jax.encoders.pretrained import describe_weights, load_encoder
+from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.papers import dumoulin_2017, johnson_2016
 
 HELD_OUT = 8  # pictures
@@ -43,15 +48,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a network that ships.")
     parser.add_argument("paper", choices=sorted(PAPERS))
     parser.add_argument("styles", nargs="*", metavar="STYLE", help=", ".join(STYLES))
-    add_data_option(parser)
-    parser.add_argument("--workdir", type=Path, required=True)
-    parser.add_argument("--preset", default="cpu")
-    parser.add_argument(
-        "--precision", choices=("float32", "bfloat16"), help="the preset's if unset"
-    )
-    parser.add_argument("--num-steps", type=int, help="not the preset's")
-    parser.add_argument("--start-from", metavar="MODEL", help="a network to begin with")
-    parser.add_argument("--out", type=Path, default=Path("nst_jax/assets/models"))
+    add_training_options(parser)
     options = parser.parse_args()
     options.data = require_data(parser, options)
     options.styles = options.styles or list(STYLES)
@@ -63,36 +60,12 @@ def parse() -> argparse.Namespace:
     return options
 
 
-def report(started: float):
-    """Print a line every hundred steps."""
-
-    def on_step(report) -> None:
-        if report.step % 100 == 0:
-            terms = "  ".join(f"{name} {value:.4g}" for name, value in report.terms.items())
-            print(f"{time.time() - started:7.0f} s  step {report.step}  {terms}", flush=True)
-
-    return on_step
-
-
-def _describe_command(options: argparse.Namespace) -> str:
-    words = ["python experiments/shipped_networks.py", options.paper, *options.styles]
-    for name in ("preset", "precision", "num_steps", "start_from"):
-        value = getattr(options, name)
-        if value not in (None, "cpu"):
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    return " ".join(words)
-
-
 def run(options: argparse.Namespace) -> None:
     title, paper = PAPERS[options.paper]
     alone = options.paper == "johnson2016"
     name = f"johnson2016-{options.styles[0]}" if alone else options.paper
-    config = paper.PRESETS[options.preset]
-    given = {name: getattr(options, name) for name in ("precision", "num_steps")}
-    config = dataclasses.replace(config, **{k: v for k, v in given.items() if v is not None})
-    base = None if options.start_from is None else stylizers.model_path(options.start_from)
-    start = {} if base is None else {"start": stylizers.load_model(base).variables}
-    start_sha256 = {} if base is None else {"start_sha256": files.sha256_of(base)}
+    config = configure(paper.PRESETS[options.preset], options)
+    start, start_sha256 = load_start(options)
     paths, licences = free_photographs(options.data, "content/train")
     held_out, _ = free_photographs(options.data, "content/heldout")
     encoder, encoder_params = load_encoder(config.encoder, weights=config.weights)
@@ -107,7 +80,6 @@ def run(options: argparse.Namespace) -> None:
         batch_size=config.batch_size,
         seed=config.seed,
     )
-    style_sha256 = hashes[options.styles[0]] if alone else hashes
     fixed = train.load_fixed_batch(held_out, size=SAMPLE_SIZE, count=HELD_OUT)
     trained = paper.fit(
         images[0] if alone else images,
@@ -120,32 +92,29 @@ def run(options: argparse.Namespace) -> None:
         samples=fixed if alone else fixed[2:4],
         data={
             "content": train.describe_pictures(paths),
-            "style_sha256": style_sha256,
+            "style_sha256": hashes[options.styles[0]] if alone else hashes,
             **start_sha256,
         },
-        on_step=report(time.time()),
-        **start,
+        on_step=print_steps(),
+        start=start,
     )
     if trained.step < config.num_steps:
         print(f"stopped after step {trained.step} of {config.num_steps}; the same command goes on")
         return
-    card: dict[str, Any] = {
-        "paper": title,
-        "command": _describe_command(options),
-        "preset": options.preset,
-        "config": dataclasses.asdict(config),
-        "styles": {style: STYLES[style][1] for style in options.styles},
-        "style_sha256": hashes,
-        "content_pictures": len(paths),
-        "content_licences": licences,
-        "steps": trained.step,
-        **({"start_from": options.start_from, **start_sha256} if base else {}),
-        "seed": config.seed,
-        "held_out_losses": dict(trained.held_out),
-        "encoder_sha256": describe_weights(config.encoder, weights=config.weights)["arrays_sha256"],
-        "device": f"{jax.devices()[0].device_kind}, {jax.device_count()} device",
-        "licence": "Apache-2.0",
-    }
+    card = make_card(
+        options,
+        config,
+        trained,
+        paper=title,
+        command=describe_command("shipped_networks", options, options.paper, *options.styles),
+        data={
+            "styles": {style: STYLES[style][1] for style in options.styles},
+            "style_sha256": hashes,
+            "content_pictures": len(paths),
+            "content_licences": licences,
+        },
+        start_sha256=start_sha256,
+    )
     path = options.out / f"{name}.safetensors"
     options.out.mkdir(exist_ok=True)
     stylizers.save_model(path, trained.network, trained.variables, styles=options.styles, card=card)

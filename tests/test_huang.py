@@ -1,11 +1,14 @@
-"""Oracles: counts of the decoder's parameters by hand, and the decoder in plain NumPy."""
+"""Oracles: counts of parameters by hand, the decoder in NumPy, the network from its parts."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax.networks.huang import Decoder, decoder_channels
+from nst_jax.encoders.preprocessing import TORCHVISION
+from nst_jax.encoders.vgg import VGG
+from nst_jax.feature_transforms import adain
+from nst_jax.networks.huang import Decoder, HuangNetwork, decoder_channels
 
 # The encoder up to relu4_1 read backwards: channels in, channels out, and whether the map is
 # doubled first.
@@ -139,3 +142,142 @@ def test_parts_that_are_none_are_refused(first, last):
             last=last,
             method="run_layers",
         )
+
+
+# The whole network ---------------------------------------------------------------------------
+
+
+ENCODER = VGG(architecture="vgg16", preprocessing=TORCHVISION, padding="reflect")
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A network, and variables of which the decoder's are made and the encoder's as at first."""
+    network = HuangNetwork(encoder=ENCODER)
+    images, moments = jnp.zeros((1, 16, 16, 3)), jnp.ones((1, 1, 512))
+    params = jax.jit(network.init)(jax.random.key(0), images, moments, moments, jnp.ones((1, 1)))
+    assert set(params["params"]) == {"encoder", "decoder"}
+    return network, {"params": {**params["params"], "decoder": made_params("vgg16")}}
+
+
+def encode(variables, images):
+    params = {"params": variables["params"]["encoder"]}
+    return ENCODER.apply(params, images, layers=("relu4_1",))["relu4_1"]
+
+
+def decode(variables, features):
+    decoder = Decoder(architecture="vgg16")
+    return decoder.apply({"params": variables["params"]["decoder"]}, features)
+
+
+def pictures(*shape, seed):
+    return jnp.asarray(np.random.default_rng(seed).random((*shape, 3), np.float32))
+
+
+def moments_of(network, variables, paintings):
+    """Those of each painting, as a region's."""
+    moments = network.apply(variables, paintings, method="style_moments")
+    return tuple(values[:, None] for values in moments)
+
+
+def assert_close(found, wanted, *, tolerance=1e-4):
+    assert float(jnp.abs(wanted).max()) > 0
+    np.testing.assert_allclose(found, wanted, atol=tolerance * float(jnp.abs(wanted).max()))
+
+
+def test_the_network_decodes_what_adain_makes(network):
+    network, variables = network
+    images, paintings = pictures(2, 24, 32, seed=1), pictures(2, 30, 17, seed=2)
+    moments = moments_of(network, variables, paintings)
+    alpha = jnp.asarray([[1.0], [0.3]])
+
+    found = jax.jit(network.apply)(variables, images, *moments, alpha)
+
+    content = encode(variables, images)
+    target = adain(content, encode(variables, paintings))
+    mixed = jnp.stack([target[0], 0.7 * content[1] + 0.3 * target[1]])
+    assert found.shape == (2, 24, 32, 3)
+    assert_close(found, decode(variables, mixed))
+
+
+def test_alpha_of_0_reconstructs_whatever_the_style(network):
+    network, variables = network
+    images = pictures(1, 16, 24, seed=3)
+    far = jnp.full((1, 1, 512), 9.0)
+    found = jax.jit(network.apply)(variables, images, far, far, jnp.zeros((1, 1)))
+    assert_close(found, decode(variables, encode(variables, images)), tolerance=1e-5)
+
+
+def test_regions_take_their_own_styles_by_their_own_moments(network):
+    """Two that leave a part to the photograph, and overlap half and half in another."""
+    network, variables = network
+    image, paintings = pictures(1, 32, 48, seed=6), pictures(2, 24, 24, seed=7)
+    left, right = np.zeros((2, 4, 6), np.float32)
+    left[:3, :4], right[:3, 3:] = 1, 1
+    masks = np.stack([left, right], -1).repeat(8, 0).repeat(8, 1)[None]
+    means, deviations = (
+        values.reshape(1, 2, 512)
+        for values in network.apply(variables, paintings, method="style_moments")
+    )
+
+    found = jax.jit(network.apply)(
+        variables, jnp.concatenate([image, masks], -1), means, deviations, jnp.ones((1, 1))
+    )
+
+    x = np.asarray(encode(variables, image), np.float64)[0]
+    painted = []
+    for region, mean, deviation in zip((left, right), means[0], deviations[0], strict=True):
+        inside = x[region > 0]
+        normal = (x - inside.mean(0)) / np.sqrt(inside.var(0) + 1e-5)
+        painted.append(normal * np.asarray(deviation) + np.asarray(mean))
+    wanted = x.copy()
+    wanted[:3, :3], wanted[:3, 4:] = painted[0][:3, :3], painted[1][:3, 4:]
+    wanted[:3, 3] = (painted[0][:3, 3] + painted[1][:3, 3]) / 2
+    assert_close(found, decode(variables, jnp.asarray(wanted[None], jnp.float32)))
+
+
+def test_an_empty_region_changes_nothing(network):
+    network, variables = network
+    image = pictures(1, 16, 16, seed=8)
+    moments = moments_of(network, variables, pictures(2, 24, 24, seed=9))
+    pair = tuple(values.reshape(1, 2, 512) for values in moments)
+    masks = jnp.stack([jnp.ones((1, 16, 16)), jnp.zeros((1, 16, 16))], -1)
+
+    found = network.apply(variables, jnp.concatenate([image, masks], -1), *pair, jnp.ones((1, 1)))
+
+    first = tuple(values[:1] for values in moments)
+    assert_close(found, network.apply(variables, image, *first, jnp.ones((1, 1))))
+
+
+def test_given_moments_of_the_content_take_the_place_of_its_own(network):
+    """What tiles need: those of the whole picture."""
+    network, variables = network
+    images, style = pictures(1, 16, 32, seed=4), (jnp.zeros((1, 1, 512)), jnp.ones((1, 1, 512)))
+    one = jnp.ones((1, 1))
+    whole, recorded = network.apply(variables, images, *style, one, mutable=["statistics"])
+    found = network.apply(
+        {**variables, "given_statistics": recorded["statistics"]}, images[:, :, :16], *style, one
+    )
+    x = np.asarray(encode(variables, images[:, :, :16]), np.float64)
+    all_of_it = np.asarray(encode(variables, images), np.float64)
+    mean, var = all_of_it.mean((1, 2), keepdims=True), all_of_it.var((1, 2), keepdims=True)
+    assert whole.shape == images.shape
+    assert_close(
+        found, decode(variables, jnp.asarray((x - mean) / np.sqrt(var + 1e-5), jnp.float32))
+    )
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 16), (16, 12), (8, 16)])
+def test_other_sides_than_multiples_of_8_are_refused(network, height, width):
+    network, variables = network
+    moments = jnp.ones((1, 1, 512))
+    images = pictures(1, height, width, seed=5)
+    with pytest.raises(ValueError, match="images: wanted sides that are multiples of 8"):
+        network.apply(variables, images, moments, moments, jnp.ones((1, 1)))
+
+
+def test_regions_without_a_channel_are_refused(network):
+    network, variables = network
+    moments = jnp.ones((1, 2, 512))
+    with pytest.raises(ValueError, match="3 channels and one for each of 2 regions, got 3"):
+        network.apply(variables, pictures(1, 16, 16, seed=5), moments, moments, jnp.ones((1, 1)))

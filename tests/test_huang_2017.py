@@ -179,7 +179,7 @@ def test_sums_over_channels_are_means_times_their_number(vgg16, variables):
 
 def test_the_parts_are_trained_to_invert_the_encoders(vgg16, variables):
     total, terms = loss_of(SMOKE, vgg16, variables, PAIR, make=huang_2017.make_warm_start_loss_fn)
-    images = np.concatenate(PAIR)
+    images = PAIR.content
     features = {**features_of(vgg16, images), "image": images}
     decoder = Decoder(architecture="vgg16")
     parts = {

@@ -62,10 +62,15 @@ def test_all_sides_train_alike(load_script, name):
         totals = {side: [float(work()) for _ in range(3)] for side, work in works.items()}
     wanted = totals.pop("ours")
     assert max(wanted) > 1.01 * min(wanted)
-    tolerances = {"ours bfloat16": 2e-2, "torch bfloat16": 0.1}
+    first_only = {"ours bfloat16": 2e-2, "torch bfloat16": 2e-2}
     for side, found in totals.items():
-        # Adam begins by the signs of gradients, of which the smallest are rounding alone.
-        assert found == pytest.approx(wanted, rel=tolerances.get(side, 3e-3)), side
+        if side in first_only:
+            # Adam begins by the signs of gradients, of which the smallest are rounding alone:
+            # after a step, runs of another precision go their own ways, and all come down.
+            assert found[0] == pytest.approx(wanted[0], rel=first_only[side]), side
+            assert found[-1] < 0.9 * found[0], side
+        else:
+            assert found == pytest.approx(wanted, rel=3e-3), side
 
 
 @pytest.mark.oracle

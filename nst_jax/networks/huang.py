@@ -1,19 +1,21 @@
-"""The decoder of Huang and Belongie 2017, which turns an encoder's features back into a picture.
+"""The networks of Huang and Belongie 2017: the decoder, and the whole that paints in any style.
 
-Training, and the way from a photograph and a painting to a picture, are in
-nst_jax.papers.huang_2017.
+Training is in nst_jax.papers.huang_2017.
 """
 
 from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import ImageOfAnySize
+from nst_jax.array_types import Image, ImageOfAnySize
 from nst_jax.convolution import Precision, relu
-from nst_jax.encoders.vgg import Architecture, kernel_shapes
-from nst_jax.networks.layers import Convolution, UpsampledConvolution
+from nst_jax.encoders.vgg import VGG, Architecture, kernel_shapes
+from nst_jax.feature_statistics import channel_moments
+from nst_jax.networks.layers import Convolution, RegionMoments, UpsampledConvolution
 
 LAYER = "relu4_1"
 """The encoder's layer whose features are decoded, an eighth of the picture's size."""
@@ -100,6 +102,106 @@ class Decoder(nn.Module):
             channels, kernel_init=init, precision=self.precision, padding="reflect", name=name
         )
         return convolve(x)
+
+
+TILE_MARGIN = 72
+"""How far an output sees, in pixels: 70 with VGG-19, rounded up to a multiple of 8."""
+
+
+class HuangNetwork(nn.Module):
+    """A network that paints pictures after any paintings, which it is given as channel moments.
+
+    `network.apply(variables, images, mean, deviation, alpha)` answers pictures of the same size, a
+    multiple of 8. The moments are those of a painting's features in relu4_1, from
+    `network.apply(variables, paintings, method="style_moments")`, with an axis of regions added;
+    averages of several paintings' mix their styles. variables are
+    {"params": {"encoder": ..., "decoder": ...}}.
+
+    Pictures may have regions, each painted after a style of its own: every further channel of
+    images says how much each pixel belongs to a region. Where regions overlap, the result is
+    between theirs; what belongs to none is as it was.
+
+    On a tile whose sides begin at multiples of 8, the output is that part of the whole picture's,
+    except within 72 pixels (TILE_MARGIN) of sides that are not the picture's, if all tiles get one
+    set of given_statistics (see InstanceNorm in nst_jax.networks.layers).
+
+    Fields:
+        encoder: A VGG with reflection padding; its parameters are fixed.
+        precision: The decoder's, as for nst_jax.convolution.convolve.
+
+    Reference: Huang and Belongie 2017, eqs. (8), (14) and (15), and their spatial control.
+    """
+
+    encoder: VGG
+    precision: Precision = "float32"
+
+    if TYPE_CHECKING:  # linen's own apply promises a tuple, were mutable given
+
+        def apply(self, *args: Any, **kwargs: Any) -> Any:
+            """Linen's, which is what runs."""
+
+    def setup(self) -> None:
+        """Name the parts."""
+        self.content = RegionMoments()
+        self.decoder = Decoder(architecture=self.encoder.architecture, precision=self.precision)
+
+    def __call__(
+        self,
+        images: Float[Array, "batch height width _"],
+        mean: Float[Array, "batch regions 512"],
+        deviation: Float[Array, "batch regions 512"],
+        alpha: Float[Array, "batch 1"],
+    ) -> Image:
+        """Return the pictures painted: g((1 − α) f(x) + α AdaIN(f(x), style)).
+
+        Args:
+            images: RGB in [0, 1], and where there are several regions a channel for each of them,
+                from 0 to 1; sides are multiples of 8 and at least 16.
+            mean: Each region's style, as the means of its features' channels.
+            deviation: Their standard deviations, as channel_moments has them.
+            alpha: How much of the style each picture takes: 0 reconstructs it, 1 paints.
+
+        Raises:
+            ValueError: images have other sides, or other channels than regions want.
+        """
+        batch, height, width, channels = images.shape
+        if height % 8 or width % 8 or min(height, width) < 16:
+            raise ValueError(
+                f"images: wanted sides that are multiples of 8 and at least 16 pixels, got "
+                f"{height} by {width}; pad the pictures and crop the result, or enlarge them"
+            )
+        num_regions = mean.shape[1]
+        if channels != 3 + num_regions and (channels, num_regions) != (3, 1):
+            raise ValueError(
+                f"images: wanted 3 channels and one for each of {num_regions} regions, got "
+                f"{channels}"
+            )
+        x = self.encoder(images[..., :3], layers=(LAYER,))[LAYER]
+        regions = jnp.ones((*x.shape[:3], 1))
+        if channels > 3:
+            blocks = images[..., 3:].reshape(batch, height // 8, 8, width // 8, 8, num_regions)
+            regions = blocks.mean((2, 4))
+        own_mean, own_deviation = self.content(x, regions)
+        scale = deviation / own_deviation
+        shares = alpha[:, None, None] * regions / jnp.maximum(regions.sum(-1, keepdims=True), 1)
+        # AdaIN is affine in x, and so is its mixture over regions: x + Σ_r s_r (a_r x + b_r − x).
+        changed = _spread(shares, scale - 1) * x + _spread(shares, mean - scale * own_mean)
+        return self.decoder(x + changed)
+
+    def style_moments(
+        self, paintings: Image
+    ) -> tuple[Float[Array, "batch 512"], Float[Array, "batch 512"]]:
+        """Return what a painting is to the network: its features' channel moments in relu4_1.
+
+        Args:
+            paintings: RGB in [0, 1], of any size from 16 pixels on.
+        """
+        return channel_moments(self.encoder(paintings, layers=(LAYER,))[LAYER])
+
+
+def _spread(shares: Array, of_regions: Array) -> Array:
+    """What regions have, at each position by its shares of them."""
+    return jnp.einsum("bhwr,brc->bhwc", shares, of_regions, precision=lax.Precision.HIGHEST)
 
 
 def decoder_channels(architecture: Architecture) -> dict[str, int]:

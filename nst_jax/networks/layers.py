@@ -76,17 +76,57 @@ class _InstanceStatistics(nn.Module):
 
     eps: float = 1e-5
 
-    def _normalized(self, x: FeatureMap) -> FeatureMap:
+    def _exchanged(self, mean: Array, var: Array) -> tuple[Array, Array]:
+        """The statistics to use for these, x's own, which are noted if asked for."""
         # Unused where statistics are given and not recorded: jit drops them then.
-        mean = x.mean((1, 2))
-        var = jnp.square(x - _at_each_position(mean)).mean((1, 2))
         if self.is_mutable_collection("statistics") and not self.is_initializing():
             self.put_variable("statistics", "mean", mean)
             self.put_variable("statistics", "var", var)
         if self.has_variable("given_statistics", "mean"):
             mean = self.get_variable("given_statistics", "mean")
             var = self.get_variable("given_statistics", "var")
+        return mean, var
+
+    def _normalized(self, x: FeatureMap) -> FeatureMap:
+        mean = x.mean((1, 2))
+        var = jnp.square(x - _at_each_position(mean)).mean((1, 2))
+        mean, var = self._exchanged(mean, var)
         return (x - _at_each_position(mean)) * lax.rsqrt(_at_each_position(var) + self.eps)
+
+
+class RegionMoments(_InstanceStatistics):
+    """The channels' means and standard deviations within each of a picture's regions.
+
+    μ_r = Σ_k m_rk x_k / Σ_k m_rk and σ_r = √(Σ_k m_rk (x_k − μ_r)² / Σ_k m_rk + eps), where m_rk is
+    how much position k belongs to region r. The statistics, and their two collections, are
+    InstanceNorm's, (batch, regions, channels) each. A region that is empty has moments 0 and √eps.
+    """
+
+    @nn.compact
+    def __call__(
+        self, x: FeatureMap, regions: Float[Array, "batch height width regions"]
+    ) -> tuple[Float[Array, "batch regions channels"], Float[Array, "batch regions channels"]]:
+        """Return the means and the standard deviations.
+
+        Args:
+            x: Feature maps.
+            regions: How much each position belongs to each region, from 0 to 1.
+        """
+        total = regions.sum((1, 2))[:, :, None]
+        empty = total < 1e-3  # of one position
+        weights = regions / jnp.where(empty, 1, total).reshape(len(x), 1, 1, -1)
+        # About the mean of all, lest the difference of squares below cancels.
+        middle = x.mean((1, 2))
+        centred = x - _at_each_position(middle)
+        offset = _mean_over(weights, centred)
+        var = jnp.maximum(_mean_over(weights, jnp.square(centred)) - jnp.square(offset), 0)
+        mean = jnp.where(empty, 0, offset + middle[:, None])
+        mean, var = self._exchanged(mean, var)
+        return mean, jnp.sqrt(var + self.eps)
+
+
+def _mean_over(weights: Array, x: Array) -> Array:
+    return jnp.einsum("bhwr,bhwc->brc", weights, x, precision=lax.Precision.HIGHEST)
 
 
 class InstanceNorm(_InstanceStatistics):

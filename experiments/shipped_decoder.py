@@ -1,0 +1,147 @@
+"""Train the decoder of Huang and Belongie 2017 that ships in nst_jax/assets/models.
+
+    python experiments/shipped_decoder.py --workdir RUNS --data FOLDER
+
+FOLDER (or NST_JAX_DATA) is as for shipped_networks.py, with style/train and style/heldout. Contents
+are photographs of the tiers A and S, and as many paintings of tier A, so that the decoder learns
+their colours too; styles are paintings of tier A. A run goes on from what RUNS holds; after Ctrl-C
+the same command continues it.
+"""
+
+import argparse
+from pathlib import Path
+
+import jax
+import numpy as np
+from data_folder import free_paintings, free_photographs, require_data
+from shipping import (
+    add_training_options,
+    configure,
+    describe_command,
+    load_start,
+    make_card,
+    print_steps,
+)
+
+from nst_jax import files, train
+from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.papers import huang_2017
+from nst_jax.papers.huang_2017 import Config, Pair
+
+NAME = "huang2017"
+HELD_OUT = 16  # pairs
+SAMPLES = 4  # photographs, and paintings
+SAMPLE_SIZE = 256  # pixels
+
+
+def main() -> None:
+    options = parse()
+    jax.config.update("jax_compilation_cache_dir", str(files.cache_dir() / "xla"))
+    run(options)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train the decoder that ships.")
+    add_training_options(parser)
+    parser.add_argument("--batch-size", type=int, help="not the preset's")
+    parser.add_argument("--size", type=int, help="of the crops, not the preset's")
+    parser.add_argument("--shorter-side", type=int, nargs=2, help="not the preset's")
+    parser.add_argument("--learning-rate", type=float, help="not the preset's")
+    parser.add_argument("--schedule", help="not the preset's")
+    options = parser.parse_args()
+    options.data = require_data(parser, options)
+    return options
+
+
+def run(options: argparse.Namespace) -> None:
+    config = configure(
+        huang_2017.PRESETS[options.preset],
+        options,
+        batch_size=options.batch_size,
+        size=options.size,
+        shorter_side=options.shorter_side and tuple(options.shorter_side),
+        learning_rate=options.learning_rate,
+        schedule=options.schedule,
+    )
+    start, start_sha256 = load_start(options)
+    photographs, photograph_licences = free_photographs(options.data, "content/train")
+    paintings, painting_licences = free_paintings(options.data, "style/train")
+    encoder, encoder_params = load_encoder(config.encoder, weights=config.weights)
+    trained = huang_2017.fit(
+        open_pairs(config, photographs, paintings),
+        config,
+        encoder,
+        encoder_params,
+        workdir=str(options.workdir / NAME),
+        held_out=load_pairs(options.data, size=config.size, count=HELD_OUT),
+        samples=load_pairs(options.data, size=SAMPLE_SIZE, count=SAMPLES),
+        data={
+            "photographs": train.describe_pictures(photographs),
+            "paintings": train.describe_pictures(paintings),
+            **start_sha256,
+        },
+        start=start,
+        on_step=print_steps(),
+    )
+    wanted = config.num_steps + (0 if start else config.warm_start_steps)
+    if trained.step < wanted:
+        print(f"stopped after step {trained.step} of {wanted}; the same command goes on")
+        return
+    card = make_card(
+        options,
+        config,
+        trained,
+        paper="Huang and Belongie 2017",
+        command=describe_command("shipped_decoder", options),
+        data={
+            "content": "photographs and paintings, half and half",
+            "photographs": len(photographs),
+            "photograph_licences": photograph_licences,
+            "paintings": len(paintings),
+            "painting_licences": painting_licences,
+        },
+        start_sha256=start_sha256,
+    )
+    print(card)
+
+
+def open_pairs(config: Config, photographs: list[Path], paintings: list[Path]) -> train.Stream:
+    """Photographs and paintings, half and half, each to be painted after a painting."""
+    number = config.batch_size // 2
+    parts = (
+        (photographs, config.batch_size - number),
+        (paintings, number),
+        (paintings, config.batch_size),
+    )
+    streams = [
+        train.open_stream(
+            paths,
+            size=config.size,
+            shorter_side=config.shorter_side,
+            flip=config.flip,
+            batch_size=batch_size,
+            seed=config.seed + place,
+        )
+        for place, (paths, batch_size) in enumerate(parts)
+    ]
+
+    def make(photographs, paintings, styles) -> Pair:
+        return Pair(np.concatenate([photographs, paintings]), styles)
+
+    return train.zip_streams(make, *streams)
+
+
+def load_pairs(data: Path, *, size: int, count: int) -> Pair:
+    """Held-out photographs and paintings, evenly spread over those there are."""
+    parts = free_photographs(data, "content/heldout"), free_paintings(data, "style/heldout")
+    batches = []
+    for paths, _ in parts:
+        number = min(count, len(paths))
+        chosen = [paths[i * len(paths) // number] for i in range(number)]
+        batches.append(train.load_fixed_batch(chosen, size=size, count=number))
+    number = min(map(len, batches))
+    return Pair(*(batch[:number] for batch in batches))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What the scripts that train the networks which ship have in common: options, steps, cards."""
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from data_folder import add_data_option
+
+from nst_jax import files, stylizers, train
+from nst_jax.encoders.pretrained import describe_weights
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every such script takes."""
+    add_data_option(parser)
+    parser.add_argument("--workdir", type=Path, required=True)
+    parser.add_argument("--preset", default="cpu")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), help="the preset's if unset"
+    )
+    parser.add_argument("--num-steps", type=int, help="not the preset's")
+    parser.add_argument("--start-from", metavar="MODEL", help="a network to begin with")
+    parser.add_argument("--out", type=Path, default=Path("nst_jax/assets/models"))
+
+
+def configure(config: Any, options: argparse.Namespace, **fields: Any) -> Any:
+    """Return config with what the options say otherwise, and the fields that are not None."""
+    given = {name: getattr(options, name) for name in ("precision", "num_steps")} | fields
+    return dataclasses.replace(config, **{k: v for k, v in given.items() if v is not None})
+
+
+def load_start(options: argparse.Namespace) -> tuple[Any, dict[str, str]]:
+    """Return the variables of the network to begin with, and its hash; None and {} without one."""
+    if options.start_from is None:
+        return None, {}
+    path = stylizers.model_path(options.start_from)
+    return stylizers.load_model(path).variables, {"start_sha256": files.sha256_of(path)}
+
+
+def print_steps() -> Callable[[Any], None]:
+    """Return an on_step that prints a line every hundred steps."""
+    started = time.time()
+
+    def on_step(report) -> None:
+        if report.step % 100 == 0:
+            terms = "  ".join(f"{name} {value:.4g}" for name, value in report.terms.items())
+            print(f"{time.time() - started:7.0f} s  step {report.step}  {terms}", flush=True)
+
+    return on_step
+
+
+def describe_command(script: str, options: argparse.Namespace, *words: str) -> str:
+    """Return the command that was given, without what names folders."""
+    parts = [f"python experiments/{script}.py", *words]
+    left_out = {"data", "workdir", "out", "paper", "styles"}
+    for name, value in vars(options).items():
+        if name not in left_out and value not in (None, "cpu"):
+            given = value if isinstance(value, list | tuple) else [value]
+            parts += [f"--{name.replace('_', '-')}", *map(str, given)]
+    return " ".join(parts)
+
+
+def make_card(
+    options: argparse.Namespace,
+    config: Any,
+    trained: train.Trained,
+    *,
+    paper: str,
+    command: str,
+    data: Mapping[str, Any],
+    start_sha256: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return what should be known of a network that ships."""
+    return {
+        "paper": paper,
+        "command": command,
+        "preset": options.preset,
+        "config": dataclasses.asdict(config),
+        **data,
+        "steps": trained.step,
+        **({"start_from": options.start_from, **start_sha256} if start_sha256 else {}),
+        "seed": config.seed,
+        "held_out_losses": dict(trained.held_out),
+        "encoder_sha256": describe_weights(config.encoder, weights=config.weights)["arrays_sha256"],
+        "device": f"{jax.devices()[0].device_kind}, {jax.device_count()} device",
+        "licence": "Apache-2.0",
+    }
