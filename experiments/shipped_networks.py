@@ -13,7 +13,6 @@ dumoulin2017 0.65 s where a processor knows no bfloat16; there --precision float
 """
 
 import argparse
-from pathlib import Path
 
 import jax
 from data_folder import STYLES, free_photographs, require_data

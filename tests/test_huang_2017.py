@@ -246,6 +246,10 @@ def whole(vgg16, tmp_path_factory):
         return fit(vgg16, folder, on_step=reports.append), folder, reports
 
 
+def decoder_of(variables):
+    return {"params": variables["params"]["decoder"]}
+
+
 def assert_same(found, wanted):
     jax.tree.map(np.testing.assert_array_equal, found, wanted)
 
@@ -263,9 +267,22 @@ def test_both_stages_lower_their_losses(whole):
     assert (folder / "warm_start" / "samples" / "step_000004.jpg").exists()
 
 
+def test_the_network_that_is_returned_paints_by_the_decoder(whole, vgg16):
+    trained, *_ = whole
+    content, style = features_of(vgg16, PAIR.content), features_of(vgg16, PAIR.style)
+    target = jnp.asarray(adain_in_numpy(content["relu4_1"], style["relu4_1"]), jnp.float32)
+    network, variables = trained.network, trained.variables
+    moments = network.apply(variables, jnp.asarray(PAIR.style), method="style_moments")
+    mean, deviation = (values[:, None] for values in moments)
+    ones = jnp.ones((len(PAIR.content), 1))
+    found = network.apply(variables, jnp.asarray(PAIR.content), mean, deviation, ones)
+    wanted = Decoder(architecture="vgg16").apply(decoder_of(variables), target)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
 def test_the_held_out_losses_are_the_returned_decoders(whole, vgg16):
     trained, *_ = whole
-    wanted = published_terms(CONFIG, vgg16, trained.variables, PAIR)
+    wanted = published_terms(CONFIG, vgg16, decoder_of(trained.variables), PAIR)
     assert trained.held_out == pytest.approx({"total": sum(wanted.values()), **wanted}, rel=1e-3)
 
 
@@ -305,10 +322,11 @@ def test_the_sheet_shows_every_photograph_after_every_painting(vgg16, tmp_path, 
     monkeypatch.setattr("nst_jax.train.networks.fit", watch)
     config = dataclasses.replace(CONFIG, num_steps=1, warm_start_steps=0)
     trained = fit(vgg16, tmp_path, config=config)
+    decoder = Decoder(architecture="vgg16")
     content = features_of(vgg16, PAIR.content[:1])["relu4_1"]
     style = features_of(vgg16, PAIR.style)["relu4_1"]
     assert sheets[0].shape == (2, 32, 32, 3)
     for number in range(2):
         target = adain_in_numpy(content, style[number : number + 1])
-        painted = trained.network.apply(trained.variables, jnp.asarray(target, jnp.float32))
+        painted = decoder.apply(decoder_of(trained.variables), jnp.asarray(target, jnp.float32))
         np.testing.assert_allclose(sheets[0][number], painted[0].clip(0, 1), atol=1e-4)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import Image, ImageOfAnySize
+from nst_jax.array_types import Image, ImageOfAnySize, Params
 from nst_jax.convolution import Precision, relu
 from nst_jax.encoders.vgg import VGG, Architecture, kernel_shapes
 from nst_jax.feature_statistics import channel_moments
@@ -202,6 +202,13 @@ class HuangNetwork(nn.Module):
 def _spread(shares: Array, of_regions: Array) -> Array:
     """What regions have, at each position by its shares of them."""
     return jnp.einsum("bhwr,brc->bhwc", shares, of_regions, precision=lax.Precision.HIGHEST)
+
+
+def encoder_params_up_to_layer(encoder_params: Params) -> Params:
+    """Return the part of an encoder's variables that relu4_1 is computed by."""
+    last = LAYER.replace("relu", "conv")
+    kept = {name: arrays for name, arrays in encoder_params["params"].items() if name <= last}
+    return {"params": kept}
 
 
 def decoder_channels(architecture: Architecture) -> dict[str, int]:

@@ -41,7 +41,12 @@ from nst_jax.encoders.vgg import VGG, Architecture, channels_of
 from nst_jax.feature_statistics import channel_moments
 from nst_jax.feature_transforms import adain
 from nst_jax.losses import LayerWeights, Moments
-from nst_jax.networks.huang import LAYER, Decoder
+from nst_jax.networks.huang import (
+    LAYER,
+    Decoder,
+    HuangNetwork,
+    encoder_params_up_to_layer,
+)
 from nst_jax.optimize import Report, deferred_interrupt
 from nst_jax.train.config import TrainingConfig, check
 
@@ -213,6 +218,16 @@ def make_decoder(config: Config) -> Decoder:
     return Decoder(architecture=config.encoder)
 
 
+def make_network(config: Config, encoder: VGG) -> HuangNetwork:
+    """Return the network that paints by the decoder: around it, the encoder that it is trained for.
+
+    Args:
+        config: Its precision counts.
+        encoder: From load_encoder; its padding and precision are set on it here.
+    """
+    return HuangNetwork(encoder=set_encoder(encoder, config), precision=config.precision)
+
+
 def _make_objective(config: Config, encoder: VGG, decoder: Decoder):
     """objective(params, pair, encoder_params) -> (total, terms)."""
     layers = tuple(dict.fromkeys((*(layer for layer, _ in config.style_layers), LAYER)))
@@ -269,15 +284,16 @@ def fit(
         samples: Photographs and paintings of which sheets are written, each with each.
         data: What identifies the data, and start, as what JSON can hold: a run is not resumed on
             others.
-        start: The variables of a decoder to begin with; None begins with random ones.
+        start: The variables of a network to begin with, whose decoder is taken; None begins with a
+            random one.
         on_step: Called with every step's losses.
         save_every: Steps between checkpoints.
         report_every: Steps between held-out losses, and between sheets.
 
     Returns:
-        The decoder, its variables (the moving average where there is one), the number of steps
-        done and the held-out losses. After Ctrl-C the former is under the number wanted, and the
-        latter are not measured.
+        The network that paints (see make_network), its variables (of the decoder, the moving
+        average where there is one), the number of steps done and the held-out losses. After Ctrl-C
+        the former is under the number wanted, and the latter are not measured.
 
     Raises:
         ValueError, OSError, TrainingDivergedError: As train.fit.
@@ -291,22 +307,28 @@ def fit(
         options = {"save_every": save_every, "data": data, "interrupted": interrupted}
         done = 0
         if start is None:
-            start = jax.jit(decoder.init)(init_key, jnp.zeros((1, 2, 2, channels_of(LAYER))))
+            decoder_params = jax.jit(decoder.init)(
+                init_key, jnp.zeros((1, 2, 2, channels_of(LAYER)))
+            )["params"]
             if config.warm_start_steps:
                 folder = f"{workdir}/warm_start"
-                warm = run.invert_parts(warm_key, start, workdir=folder, on_step=on_step, **options)
+                warm = run.invert_parts(
+                    warm_key, decoder_params, workdir=folder, on_step=on_step, **options
+                )
                 if interrupted():
-                    return warm._replace(held_out={})
-                start, done = warm.variables, warm.step
+                    return run.complete(warm._replace(held_out={}))
+                decoder_params, done = warm.variables["params"], warm.step
+        else:
+            decoder_params = start["params"]["decoder"]
         trained = run.transfer(
             run_key,
-            start,
+            decoder_params,
             workdir=workdir,
             on_step=_count_from(done, on_step),
             report_every=report_every,
             **options,
         )
-    return trained._replace(step=done + trained.step)
+    return run.complete(trained._replace(step=done + trained.step))
 
 
 def _count_from(done: int, on_step: Callable[[Report], None] | None):
@@ -323,14 +345,23 @@ class _Run:
         self.encoder, self.encoder_params = set_encoder(encoder, config), encoder_params
         self.held_out, self.samples = held_out, samples
 
+    def complete(self, trained: train.Trained) -> train.Trained:
+        """The decoder with its encoder around it."""
+        params = {
+            "encoder": encoder_params_up_to_layer(self.encoder_params)["params"],
+            "decoder": trained.variables["params"],
+        }
+        network = make_network(self.config, self.encoder)
+        return trained._replace(network=network, variables={"params": params})
+
     def invert_parts(
-        self, key, start, *, workdir, data, save_every, on_step, interrupted
+        self, key, decoder_params, *, workdir, data, save_every, on_step, interrupted
     ) -> train.Trained:
         loss_fn = make_warm_start_loss_fn(self.config, self.encoder)
         config = dataclasses.replace(self.config, schedule="constant", average_decay=None)
         return self._fit(
             key,
-            start,
+            decoder_params,
             loss_fn,
             config=config,
             num_steps=config.warm_start_steps,
@@ -344,11 +375,11 @@ class _Run:
         )
 
     def transfer(
-        self, key, start, *, workdir, data, save_every, report_every, on_step, interrupted
+        self, key, decoder_params, *, workdir, data, save_every, report_every, on_step, interrupted
     ):
         return self._fit(
             key,
-            start,
+            decoder_params,
             make_loss_fn(self.config, self.encoder),
             config=self.config,
             num_steps=self.config.num_steps,
@@ -361,7 +392,9 @@ class _Run:
             interrupted=interrupted,
         )
 
-    def _fit(self, key, start, loss_fn, *, config, paint, data, **options) -> train.Trained:
+    def _fit(
+        self, key, decoder_params, loss_fn, *, config, paint, data, **options
+    ) -> train.Trained:
         measure, paint = jax.jit(loss_fn), jax.jit(paint)
 
         def measure_held_out(variables):
@@ -373,7 +406,7 @@ class _Run:
         return train.fit_network(
             key,
             self.decoder,
-            start,
+            {"params": decoder_params},
             loss_fn,
             self.stream,
             self.encoder_params,
