@@ -23,8 +23,8 @@ from shipping import (
     print_steps,
 )
 
-from nst_jax import files, train
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax import files, stylizers, train
+from nst_jax.encoders.pretrained import describe_weights, load_encoder
 from nst_jax.papers import huang_2017
 from nst_jax.papers.huang_2017 import Config, Pair
 
@@ -102,7 +102,18 @@ def run(options: argparse.Namespace) -> None:
         },
         start_sha256=start_sha256,
     )
-    print(card)
+    described = describe_weights(config.encoder, weights=config.weights)
+    path = options.out / f"{NAME}.safetensors"
+    options.out.mkdir(exist_ok=True)
+    stylizers.save_model(
+        path,
+        trained.network,
+        trained.variables,
+        styles=(),
+        card=card,
+        encoder={name: described[name] for name in ("weights", "arrays_sha256")},
+    )
+    print(f"{path}: {card}")
 
 
 def open_pairs(config: Config, photographs: list[Path], paintings: list[Path]) -> train.Stream:

@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
+from any_style_oracle import made_painting, save_made_model
 from network_oracle import made_arrays, made_pictures
 
 import nst_jax
 from nst_jax.cli import main
+from nst_jax.color import match_covariance_by_pca
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.stylizers import load_stylizer, save_model
@@ -32,17 +34,18 @@ def save(path, network, styles, *conditions):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> Path:
-    """A folder with a model of one style and a model of many."""
+    """A folder with a model of one style, a model of many, and one that takes any."""
     place = tmp_path_factory.mktemp("models")
     save(place / "one.safetensors", JohnsonNetwork(width=4, normalization="instance"), ["waves"])
     weights = jax.ShapeDtypeStruct((1, 3), jnp.float32)
     save(place / "many.safetensors", DumoulinNetwork(num_styles=3, width=4), STYLES, weights)
+    save_made_model(place / "any.safetensors")
     return place
 
 
 @pytest.fixture
 def folder(models, tmp_path, monkeypatch) -> Path:
-    """A current folder with two models, and photos/ of three pictures that run at one size."""
+    """A current folder with three models, and photos/ of three pictures that run at one size."""
     shutil.copytree(models, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NST_JAX_CACHE", str(tmp_path / "cache"))
@@ -184,6 +187,130 @@ def test_kinds_of_files_that_cannot_be_written_become_png(folder):
     assert written("painted") == ["c.bmp", "moving.png"]
 
 
+# Any style -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def paintings(folder):
+    """paintings/ of two pictures, and masks of the photographs' shape and of another."""
+    Path("paintings").mkdir()
+    nst_jax.save_image("paintings/lake.png", jnp.asarray(made_painting(1)))
+    nst_jax.save_image("paintings/wood.png", jnp.asarray(made_painting(2, height=64, width=48)))
+    upper = np.zeros((1, 64, 64, 3), np.float32)
+    upper[:, :32] = 1
+    nst_jax.save_image("upper.png", jnp.asarray(upper))
+    nst_jax.save_image("wide.png", jnp.asarray(np.repeat(upper, 2, axis=2)))
+    return folder
+
+
+def load_painting(name, *, size=512):
+    return nst_jax.load_image(f"paintings/{name}.png", size=size)
+
+
+def after(names, photograph="photos/a.png", *, size=512, **options):
+    """What Python paints after paintings of one size."""
+    pictures = [load_painting(name, size=size) for name in names]
+    picture = load_stylizer("any.safetensors")(nst_jax.load_image(photograph), pictures, **options)
+    return np.rint(np.asarray(picture)[0] * 255).astype(int)
+
+
+def test_every_photograph_is_painted_after_every_painting(paintings, capsys):
+    words = ("photos", "--style", "paintings", "--style-size", "64", "-o", "out")
+    assert stylize(*words, model="any") == 0
+
+    names = [
+        f"{photo}_{style}.{kind}"
+        for photo, kind in (("a", "png"), ("b", "png"), ("c", "bmp"))
+        for style in ("lake", "wood")
+    ]
+    assert written("out") == names
+    for name in ("lake", "wood"):
+        wanted = after([name], size=64)
+        np.testing.assert_allclose(pixels(f"out/a_{name}.png"), wanted, atol=1)
+    assert "6 pictures" in capsys.readouterr().out
+
+
+def test_one_photograph_after_one_painting_is_the_file_that_out_names(paintings):
+    words = ("photos/a.png", "--style", "paintings/lake.png", "-o", "out.png")
+    assert stylize(*words, model="any") == 0
+    np.testing.assert_allclose(pixels("out.png"), after(["lake"]), atol=1)
+
+    assert stylize(*words, "--alpha", "0.5", "--overwrite", model="any") == 0
+    np.testing.assert_allclose(pixels("out.png"), after(["lake"], alpha=0.5), atol=1)
+
+
+def test_paintings_are_blended_or_share_the_picture(paintings):
+    words = ("photos/a.png", "--style", "paintings/lake.png", "paintings/wood.png")
+    small = ("--style-size", "64")
+    assert stylize(*words, *small, "--style-blend", "3", "1", "-o", "blend.png", model="any") == 0
+    wanted = after(["lake", "wood"], size=64, blend=[3.0, 1.0])
+    np.testing.assert_allclose(pixels("blend.png"), wanted, atol=1)
+
+    upper = np.asarray(PIL.Image.open("upper.png"))[..., 0] / np.float32(255)
+    masks = np.stack([upper, 1 - upper])
+    wanted = after(["lake", "wood"], size=64, masks=masks)
+    assert stylize(*words, *small, "--mask", "upper.png", "-o", "mask.png", model="any") == 0
+    np.testing.assert_allclose(pixels("mask.png"), wanted, atol=1)
+    PIL.Image.fromarray((255 - 255 * upper).astype(np.uint8)).save("lower.png")
+    both = ("--mask", "upper.png", "lower.png")
+    assert stylize(*words, *small, *both, "-o", "masks.png", model="any") == 0
+    np.testing.assert_array_equal(pixels("masks.png"), pixels("mask.png"))
+
+
+def test_the_photographs_colours_are_kept(paintings):
+    words = ("photos/a.png", "photos/b.png", "--style", "paintings/lake.png")
+    assert stylize(*words, "--color", "keep", "-o", "out", model="any") == 0
+    for name in ("a", "b"):
+        photograph = nst_jax.load_image(f"photos/{name}.png")
+        style = match_covariance_by_pca(load_painting("lake"), photograph)
+        picture = load_stylizer("any.safetensors")(photograph, style)
+        wanted = np.rint(np.asarray(picture)[0] * 255)
+        np.testing.assert_allclose(pixels(f"out/{name}.png"), wanted, atol=1)
+    np.testing.assert_array_less(10, np.abs(pixels("out/a.png") - after(["lake"])).max())
+
+
+def test_a_photograph_that_a_mask_does_not_fit_is_told_at_the_end(paintings, capsys):
+    words = ("photos", "--style", "paintings/lake.png", "--mask", "upper.png", "-o", "out")
+    assert stylize(*words, model="any") == 2
+    assert written("out") == ["a.png"]
+    assert capsys.readouterr().err.count("mask: wanted the photograph's proportions") == 2
+
+
+LAKE = "--style paintings/lake.png"
+
+
+@pytest.mark.parametrize(
+    ("words", "model", "told"),
+    [
+        ("", "any", "name one or several with --style"),
+        ("--style missing.png", "any", "missing.png"),
+        (f"{LAKE} --alpha 2", "any", "alpha: wanted a number from 0 to 1, got 2"),
+        (f"{LAKE} --style-size 8", "any", "style_size: wanted 16 to"),
+        (f"{LAKE} --style-blend 1 2", "any", "style_blend: wanted 1 weights"),
+        (f"{LAKE} --style-blend -1", "any", "weights of 0 or more"),
+        ("--style paintings paintings/lake.png", "any", "have one name"),
+        (f"{LAKE} --mask upper.png upper.png", "any", "mask: wanted 1, one for each"),
+        (f"{LAKE} paintings/wood.png --mask upper.png wide.png", "any", "masks of one size"),
+        (f"{LAKE} --mask upper.png --style-blend 1", "any", "mask: wanted without --style-blend"),
+        (f"{LAKE} --max-pixels 16384", "any", "max_pixels: wanted at least 65536"),
+        ("--alpha 0.5", "one", "leave out --alpha"),
+        ("--style waves --mask upper.png", "many", "leave out --mask"),
+        ("--color keep", "one", "leave out --color"),
+        ("--style waves --style-size 64", "many", "leave out --style-size"),
+    ],
+)
+def test_what_paintings_cannot_do_is_told_before_any_work(paintings, capsys, words, model, told):
+    assert stylize("photos/a.png", "-o", "o.png", *words.split(), model=model) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not Path("o.png").exists()
+
+
+# Bad input -------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("words", "model", "told"),
     [
@@ -223,5 +350,6 @@ def test_the_help_tells_models_and_their_styles(folder, capsys, monkeypatch):
     told = capsys.readouterr().out
     assert "many: waves, la muse, dots" in told
     assert "one: waves" in told
+    assert "any: any painting" in told
     assert main(["--help"]) == 0
     assert "nst-jax stylize" in capsys.readouterr().out

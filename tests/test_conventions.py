@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "train": PURE | {"files", "datasets"},
     "metrics": BELOW_NETWORKS | ENCODER_NETWORKS | {"encoders"},
     "papers": PURE | {"train"},
-    "stylizers": FLOOR | {"image_ops", "networks", "files"},
+    "stylizers": FLOOR | {"image_ops", "networks", "files", "encoders"} | ENCODER_NETWORKS,
     "cli": EVERYTHING | {"__init__"},
     "__main__": {"cli"},
     "__init__": EVERYTHING,
@@ -72,6 +72,7 @@ POSITIONAL_DEFAULTS = {
     ("convolution", "convolve_transposed", "bias"): "the same",
     ("convolution", "upsample_convolve", "bias"): "the same",
     ("convolution", "upsample_nearest", "factor"): "reads as repeat(x, 2) does",
+    ("stylizers.any_style", "__call__", "style"): "as calling any other stylizer",
     ("stylizers.stylizer", "__call__", "style"): "stylizer(content, style), or stylizer(content)",
     ("stylizers.stylizer", "paint", "style"): "as calling a stylizer",
 }

@@ -27,7 +27,8 @@ def lax_promotion():
 
 def adam(rates, gradients, start):
     """Where Adam leads from start, by its definition."""
-    mean, spread, value = np.zeros(2), np.zeros(2), np.asarray(start, float)
+    value = np.asarray(start, float)
+    mean, spread = np.zeros_like(value), np.zeros_like(value)
     for step, (rate, gradient) in enumerate(zip(rates, gradients, strict=True), 1):
         mean = 0.9 * mean + 0.1 * gradient
         spread = 0.999 * spread + 0.001 * gradient**2
@@ -45,6 +46,43 @@ def noisy(key, params, model_state, batch, scale):
     first, second = (slope * params["kernel"]).sum(), jnp.square(params["kernel"]).sum()
     terms = {"first": first, "second": second}
     return first + second, (terms, {"count": model_state["count"] + 1.0})
+
+
+def orthogonalized(matrix):
+    """Five of Jordan's quintic iterations, whose coefficients are published."""
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / np.linalg.norm(x)
+    for _ in range(5):
+        square = x @ x.T
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x.T if tall else x
+
+
+def test_muon_moves_kernels_by_orthogonal_matrices_of_the_rates_size():
+    """With Nesterov's momentum of 0.95; what is no wide kernel goes by Adam."""
+    rng = np.random.default_rng(0)
+    shapes = {"kernel": (3, 3, 8, 16), "narrow": (3, 3, 8, 3), "bias": (16,)}
+    start = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    gradients = [{n: rng.normal(size=s) for n, s in shapes.items()} for _ in range(3)]
+    tx = train.make_transformation(optimizer="muon", learning_rate=0.01, num_steps=3)
+    params = jax.tree.map(jnp.float32, start)
+    state = tx.init(params)
+    momentum, wanted = 0.0, start["kernel"]
+    for count, gradient in enumerate(gradients, start=1):
+        updates, state = tx.update(jax.tree.map(jnp.float32, gradient), state, params)
+        params = optax.apply_updates(params, updates)
+        matrix = gradient["kernel"].reshape(72, 16)
+        # Both means begin at 0: they are divided by what their weights sum to.
+        momentum = 0.95 * momentum + 0.05 * matrix
+        ahead = 0.95 * momentum / (1 - 0.95 ** (count + 1)) + 0.05 * matrix / (1 - 0.95**count)
+        step = 0.01 * np.sqrt(72) * orthogonalized(ahead)
+        wanted = wanted - step.reshape(3, 3, 8, 16)
+        assert 0.007 < np.sqrt(np.mean(step**2)) < 0.012
+    np.testing.assert_allclose(params["kernel"], wanted, atol=1e-4)
+    for name in ("narrow", "bias"):
+        moved = adam([0.01] * 3, [gradient[name] for gradient in gradients], start[name])
+        np.testing.assert_allclose(params[name], moved, atol=1e-5)
 
 
 def batches(count):
@@ -174,6 +212,7 @@ def test_somebody_must_learn():
         ({"num_steps": 0}, "num_steps of 1 or more, .* got 0, 0 and"),
         ({"warmup_steps": -1}, "warmup_steps"),
         ({"clip_norm": 0.0}, "clip_norm: wanted a number above 0 or None, got 0.0"),
+        ({"optimizer": "sgd"}, "optimizer: wanted adam or muon, got .sgd."),
     ],
 )
 def test_useless_numbers_are_refused(options, complaint):

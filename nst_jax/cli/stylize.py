@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional, arg
@@ -14,14 +14,21 @@ from tyro.conf import Positional, arg
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import BAD_INPUT, one_line
 from nst_jax.cli.progress import follow_parts
-from nst_jax.cli.stylize_plan import ALL, Job, Rendering, choose_renderings, plan_jobs
+from nst_jax.cli.stylize_plan import Job, plan_jobs
+from nst_jax.cli.stylize_styles import (
+    ALL,
+    STYLE_SIZE,
+    Color,
+    Rendering,
+    StyleChoice,
+    choose_renderings,
+)
 from nst_jax.cli.stylize_work import Report, paint_all
 from nst_jax.convolution import Precision
 from nst_jax.files.pictures import MAX_SIDE, MIN_SIDE
 from nst_jax.optimize import compile_seconds
 from nst_jax.stylizers import (
     DEFAULT_MODEL,
-    LEAST_PIXELS,
     MAX_PIXELS,
     Stylizer,
     list_models,
@@ -32,17 +39,28 @@ from nst_jax.stylizers import (
 
 _EXAMPLES = """\
 Examples:
-  nst-jax stylize photo.jpg -o out.png
-  nst-jax stylize photos/ more.jpg -o painted/ --model mine.safetensors --size 1024
-  nst-jax stylize photo.jpg -o painted/ --model many.safetensors --style first second
-  nst-jax stylize photo.jpg -o out.png --model many.safetensors --style first second \
---style-blend 2 1"""
+  nst-jax stylize photo.jpg --style painting.jpg -o out.png
+  nst-jax stylize photos/ --style paintings/ -o painted/ --size 1024
+  nst-jax stylize photo.jpg --style a.jpg b.jpg --style-blend 2 1 -o out.png --alpha 0.7
+  nst-jax stylize photo.jpg --style sky.jpg land.jpg --mask sky.png -o out.png --color keep
+  nst-jax stylize photo.jpg --model johnson2016-starry_night -o out.png
+  nst-jax stylize photo.jpg --model dumoulin2017 --style all -o painted/"""
 
 _UNIT = "pictures"
 _FLAG = arg(help_behavior_hint="")
 _STYLE_HELP = (
-    f"For a model of several styles: their names, or '{ALL}'. Each is painted, as NAME_STYLE."
+    "Paintings to paint after, as pictures or folders of them; for a model of certain styles (see "
+    f"above) their names, or '{ALL}'. Of several, each is painted, as NAME_STYLE."
 )
+_MASK_HELP = (
+    "Pictures that are white where a style is painted, one for each of --style in turn, of the "
+    "photograph's proportions. With one less, the last style gets what is left; what is in none "
+    "stays as it was, and where they overlap styles are averaged."
+)
+
+
+def _any_style(metavar: str, hint: str = "", **options: Any) -> Any:
+    return arg(metavar=metavar, help_behavior_hint=hint, **options)
 
 
 @dataclass(frozen=True)
@@ -59,7 +77,7 @@ class Stylize:
     model: Annotated[str, arg(metavar="NAME|FILE")] = DEFAULT_MODEL
     """A model that comes along (see above), or a .safetensors file made by nst-jax train."""
     style: Annotated[
-        tuple[str, ...], arg(metavar="NAME [NAME ...]", help_behavior_hint="", help=_STYLE_HELP)
+        tuple[str, ...], arg(metavar="STYLE [STYLE ...]", help_behavior_hint="", help=_STYLE_HELP)
     ] = ()
     style_blend: Annotated[tuple[float, ...], arg(metavar="W [W ...]", help_behavior_hint="")] = ()
     """Paint one picture in a mixture of the styles, with these weights, one for each of --style."""
@@ -67,6 +85,13 @@ class Stylize:
         int | None, arg(metavar="PIXELS", help_behavior_hint="(default: as they are)")
     ] = None
     """Longer side of the results."""
+    style_size: Annotated[int | None, _any_style("PIXELS", f"(default: {STYLE_SIZE})")] = None
+    """Longer side of the paintings: less makes larger strokes of them, more makes finer ones."""
+    alpha: Annotated[float | None, _any_style("A", "(default: 1)")] = None
+    """How much of the style: from 0, the photograph, to 1."""
+    mask: Annotated[tuple[Path, ...], _any_style("FILE [FILE ...]", help=_MASK_HELP)] = ()
+    color: Annotated[Color | None, _any_style("{style,keep}", "(default: style)")] = None
+    """Whose colours: the painting's, or keep the photograph's."""
     precision: Precision = "float32"
     """bfloat16 is faster, and almost as exact."""
     batch_size: Annotated[int, arg(metavar="N")] = 4
@@ -94,10 +119,13 @@ def run(arguments: Sequence[str]) -> int:
     _check(options)
     began = time.perf_counter()
     stylizer = load_stylizer(options.model, precision=options.precision)
-    renderings = choose_renderings(stylizer, options.style, options.style_blend)
-    jobs = plan_jobs(options.content, options.out, renderings, overwrite=options.overwrite)
+    if options.max_pixels < stylizer.least_pixels:
+        least = stylizer.least_pixels
+        raise ValueError(f"max_pixels: wanted at least {least}, got {options.max_pixels}")
     keep_compiled_programs()
     with compile_seconds() as compiling:
+        renderings = choose_renderings(stylizer, _style_choice(options))
+        jobs = plan_jobs(options.content, options.out, renderings, overwrite=options.overwrite)
         report = _paint(options, stylizer, renderings, jobs)
         seconds = time.perf_counter() - began
         if report.sizes and not options.quiet:
@@ -131,6 +159,17 @@ def _paint(
     return report
 
 
+def _style_choice(options: Stylize) -> StyleChoice:
+    return StyleChoice(
+        names=options.style,
+        blend=options.style_blend,
+        size=options.style_size,
+        alpha=options.alpha,
+        masks=options.mask,
+        color=options.color,
+    )
+
+
 def _show_nothing(done: int, of: int | None) -> None:
     del done, of
 
@@ -140,13 +179,16 @@ def _check(options: Stylize) -> None:
         raise ValueError(f"size: wanted {MIN_SIDE} to {MAX_SIDE} pixels, got {options.size}")
     if options.batch_size < 1:
         raise ValueError(f"batch_size: wanted at least 1, got {options.batch_size}")
-    if options.max_pixels < LEAST_PIXELS:
-        raise ValueError(f"max_pixels: wanted at least {LEAST_PIXELS}, got {options.max_pixels}")
+    if options.style_size is not None and not MIN_SIDE <= options.style_size <= MAX_SIDE:
+        raise ValueError(
+            f"style_size: wanted {MIN_SIDE} to {MAX_SIDE} pixels, got {options.style_size}"
+        )
 
 
 def _describe_models() -> str:
     """The models that come along and their styles, for the help text."""
-    lines = [f"  {name}: {', '.join(read_styles(model_path(name)))}" for name in list_models()]
+    styles = {name: read_styles(model_path(name)) for name in list_models()}
+    lines = [f"  {name}: {', '.join(found) or 'any painting'}" for name, found in styles.items()]
     return "\n".join(["Models and their styles:", *lines])
 
 

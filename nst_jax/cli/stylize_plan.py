@@ -1,22 +1,12 @@
-"""What `nst-jax stylize` is to write: in which styles, and which picture becomes which file."""
+"""Which picture becomes which file in `nst-jax stylize`, checked before any work."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nst_jax import files
-from nst_jax.stylizers import OneStyleStylizer, Stylizer
-
-ALL = "all"
-"""Stands for every style of a model."""
-
-
-class Rendering(NamedTuple):
-    """A way to paint every picture: what the stylizer is told, and what file names get for it."""
-
-    style: Any
-    suffix: str
+from nst_jax.cli.stylize_styles import Rendering
 
 
 class Job(NamedTuple):
@@ -24,45 +14,6 @@ class Job(NamedTuple):
 
     content: Path
     outputs: tuple[Path, ...]
-
-
-def choose_renderings(
-    stylizer: Stylizer, names: Sequence[str], blend: Sequence[float]
-) -> list[Rendering]:
-    """Return a rendering for each style, or the one in which they are blended.
-
-    Raises:
-        ValueError: The model has no such styles, or the weights do not fit them.
-    """
-    if isinstance(stylizer, OneStyleStylizer):
-        if names or blend:
-            raise ValueError(
-                f"style: {stylizer.name} has the one style {stylizer.styles[0]}; leave out --style "
-                "and --style-blend, or choose another --model"
-            )
-        return [Rendering(None, "")]
-    if not names:
-        raise ValueError(
-            f"style: {stylizer.name} wants --style with some of {', '.join(stylizer.styles)}; "
-            f"--style {ALL} takes each in turn"
-        )
-    chosen = stylizer.styles if list(names) == [ALL] else tuple(names)
-    if len(set(chosen)) < len(chosen):
-        raise ValueError(f"style: wanted each once, got {' '.join(chosen)}")
-    if blend and len(blend) != len(chosen):
-        raise ValueError(
-            f"style_blend: wanted {len(chosen)} weights, one for each of --style "
-            f"({' '.join(chosen)}), got {len(blend)}"
-        )
-    if blend:
-        renderings = [Rendering(dict(zip(chosen, blend, strict=True)), "")]
-    elif len(chosen) == 1:
-        renderings = [Rendering(chosen[0], "")]
-    else:
-        renderings = [Rendering(name, f"_{name}") for name in chosen]
-    for rendering in renderings:
-        stylizer.conditions(rendering.style)  # for its errors
-    return renderings
 
 
 def plan_jobs(

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from nst_jax import files
-from nst_jax.cli.stylize_plan import Job, Rendering
+from nst_jax.cli.stylize_plan import Job
+from nst_jax.cli.stylize_styles import Rendering
 from nst_jax.stylizers import Stylizer, fit_size
 
 _THREADS = 2  # and as many pictures decoded ahead; more would fill the memory where they are large
@@ -70,13 +71,16 @@ def paint_all(
     total = len(jobs) * len(renderings)
     on_part(0, total)
     largest: Counter[Size] = Counter()
-    for run_size, group in _groups(_readable(jobs, report, size), batch_size, max_pixels):
+    for run_size, group in _groups(
+        _readable(jobs, renderings, report, size), batch_size, max_pixels
+    ):
         # A batch as large as one before is compiled already, whatever it is filled up with.
         largest[run_size] = max(largest[run_size], len(group))
         pictures = [pixels for _, pixels in group]
         pictures += pictures[-1:] * (largest[run_size] - len(group))
         for place, rendering in enumerate(renderings):
-            painted = stylizer.paint(pictures, rendering.style, max_pixels=max_pixels)
+            styles = [rendering.style_for(pixels) for pixels in pictures]
+            painted = stylizer.paint_each(pictures, styles, max_pixels=max_pixels)
             for (job, _), result in zip(group, painted, strict=False):
                 _write(job.outputs[place], result, report)
             on_part(report.done, total)
@@ -100,9 +104,9 @@ def _groups(
 
 
 def _readable(
-    jobs: Iterable[Job], report: Report, size: int | None
+    jobs: Iterable[Job], renderings: Sequence[Rendering], report: Report, size: int | None
 ) -> Iterator[tuple[Job, Pixels]]:
-    """Decode pictures ahead of the painting; those that cannot be read are reported."""
+    """Decode pictures ahead of the painting; those that cannot be read or painted are reported."""
     with ThreadPoolExecutor(_THREADS) as pool:
         ahead: deque[tuple[Job, Future[Pixels]]] = deque()
         jobs = iter(jobs)
@@ -114,6 +118,8 @@ def _readable(
             job, decoding = ahead.popleft()
             try:
                 pixels = decoding.result()
+                for rendering in renderings:
+                    rendering.check(pixels)
             except (ValueError, OSError) as error:
                 report.give_up(error, len(job.outputs))
             else:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image, ImageOfAnySize, Params
 from nst_jax.convolution import Precision, relu
-from nst_jax.encoders.vgg import VGG, Architecture, kernel_shapes
+from nst_jax.encoders.vgg import VGG, Architecture, channels_of, kernel_shapes
 from nst_jax.feature_statistics import channel_moments
 from nst_jax.networks.layers import Convolution, RegionMoments, UpsampledConvolution
 
@@ -140,6 +140,11 @@ class HuangNetwork(nn.Module):
         def apply(self, *args: Any, **kwargs: Any) -> Any:
             """Linen's, which is what runs."""
 
+    @property
+    def architecture(self) -> Architecture:
+        """The encoder's, which the decoder mirrors."""
+        return self.encoder.architecture
+
     def setup(self) -> None:
         """Name the parts."""
         self.content = RegionMoments()
@@ -202,6 +207,12 @@ class HuangNetwork(nn.Module):
 def _spread(shares: Array, of_regions: Array) -> Array:
     """What regions have, at each position by its shares of them."""
     return jnp.einsum("bhwr,brc->bhwc", shares, of_regions, precision=lax.Precision.HIGHEST)
+
+
+def conditions_shapes(*, num_regions: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Return the shapes of a HuangNetwork's arguments besides images, for one of these."""
+    moments = jax.ShapeDtypeStruct((1, num_regions, channels_of(LAYER)), jnp.float32)
+    return moments, moments, jax.ShapeDtypeStruct((1, 1), jnp.float32)
 
 
 def encoder_params_up_to_layer(encoder_params: Params) -> Params:

@@ -16,7 +16,8 @@ any photograph after any painting in one pass.
 | style weight | | 1e-2 | 10 | 10 |
 | training pictures | crops of 256 from 512 | the same | from 512 x 512 | crops of 128 |
 | batch, steps | 8, 160,000 | 8, 160,000 | 8, 160,000 | 4, 6,000 |
-| Adam's rate | 1e-4 / (1 + 5e-5 t) | the same | the same | 5e-4, cosine to 0 |
+| optimiser | Adam | Adam | Adam | Muon |
+| its rate | 1e-4 / (1 + 5e-5 t) | the same | the same | 5e-4, cosine to 0 |
 | steps before AdaIN, part by part | none | none | none | 300 |
 
 The paper's Euclidean norms are the squares' in all code, and its style weight, unpublished, is the
@@ -121,7 +122,8 @@ _CPU = Config(
     flip=True,
     batch_size=4,
     num_steps=6_000,
-    learning_rate=5e-4,  # 1e-3 lets the first part die: all its ReLUs at 0
+    optimizer="muon",
+    learning_rate=5e-4,
     schedule="cosine",
     average_decay=0.99,
     warm_start_steps=300,

@@ -3,6 +3,9 @@
 Training is in nst_jax.train and nst_jax.papers.
 """
 
+from nst_jax.stylizers.any_style import AnyStyleStylizer as AnyStyleStylizer
+from nst_jax.stylizers.any_style import Mixture as Mixture
+from nst_jax.stylizers.any_style import Style as Style
 from nst_jax.stylizers.loading import DEFAULT_MODEL as DEFAULT_MODEL
 from nst_jax.stylizers.loading import list_models as list_models
 from nst_jax.stylizers.loading import load_stylizer as load_stylizer
@@ -13,7 +16,6 @@ from nst_jax.stylizers.model_files import load_model as load_model
 from nst_jax.stylizers.model_files import read_styles as read_styles
 from nst_jax.stylizers.model_files import save_model as save_model
 from nst_jax.stylizers.painting import BUCKET as BUCKET
-from nst_jax.stylizers.painting import LEAST_PIXELS as LEAST_PIXELS
 from nst_jax.stylizers.painting import MAX_PIXELS as MAX_PIXELS
 from nst_jax.stylizers.painting import fit_size as fit_size
 from nst_jax.stylizers.stylizer import ManyStylesStylizer as ManyStylesStylizer

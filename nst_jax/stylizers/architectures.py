@@ -3,17 +3,23 @@
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from nst_jax.array_types import Params
-from nst_jax.networks import dumoulin, johnson
+from nst_jax.encoders import vgg
+from nst_jax.networks import dumoulin, huang, johnson
 
 Choices = range | tuple[str, ...]
 """What a setting may be: a whole number within bounds, or one of some words."""
+
+
+Statistics = Literal["none", "estimated", "pooled"]
+"""A network normalises by no statistics of the picture; by those of layers that depend on one
+another, which are estimated from small copies; or by those of one layer, which its tiles have."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +33,11 @@ class Architecture:
         method: The module's method that runs; its pictures need surroundings.
         surroundings: Pixels around a picture that this method takes and does not return.
         margin: How far, at most, what lies beyond a tile is felt in the tile's output.
+        step: Sides and corners of tiles are multiples of so many pixels.
         conditions: What the method takes besides pictures, as shapes for a batch of one.
-        num_styles: How many styles a network has.
-        by_instance: Whether a network normalises by the picture's own statistics.
+        num_styles: How many styles a network has; 0 where styles are among the conditions.
+        statistics: How a network's statistics of a whole picture are had of pieces.
+        outside: The part of its variables that a file does not hold, but names: an encoder's.
     """
 
     network: Callable[..., nn.Module]
@@ -37,9 +45,11 @@ class Architecture:
     method: str
     surroundings: int
     margin: int
+    step: int
     conditions: Callable[[Any], tuple[jax.ShapeDtypeStruct, ...]]
     num_styles: Callable[[Any], int]
-    by_instance: Callable[[Any], bool]
+    statistics: Callable[[Any], Statistics]
+    outside: str | None = None
 
 
 _WIDTHS = range(1, 257)
@@ -55,9 +65,10 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         method="apply_padded",
         surroundings=johnson.PADDING,
         margin=johnson.TILE_MARGIN,
+        step=4,
         conditions=lambda network: (),
         num_styles=lambda network: 1,
-        by_instance=lambda network: network.normalization == "instance",
+        statistics=lambda network: "estimated" if network.normalization == "instance" else "none",
     ),
     "dumoulin2017": Architecture(
         network=dumoulin.DumoulinNetwork,
@@ -65,9 +76,22 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         method="__call__",
         surroundings=0,
         margin=dumoulin.TILE_MARGIN,
+        step=4,
         conditions=lambda network: (jax.ShapeDtypeStruct((1, network.num_styles), jnp.float32),),
         num_styles=lambda network: network.num_styles,
-        by_instance=lambda network: True,
+        statistics=lambda network: "estimated",
+    ),
+    "huang2017": Architecture(
+        network=huang.HuangNetwork,
+        settings={"architecture": get_args(vgg.Architecture)},
+        method="__call__",
+        surroundings=0,
+        margin=huang.TILE_MARGIN,
+        step=8,
+        conditions=lambda network: huang.conditions_shapes(num_regions=1),
+        num_styles=lambda network: 0,
+        statistics=lambda network: "pooled",
+        outside="params/encoder",
     ),
 }
 
@@ -81,7 +105,7 @@ def variable_shapes(name: str, network: Any) -> Params:
         network: The linen module.
     """
     architecture = ARCHITECTURES[name]
-    side = 8 + 2 * architecture.surroundings
+    side = 16 + 2 * architecture.surroundings
     images = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
     conditions = architecture.conditions(network)
 

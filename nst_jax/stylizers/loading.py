@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from nst_jax.convolution import Precision
+from nst_jax.stylizers.any_style import AnyStyleStylizer
 from nst_jax.stylizers.model_files import EXTENSION, FilePath, load_model
 from nst_jax.stylizers.stylizer import ManyStylesStylizer, OneStyleStylizer, Stylizer
 
@@ -14,6 +15,7 @@ DEFAULT_MODEL = "johnson2016-starry_night"
 _STYLIZERS: dict[str, type[Stylizer]] = {
     "johnson2016": OneStyleStylizer,
     "dumoulin2017": ManyStylesStylizer,
+    "huang2017": AnyStyleStylizer,
 }
 
 
@@ -42,7 +44,7 @@ def load_stylizer(name: FilePath, *, precision: Precision = "float32") -> Styliz
     """Return a trained network that paints pictures of any size: `stylizer(content)`.
 
     Networks of several styles want one: `stylizer(content, style)`, where style is a name among
-    stylizer.styles, its number, or weights of a mixture.
+    stylizer.styles, its number, or weights of a mixture. Those of any style want a painting.
 
     Args:
         name: A name from list_models(), or the path of a file, which ends in .safetensors.

@@ -4,6 +4,7 @@ They are passed from hand to hand, so that nothing in them is taken on trust: wh
 sizes, shapes, types and names that it should, or is refused.
 """
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from nst_jax import files
 from nst_jax.array_types import Params
 from nst_jax.convolution import Precision
+from nst_jax.encoders.pretrained import WEIGHT_SETS, describe_weights, load_encoder
+from nst_jax.networks.huang import HuangNetwork, encoder_params_up_to_layer
 from nst_jax.stylizers.architectures import ARCHITECTURES, Choices, variable_shapes
 
 EXTENSION = ".safetensors"
@@ -57,16 +60,20 @@ def save_model(
     *,
     styles: Sequence[str],
     card: Mapping[str, Any],
+    encoder: Mapping[str, str] | None = None,
 ) -> None:
     """Write a trained network as one file; parameters in float16, running statistics in float32.
 
+    Of a HuangNetwork the decoder alone is written, and the name and hash of its encoder's weights.
+
     Args:
         path: Where to; ends in .safetensors.
-        network: A JohnsonNetwork or DumoulinNetwork.
+        network: A JohnsonNetwork, DumoulinNetwork or HuangNetwork.
         variables: Its variables.
         styles: The names of its styles, in the order of their rows; each may be part of a file's
             name.
         card: What should be known of it, in types that JSON has.
+        encoder: For a HuangNetwork, "weights" and "arrays_sha256" from describe_weights.
 
     Raises:
         ValueError: The path has another extension, or variables or styles do not fit the network,
@@ -78,9 +85,15 @@ def save_model(
         raise ValueError(f"{where}: wanted a name that ends in {EXTENSION}")
     try:
         name, settings = check_model(network, styles=styles)
-        arrays = {key: _stored(key, array) for key, array in _flat(variables).items()}
+        outside = ARCHITECTURES[name].outside
+        arrays = {
+            key: _stored(key, array)
+            for key, array in _flat(variables).items()
+            if outside is None or not key.startswith(f"{outside}/")
+        }
         _check_arrays(arrays, name, network)
-        header = {
+        header = {} if outside is None else {"encoder": _describe_encoder(encoder)}
+        header |= {
             "kind": _KIND,
             "network": name,
             "settings": json.dumps(settings),
@@ -90,6 +103,15 @@ def save_model(
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
     files.save_arrays(path, arrays, header)
+
+
+def _describe_encoder(encoder: Mapping[str, str] | None) -> str:
+    if encoder is None or encoder.get("weights") not in WEIGHT_SETS:
+        raise ValueError(
+            f"encoder: wanted the weights that the decoder was trained with, one of "
+            f"{', '.join(WEIGHT_SETS)}, got {encoder}"
+        )
+    return json.dumps({key: encoder[key] for key in ("weights", "arrays_sha256")})
 
 
 def check_model(network: Any, *, styles: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -120,14 +142,42 @@ def load_model(path: FilePath, *, precision: Precision = "float32") -> Model:
     """
     arrays, header = files.load_arrays(path, max_bytes=_MAX_BYTES)
     name, settings, styles, card = _parse(header, path)
-    network = ARCHITECTURES[name].network(**settings, precision=precision)
+    if ARCHITECTURES[name].outside is None:
+        network, outside = ARCHITECTURES[name].network(**settings, precision=precision), {}
+    else:
+        network, outside = _build_around_encoder(header, settings, path, precision)
     try:
         _check_styles(styles, ARCHITECTURES[name].num_styles(network))
         _check_arrays(arrays, name, network)
     except ValueError as error:
         raise _damaged(path, error) from error
-    whole = {key: jnp.asarray(array, jnp.float32) for key, array in arrays.items()}
+    whole = outside | {key: jnp.asarray(array, jnp.float32) for key, array in arrays.items()}
     return Model(name, network, unflatten_dict(whole, sep="/"), tuple(styles), card)
+
+
+def _build_around_encoder(
+    header: Mapping[str, str], settings: Mapping[str, Any], path: FilePath, precision: Precision
+) -> tuple[HuangNetwork, dict[str, Any]]:
+    """The network, and the arrays of its encoder, which the file names."""
+    try:
+        wanted = _parse_json(header, "encoder", dict)
+        weights, sha256 = wanted["weights"], wanted["arrays_sha256"]
+        if weights not in WEIGHT_SETS:
+            raise ValueError(f"encoder: wanted one of {', '.join(WEIGHT_SETS)}, got {weights!r}")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    architecture = settings["architecture"]
+    encoder, encoder_params = load_encoder(architecture, weights=weights, precision=precision)
+    found = describe_weights(architecture, weights=weights)["arrays_sha256"]
+    if found != sha256:
+        raise ValueError(
+            f"cannot use {_quoted(path)}: it wants the encoder {weights} whose arrays_sha256 is "
+            f"{str(sha256)[:64]!r}, and this machine has another, {found}; fetch or make that one"
+        )
+    encoder = dataclasses.replace(encoder, padding="reflect")
+    kept = encoder_params_up_to_layer(encoder_params)["params"]
+    network = HuangNetwork(encoder=encoder, precision=precision)
+    return network, _flat({"params": {"encoder": kept}})
 
 
 def read_styles(path: FilePath) -> tuple[str, ...]:
@@ -210,7 +260,12 @@ def _check_styles(styles: Sequence[Any], wanted: int) -> None:
 
 
 def _check_arrays(arrays: Mapping[str, np.ndarray], name: str, network: Any) -> None:
-    shapes = _flat(variable_shapes(name, network))
+    outside = ARCHITECTURES[name].outside
+    shapes = {
+        key: shape
+        for key, shape in _flat(variable_shapes(name, network)).items()
+        if outside is None or not key.startswith(f"{outside}/")
+    }
     if odd := arrays.keys() ^ shapes.keys():
         first = min(odd)
         state = "is missing" if first in shapes else "does not belong to it"

@@ -16,7 +16,16 @@ from jaxtyping import Array, Float
 
 from nst_jax.stylizers.architectures import ARCHITECTURES
 from nst_jax.stylizers.model_files import Model
-from nst_jax.stylizers.tiling import Pixels, Size, cut, plan_tiles, round_up, shrink
+from nst_jax.stylizers.tiling import (
+    MaskedPixels,
+    Pixels,
+    Size,
+    Tile,
+    cut,
+    plan_tiles,
+    round_up,
+    shrink,
+)
 
 BUCKET = 32
 """Pixels: what the sides of pictures are enlarged to multiples of."""
@@ -24,10 +33,7 @@ BUCKET = 32
 MAX_PIXELS = 2_000_000
 """Pixels that run at once; a network of width 32 wants about half a gigabyte for so many."""
 
-LEAST_PIXELS = 128 * 128
-"""The least that may run at once; of smaller tiles hardly more than margins would be left."""
-
-Conditions = tuple[Float[Array, "1 _"], ...]
+Conditions = tuple[Float[Array, "1 ..."], ...]
 """What a network takes besides pictures, for one picture."""
 
 Statistics = dict[str, dict[str, Any]]
@@ -45,10 +51,15 @@ def fit_size(height: int, width: int, *, bucket: int = BUCKET) -> Size:
     return round_up(height, bucket), round_up(width, bucket)
 
 
+def least_pixels(model: Model) -> int:
+    """Return the least that may run at once; of smaller tiles little more than margins is left."""
+    return round_up(2 * ARCHITECTURES[model.architecture].margin + 16, 128) ** 2
+
+
 def paint(
     model: Model,
-    pictures: Sequence[Pixels],
-    conditions: Conditions,
+    pictures: Sequence[MaskedPixels],
+    conditions: Sequence[Conditions],
     *,
     bucket: int = BUCKET,
     max_pixels: int = MAX_PIXELS,
@@ -58,7 +69,7 @@ def paint(
     Args:
         model: The network.
         pictures: All of one size in terms of fit_size.
-        conditions: The network's other arguments, the same for all pictures.
+        conditions: The network's other arguments, for each picture.
         bucket: Sides are enlarged to multiples of it, in pixels.
         max_pixels: How many pixels run at once: so many pictures of a batch, or, where one picture
             has more, a tile of it.
@@ -66,8 +77,11 @@ def paint(
     Raises:
         ValueError: bucket or max_pixels is out of range, or the pictures' sizes differ.
     """
-    if max_pixels < LEAST_PIXELS:
-        raise ValueError(f"max_pixels: wanted at least {LEAST_PIXELS}, got {max_pixels}")
+    architecture = ARCHITECTURES[model.architecture]
+    if max_pixels < least_pixels(model):
+        raise ValueError(f"max_pixels: wanted at least {least_pixels(model)}, got {max_pixels}")
+    if bucket % architecture.step:
+        raise ValueError(f"bucket: wanted a multiple of {architecture.step}, got {bucket}")
     sizes = {fit_size(*pixels.shape[:2], bucket=bucket) for pixels in pictures}
     if len(sizes) != 1:
         raise ValueError(f"pictures: wanted sizes that one bucket holds, got {sorted(sizes)}")
@@ -75,14 +89,13 @@ def paint(
     at_once = max_pixels // math.prod(size)
     if at_once:
         return _paint_whole(model, pictures, conditions, size=size, at_once=at_once)
+    estimate = _STATISTICS[architecture.statistics(model.network)]
     painted = []
-    for pixels in pictures:
-        statistics = None
-        if ARCHITECTURES[model.architecture].by_instance(model.network):
-            statistics = estimate_statistics(model, pixels, conditions, max_pixels=max_pixels)
+    for pixels, condition in zip(pictures, conditions, strict=True):
+        statistics = estimate(model, pixels, condition, size=size, max_pixels=max_pixels)
         painted.append(
             paint_tiles(
-                model, pixels, conditions, statistics, size=size, max_side=math.isqrt(max_pixels)
+                model, pixels, condition, statistics, size=size, max_side=math.isqrt(max_pixels)
             )
         )
     return painted
@@ -90,7 +103,7 @@ def paint(
 
 def paint_tiles(
     model: Model,
-    pixels: Pixels,
+    pixels: MaskedPixels,
     conditions: Conditions,
     statistics: Statistics | None,
     *,
@@ -110,22 +123,73 @@ def paint_tiles(
         size: The picture's, in terms of fit_size.
         max_side: The longest side of a tile.
     """
-    margin = ARCHITECTURES[model.architecture].margin
-    tile_size, tiles = plan_tiles(size, max_side=max_side, margin=margin, multiple=BUCKET)
+    tile_size, tiles = _plan_tiles(model, size, max_side)
     variables = dict(model.variables)
     if statistics is not None:
         variables["given_statistics"] = statistics
-    painted = np.empty(pixels.shape, np.float32)
+    painted = np.empty((*pixels.shape[:2], 3), np.float32)
     for tile in tiles:
         images = _take(model, pixels, tile.top, tile.left, tile_size)[None]
-        result = np.asarray(_run(_stylize, model, variables, images, conditions))[0]
+        result = np.asarray(_run(_stylize, model, variables, images, [conditions]))[0]
         target = painted[tile.kept]
         target[:] = result[tile.kept_within][: target.shape[0], : target.shape[1]]
     return painted
 
 
+def _plan_tiles(model: Model, size: Size, max_side: int) -> tuple[Size, list[Tile]]:
+    architecture = ARCHITECTURES[model.architecture]
+    return plan_tiles(
+        size,
+        max_side=max_side,
+        margin=architecture.margin,
+        multiple=BUCKET,
+        step=architecture.step,
+    )
+
+
+def no_statistics(
+    model: Model, pixels: MaskedPixels, conditions: Conditions, *, size: Size, max_pixels: int
+) -> None:
+    """Return None, for a network that has no use for any."""
+    del model, pixels, conditions, size, max_pixels
+
+
+def pool_statistics(
+    model: Model, pixels: MaskedPixels, conditions: Conditions, *, size: Size, max_pixels: int
+) -> Statistics:
+    """Return the channel moments within regions, of a picture that no device needs to hold.
+
+    For networks with a single layer of RegionMoments, what it sees of the whole picture follows
+    from the tiles: with n_t the share of a region that lies in the kept part of tile t, and μ_t and
+    v_t its moments there, μ = Σ n_t μ_t / Σ n_t and v = Σ n_t (v_t + (μ_t − μ)²) / Σ n_t.
+    """
+    tile_size, tiles = _plan_tiles(model, size, math.isqrt(max_pixels))
+    found = []
+    for tile in tiles:
+        image = _take(model, pixels, tile.top, tile.left, tile_size)
+        kept = np.zeros((*tile_size, 1), np.float32)
+        kept[tile.kept_within] = 1
+        # One region, the whole picture, where none are given.
+        regions = kept * (image[..., 3:] if image.shape[-1] > 3 else 1)
+        images = np.concatenate([image[..., :3], regions], -1)[None]
+        moments = _run(_record, model, model.variables, images, [conditions])
+        found.append((regions.sum((0, 1)), moments))
+    shares = np.stack([share for share, _ in found])[:, None, :, None]
+    shares = shares / np.maximum(shares.sum(0), 1e-6)
+
+    def pool(*moments):
+        means = np.stack([np.asarray(moment["mean"], np.float64) for moment in moments])
+        variances = np.stack([np.asarray(moment["var"], np.float64) for moment in moments])
+        mean = (shares * means).sum(0)
+        var = (shares * (variances + np.square(means - mean))).sum(0)
+        return {"mean": jnp.asarray(mean, jnp.float32), "var": jnp.asarray(var, jnp.float32)}
+
+    layers = [moments for _, moments in found]
+    return {name: pool(*(moments[name] for moments in layers)) for name in layers[0]}
+
+
 def estimate_statistics(
-    model: Model, pixels: Pixels, conditions: Conditions, *, max_pixels: int
+    model: Model, pixels: Pixels, conditions: Conditions, *, size: Size, max_pixels: int
 ) -> Statistics:
     """Return about the statistics that the instance normalisations would see in the whole picture.
 
@@ -138,6 +202,7 @@ def estimate_statistics(
     Averages over tiles are no alternative. A tile's own are not the picture's, and those it has
     under given ones answer to the other layers' old statistics: replaced all at once, they diverge.
     """
+    del size
     copies = [shrink(pixels, max_pixels=number) for number in (max_pixels, max_pixels // 2)]
     first, second = (record_statistics(model, copy, conditions) for copy in copies)
     h1, h2 = (math.sqrt(pixels.size / copy.size) for copy in copies)
@@ -162,20 +227,33 @@ def record_statistics(model: Model, pixels: Pixels, conditions: Conditions) -> S
     """
     height, width = pixels.shape[:2]
     images = _take(model, pixels, 0, 0, (height, width))[None]
-    return _run(_record, model, model.variables, images, conditions)
+    return _run(_record, model, model.variables, images, [conditions])
+
+
+_STATISTICS = {
+    "none": no_statistics,
+    "estimated": estimate_statistics,
+    "pooled": pool_statistics,
+}
 
 
 def _paint_whole(
-    model: Model, pictures: Sequence[Pixels], conditions: Conditions, *, size: Size, at_once: int
+    model: Model,
+    pictures: Sequence[MaskedPixels],
+    conditions: Sequence[Conditions],
+    *,
+    size: Size,
+    at_once: int,
 ) -> list[Pixels]:
     """Run batches as equal as can be; the last is filled up by repeating, lest it be compiled."""
     batch_size = math.ceil(len(pictures) / math.ceil(len(pictures) / at_once))
     painted = []
     for first in range(0, len(pictures), batch_size):
         batch = pictures[first : first + batch_size]
-        filled = [*batch, *[batch[-1]] * (batch_size - len(batch))]
-        images = np.stack([_take(model, pixels, 0, 0, size) for pixels in filled])
-        results = np.asarray(_run(_stylize, model, model.variables, images, conditions))
+        places = [min(first + i, len(pictures) - 1) for i in range(batch_size)]
+        images = np.stack([_take(model, pictures[place], 0, 0, size) for place in places])
+        given = [conditions[place] for place in places]
+        results = np.asarray(_run(_stylize, model, model.variables, images, given))
         painted += [
             result[: pixels.shape[0], : pixels.shape[1]]
             for result, pixels in zip(results, batch, strict=False)
@@ -183,17 +261,19 @@ def _paint_whole(
     return painted
 
 
-def _take(model: Model, pixels: Pixels, top: int, left: int, size: Size) -> Pixels:
+def _take(model: Model, pixels: MaskedPixels, top: int, left: int, size: Size) -> MaskedPixels:
     """What the network is given to answer a rectangle of the picture."""
     around = ARCHITECTURES[model.architecture].surroundings
     larger = (size[0] + 2 * around, size[1] + 2 * around)
     return cut(pixels, top=top - around, left=left - around, size=larger)
 
 
-def _run(program: Any, model: Model, variables: Any, images: Any, conditions: Conditions) -> Any:
-    repeated = tuple(jnp.repeat(condition, len(images), axis=0) for condition in conditions)
+def _run(
+    program: Any, model: Model, variables: Any, images: Any, conditions: Sequence[Conditions]
+) -> Any:
+    together = tuple(jnp.concatenate(arrays) for arrays in zip(*conditions, strict=True))
     method = ARCHITECTURES[model.architecture].method
-    return program(model.network, method, variables, images, repeated)
+    return program(model.network, method, variables, images, together)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

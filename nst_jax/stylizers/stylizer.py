@@ -10,8 +10,8 @@ from jaxtyping import Float
 
 from nst_jax.array_types import Image, Params
 from nst_jax.stylizers.model_files import Model
-from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions, paint
-from nst_jax.stylizers.tiling import Pixels
+from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions, least_pixels, paint
+from nst_jax.stylizers.tiling import MaskedPixels, Pixels
 
 
 class Stylizer(ABC):
@@ -22,8 +22,8 @@ class Stylizer(ABC):
 
     Attributes:
         name: What it was loaded as.
-        architecture: "johnson2016" or "dumoulin2017".
-        styles: The names of its styles.
+        architecture: "johnson2016", "dumoulin2017" or "huang2017".
+        styles: The names of its styles; none where it paints after any painting.
         card: Where the network comes from.
         network: The linen module.
         variables: Its variables.
@@ -102,8 +102,44 @@ class Stylizer(ABC):
         Raises:
             ValueError: As for a call, or the sizes differ by more.
         """
-        conditions = self.conditions(style)
-        return paint(self._model, pictures, conditions, bucket=bucket, max_pixels=max_pixels)
+        return self.paint_each(
+            pictures, [style] * len(pictures), bucket=bucket, max_pixels=max_pixels
+        )
+
+    def paint_each(
+        self,
+        pictures: Sequence[Pixels],
+        styles: Sequence[Any],
+        *,
+        bucket: int = BUCKET,
+        max_pixels: int = MAX_PIXELS,
+    ) -> list[Pixels]:
+        """Return what paint returns, with a style for each picture.
+
+        Args:
+            pictures: As for paint.
+            styles: As many, each as the subclass says.
+            bucket: As for a call.
+            max_pixels: As for a call.
+
+        Raises:
+            ValueError: As for paint.
+        """
+        masked = [
+            self.with_regions(pixels, style) for pixels, style in zip(pictures, styles, strict=True)
+        ]
+        conditions = [self.conditions(style) for style in styles]
+        return paint(self._model, masked, conditions, bucket=bucket, max_pixels=max_pixels)
+
+    @property
+    def least_pixels(self) -> int:
+        """The least that max_pixels may be."""
+        return least_pixels(self._model)
+
+    def with_regions(self, pixels: Pixels, style: Any) -> MaskedPixels:
+        """Return what the network is given of a picture: the picture, where it has no regions."""
+        del style
+        return pixels
 
     @abstractmethod
     def conditions(self, style: Any) -> Conditions:

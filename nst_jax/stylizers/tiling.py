@@ -13,6 +13,9 @@ from jaxtyping import Float
 Pixels = Float[np.ndarray, "_ _ 3"]
 """One RGB picture in [0, 1] on the host."""
 
+MaskedPixels = Float[np.ndarray, "_ _ _"]
+"""The same, and perhaps a channel for each of its regions."""
+
 Size = tuple[int, int]
 """Height and width in pixels."""
 
@@ -44,7 +47,7 @@ def round_up(side: int, multiple: int) -> int:
     return -(-side // multiple) * multiple
 
 
-def cut(pixels: Pixels, *, top: int, left: int, size: Size) -> Pixels:
+def cut(pixels: MaskedPixels, *, top: int, left: int, size: Size) -> MaskedPixels:
     """Return a rectangle of a picture that goes on for ever, mirrored at its edges.
 
     The edge itself is not repeated, as in reflection padding. A picture smaller than what is wanted
@@ -61,7 +64,7 @@ def cut(pixels: Pixels, *, top: int, left: int, size: Size) -> Pixels:
     return pixels.take(rows, axis=0).take(columns, axis=1)
 
 
-def shrink(pixels: Pixels, *, max_pixels: int) -> Pixels:
+def shrink(pixels: MaskedPixels, *, max_pixels: int) -> MaskedPixels:
     """Return a smaller copy of a picture, of at most so many pixels and sides in multiples of 4.
 
     Pillow's triangle filter, which needs far less memory and time than products with matrices.
@@ -75,21 +78,25 @@ def shrink(pixels: Pixels, *, max_pixels: int) -> Pixels:
     return np.stack([np.asarray(band) for band in bands], axis=-1)
 
 
-def plan_tiles(size: Size, *, max_side: int, margin: int, multiple: int) -> tuple[Size, list[Tile]]:
+def plan_tiles(
+    size: Size, *, max_side: int, margin: int, multiple: int, step: int = 4
+) -> tuple[Size, list[Tile]]:
     """Return the size of all tiles, and the tiles, whose kept parts cover the picture once.
 
     What is kept of a tile lies margin or more within it, except at the picture's own edges. There
     are as few tiles as can be, and they are no larger than their number makes necessary.
 
     Args:
-        size: The picture's; multiples of 4.
+        size: The picture's; multiples of step.
         max_side: The longest side of a tile that is allowed; more than two margins.
-        margin: Pixels that a tile computes and throws away; a multiple of 4.
+        margin: Pixels that a tile computes and throws away; a multiple of step.
         multiple: What the tiles' sides are multiples of, where max_side and the picture let them;
-            itself a multiple of 4. Their corners are at multiples of 4.
+            itself a multiple of step.
+        step: What the tiles' sides and corners are multiples of in any case.
     """
     heights, widths = (
-        _plan_axis(side, max_side=max_side, margin=margin, multiple=multiple) for side in size
+        _plan_axis(side, max_side=max_side // step * step, margin=margin, multiple=multiple)
+        for side in size
     )
     tiles = [
         Tile(top, left, rows, columns) for top, rows in heights[1] for left, columns in widths[1]
@@ -101,12 +108,11 @@ def _plan_axis(
     side: int, *, max_side: int, margin: int, multiple: int
 ) -> tuple[int, list[tuple[int, tuple[int, int]]]]:
     """The length of the tiles along one axis; where each begins, and what is kept of it."""
-    largest = max_side // 4 * 4
-    if side <= largest:
+    if side <= max_side:
         return side, [(0, (0, side))]
-    count = -(-(side - 2 * margin) // (largest - 2 * margin))
+    count = -(-(side - 2 * margin) // (max_side - 2 * margin))
     needed = -(-(side - 2 * margin) // count) + 2 * margin
-    length = min(round_up(needed, multiple), largest)
+    length = min(round_up(needed, multiple), max_side)
     last = side - length
     starts = [*range(0, last, length - 2 * margin), last]
     ends = [start + length - margin for start in starts[:-1]] + [side]

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from nst_jax.convolution import Precision
 from nst_jax.encoders.vgg import Architecture
-from nst_jax.train.transformations import Schedule
+from nst_jax.train.transformations import Optimizer, Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class TrainingConfig:
     batch_size: int
     # The optimiser.
     num_steps: int
+    optimizer: Optimizer = "adam"
     learning_rate: float
     schedule: Schedule = "constant"
     decay: float = 5e-5  # of the schedule "inverse_time"

@@ -75,6 +75,7 @@ def fit_network(
         ValueError, OSError, TrainingDivergedError: As fit.
     """
     tx = make_transformation(
+        optimizer=config.optimizer,
         learning_rate=config.learning_rate,
         schedule=config.schedule,
         num_steps=num_steps,

@@ -1,4 +1,4 @@
-"""Adam with the learning-rate schedules of the papers, clipping, and parameters left alone."""
+"""Adam and Muon with the papers' learning-rate schedules, clipping, and parameters left alone."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -6,9 +6,12 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 from jaxtyping import Array, Float
 
 Schedule = Literal["constant", "cosine", "inverse_time", "halving"]
+
+Optimizer = Literal["adam", "muon"]
 
 Trainable = Callable[[tuple[str, ...]], bool] | Any
 """Which parameters are trained: asked for each by its path, ("ConvBlock_0", "Conv_0", "kernel"),
@@ -23,6 +26,7 @@ class _NotedNorm(NamedTuple):
 
 def make_transformation(
     *,
+    optimizer: Optimizer = "adam",
     learning_rate: float,
     schedule: Schedule = "constant",
     num_steps: int,
@@ -32,9 +36,15 @@ def make_transformation(
     clip_norm: float | None = None,
     trainable: Trainable | None = None,
 ) -> optax.GradientTransformation:
-    """Return Adam (β 0.9 and 0.999, ε 1e-8) at the scheduled rate.
+    """Return Adam (β 0.9 and 0.999, ε 1e-8), or Muon, at the scheduled rate η.
+
+    Muon replaces the averaged gradient of a convolution's kernel, as a matrix M of its m inputs by
+    n outputs, by the nearest orthogonal one, and moves the kernel by η √max(m, n) of that, about η
+    a number. Where inputs are all positive, as after a ReLU, their mean rules Adam's updates, and
+    Muon needs fewer steps. What is no kernel, or has under 16 outputs, goes by Adam.
 
     Args:
+        optimizer: "adam" or "muon".
         learning_rate: The rate that make_schedule begins with, after the warm-up.
         schedule: See make_schedule.
         num_steps: Length of the run.
@@ -47,10 +57,10 @@ def make_transformation(
             and their gradients count for no norm. None trains all.
 
     Raises:
-        ValueError: A number is out of its range, or there is no schedule of that name. When the
-            transformation is initialised: trainable leaves nothing to train.
+        ValueError: A number is out of its range, or there is no schedule or optimizer of that
+            name. When the transformation is initialised: trainable leaves nothing to train.
 
-    Reference: Kingma and Ba 2015.
+    Reference: Kingma and Ba 2015; for Muon, Jordan 2024, and Liu et al. 2025 for its scale.
     """
     if clip_norm is not None and not 0 < clip_norm < float("inf"):
         raise ValueError(f"clip_norm: wanted a number above 0 or None, got {clip_norm}")
@@ -63,13 +73,32 @@ def make_transformation(
         halve_every=halve_every,
     )
     clip = optax.identity() if clip_norm is None else optax.clip_by_global_norm(clip_norm)
-    tx = optax.chain(_note_norm(), clip, optax.adam(rate))
+    if optimizer not in _OPTIMIZERS:
+        raise ValueError(f"optimizer: wanted {' or '.join(_OPTIMIZERS)}, got {optimizer!r}")
+    tx = optax.chain(_note_norm(), clip, _OPTIMIZERS[optimizer](rate))
     if trainable is None:
         return tx
     return optax.multi_transform(
         {"train": tx, "leave": optax.set_to_zero()},
         lambda params: _label(params, trainable),
     )
+
+
+def _muon(rate: optax.Schedule) -> optax.GradientTransformation:
+    return optax.contrib.muon(
+        rate, consistent_rms=1.0, muon_weight_dimension_numbers=_kernels_as_matrices
+    )
+
+
+def _kernels_as_matrices(params):
+    matrix = optax.contrib.MuonDimensionNumbers(reduction_axis=(0, 1, 2), output_axis=3)
+    return jax.tree.map(
+        lambda leaf: matrix if leaf.ndim == 4 and leaf.shape[-1] >= _LEAST_OUTPUTS else None, params
+    )
+
+
+_LEAST_OUTPUTS = 16
+_OPTIMIZERS = {"adam": optax.adam, "muon": _muon}
 
 
 def make_schedule(

@@ -1,0 +1,215 @@
+"""In which styles `nst-jax stylize` is to paint: by names, or by pictures and all they allow."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from nst_jax import files
+from nst_jax.color import match_covariance_by_pca
+from nst_jax.files.disk import quoted
+from nst_jax.stylizers import AnyStyleStylizer, Mixture, OneStyleStylizer, Stylizer
+
+ALL = "all"
+"""Stands for every style of a model."""
+
+STYLE_SIZE = 512
+"""Pixels of the longer side that paintings are scaled to where the user says nothing."""
+
+Color = Literal["style", "keep"]
+Pixels = Float[np.ndarray, "_ _ 3"]
+Masks = Float[np.ndarray, "regions height width"]
+
+_SAME_SHAPE = 0.02  # how far apart the proportions of a mask and a photograph may be
+
+
+class Rendering(NamedTuple):
+    """A way to paint every picture.
+
+    Attributes:
+        suffix: What file names get for it.
+        style_for: What the stylizer is told for a photograph.
+        check: Raises a ValueError for a photograph that cannot be painted so.
+    """
+
+    suffix: str
+    style_for: Callable[[Pixels], Any]
+    check: Callable[[Pixels], None] = lambda pixels: None
+
+
+@dataclass(frozen=True)
+class StyleChoice:
+    """What the user says of styles; None and () where nothing is said.
+
+    Attributes:
+        names: Of a model's own styles; or pictures and folders of them.
+        blend: Weights of the styles in one picture.
+        size: Pixels of the paintings' longer side.
+        alpha: How much of the style is taken.
+        masks: Pictures of where each style is painted.
+        color: Whose colours a result gets.
+    """
+
+    names: tuple[str, ...] = ()
+    blend: tuple[float, ...] = ()
+    size: int | None = None
+    alpha: float | None = None
+    masks: tuple[Path, ...] = ()
+    color: Color | None = None
+
+
+def choose_renderings(stylizer: Stylizer, choice: StyleChoice) -> list[Rendering]:
+    """Return a rendering for each style, or the one in which they are blended or share a picture.
+
+    Raises:
+        ValueError: The model has no such styles, or options do not fit them or each other.
+        OSError: A painting or a mask cannot be read.
+    """
+    if isinstance(stylizer, AnyStyleStylizer):
+        return _after_pictures(stylizer, choice)
+    for name in ("size", "alpha", "masks", "color"):
+        if getattr(choice, name) not in (None, ()):
+            option = {"size": "style_size", "masks": "mask"}.get(name, name)
+            raise ValueError(
+                f"{option}: wanted with a model that paints after any picture, and {stylizer.name} "
+                f"does not; leave out --{option.replace('_', '-')}, or choose another --model"
+            )
+    if isinstance(stylizer, OneStyleStylizer):
+        if choice.names or choice.blend:
+            raise ValueError(
+                f"style: {stylizer.name} has the one style {stylizer.styles[0]}; leave out --style "
+                "and --style-blend, or choose another --model"
+            )
+        return [Rendering("", lambda pixels: None)]
+    return _by_names(stylizer, choice.names, choice.blend)
+
+
+def _by_names(stylizer: Stylizer, names: Sequence[str], blend: Sequence[float]) -> list[Rendering]:
+    if not names:
+        raise ValueError(
+            f"style: {stylizer.name} wants --style with some of {', '.join(stylizer.styles)}; "
+            f"--style {ALL} takes each in turn"
+        )
+    chosen = stylizer.styles if list(names) == [ALL] else tuple(names)
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"style: wanted each once, got {' '.join(chosen)}")
+    _check_blend(blend, chosen)
+    styles = {"": dict(zip(chosen, blend, strict=True))} if blend else _apart(chosen, chosen)
+    for style in styles.values():
+        stylizer.conditions(style)  # for its errors
+    return [Rendering(suffix, partial(_always, style)) for suffix, style in styles.items()]
+
+
+def _after_pictures(stylizer: AnyStyleStylizer, choice: StyleChoice) -> list[Rendering]:
+    if not choice.names:
+        raise ValueError(
+            f"style: {stylizer.name} paints after any picture: name one or several with --style, "
+            "or choose a --model that has a style of its own"
+        )
+    alpha = 1.0 if choice.alpha is None else choice.alpha
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha: wanted a number from 0 to 1, got {alpha}")
+    paintings = _load_paintings(choice.names, choice.size or STYLE_SIZE)
+    names, pictures = tuple(paintings), list(paintings.values())
+    _check_blend(choice.blend, names)
+    masks = _load_masks(choice.masks, names)
+    if masks is not None and choice.blend:
+        raise ValueError("mask: wanted without --style-blend, which mixes styles everywhere")
+    together = masks is not None or bool(choice.blend)
+    styles = {"": pictures} if together else _apart(names, [[picture] for picture in pictures])
+    mix = partial(_mix, stylizer, alpha=alpha, blend=choice.blend or None, masks=masks)
+    check = partial(_check_shape, choice.masks, masks)
+    if choice.color == "keep":
+        return [
+            Rendering(suffix, partial(_keeping_colors, mix, paintings), check)
+            for suffix, paintings in styles.items()
+        ]
+    return [
+        Rendering(suffix, partial(_always, mix(paintings)), check)
+        for suffix, paintings in styles.items()
+    ]
+
+
+def _apart(names: Sequence[str], styles: Sequence[Any]) -> dict[str, Any]:
+    """Each style by what file names get for it: nothing where there is but one."""
+    if len(names) == 1:
+        return {"": styles[0]}
+    return {f"_{name}": style for name, style in zip(names, styles, strict=True)}
+
+
+def _check_blend(blend: Sequence[float], names: Sequence[str]) -> None:
+    if blend and len(blend) != len(names):
+        raise ValueError(
+            f"style_blend: wanted {len(names)} weights, one for each of --style "
+            f"({' '.join(names)}), got {len(blend)}"
+        )
+
+
+def _load_paintings(places: Sequence[str], size: int) -> dict[str, Pixels]:
+    """The paintings, by what they are called."""
+    found: dict[str, Path] = {}
+    for place in map(Path, places):
+        for path in files.list_images(place) if place.is_dir() else [place]:
+            if path.stem in found:
+                raise ValueError(
+                    f"style: {quoted(found[path.stem])} and {quoted(path)} have one name, by which "
+                    "results are called; rename one"
+                )
+            found[path.stem] = path
+    return {name: files.load_pixels(path, size=size) for name, path in found.items()}
+
+
+def _load_masks(paths: Sequence[Path], names: Sequence[str]) -> Masks | None:
+    """Where each style is painted; the last one's place may be what the others leave."""
+    if not paths:
+        return None
+    if len(paths) not in (len(names), len(names) - 1):
+        raise ValueError(
+            f"mask: wanted {len(names)}, one for each of --style, or one less, when the last style "
+            f"gets what is left, got {len(paths)}"
+        )
+    masks = [files.load_pixels(path).mean(-1) for path in paths]
+    shapes = {mask.shape for mask in masks}
+    if len(shapes) > 1:
+        raise ValueError(f"mask: wanted masks of one size, got {sorted(shapes)}")
+    if len(masks) < len(names):
+        masks.append((1 - np.sum(masks, axis=0)).clip(0, 1))
+    return np.stack(masks).astype(np.float32)
+
+
+def _check_shape(paths: Sequence[Path], masks: Masks | None, pixels: Pixels) -> None:
+    if masks is None:
+        return
+    (height, width), (rows, columns) = masks.shape[1:], pixels.shape[:2]
+    if abs(height * columns / (width * rows) - 1) > _SAME_SHAPE:
+        raise ValueError(
+            f"mask: wanted the photograph's proportions, {columns} to {rows}, got "
+            f"{quoted(paths[0])} of {width} by {height} pixels"
+        )
+
+
+def _mix(stylizer: AnyStyleStylizer, paintings: Sequence[Pixels], **options: Any) -> Mixture:
+    return stylizer.prepare([painting[None] for painting in paintings], **options)
+
+
+def _always(style: Any, pixels: Pixels) -> Any:
+    """The same for each photograph."""
+    del pixels
+    return style
+
+
+def _keeping_colors(
+    mix: Callable[[Sequence[Pixels]], Any], paintings: Sequence[Pixels], pixels: Pixels
+) -> Any:
+    """Paintings with the photograph's colours."""
+    target = jnp.asarray(pixels[None])
+    recolored = [
+        np.asarray(match_covariance_by_pca(jnp.asarray(painting[None]), target))[0]
+        for painting in paintings
+    ]
+    return mix(recolored)

@@ -1,0 +1,208 @@
+"""What load_stylizer answers for networks that paint after any painting: AdaIN's."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import PIL.Image
+from jaxtyping import Array, Float
+
+from nst_jax.array_types import Image, ImageOfAnySize
+from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions
+from nst_jax.stylizers.stylizer import Stylizer
+from nst_jax.stylizers.tiling import MaskedPixels, Pixels, cut, round_up
+
+
+class Style(NamedTuple):
+    """A painting as the network knows it: the channel moments of its features in relu4_1."""
+
+    mean: Float[Array, "1 512"]
+    deviation: Float[Array, "1 512"]
+
+
+class Mixture(NamedTuple):
+    """All that a picture is painted by, made by AnyStyleStylizer.prepare.
+
+    Attributes:
+        mean: Of each region's style.
+        deviation: Of each region's style.
+        alpha: From 0, the photograph, to 1, the style.
+        masks: Where the regions are, from 0 to 1, of any size; None for one region everywhere.
+    """
+
+    mean: Float[Array, "1 regions 512"]
+    deviation: Float[Array, "1 regions 512"]
+    alpha: Float[Array, "1 1"]
+    masks: Float[np.ndarray, "regions _ _"] | None
+
+
+class AnyStyleStylizer(Stylizer):
+    """A network that paints after paintings it is given, as Huang and Belongie 2017 train it.
+
+    `stylizer(content, style)` paints every picture of content after style: a painting as an array
+    of shape (1, height, width, 3), what encode_style made of one, or a sequence of those, which are
+    blended, or each painted in its own region. Sizes are free and need not agree; the larger a
+    painting, the finer its strokes.
+
+    Reference: Huang and Belongie 2017, §7.
+    """
+
+    def __call__(
+        self,
+        content: Image | Float[np.ndarray, "batch height width 3"],
+        style: Any = None,
+        *,
+        alpha: float = 1.0,
+        blend: Sequence[float] | None = None,
+        masks: Float[Array, "_ _ _"] | Float[np.ndarray, "_ _ _"] | None = None,
+        bucket: int = BUCKET,
+        max_pixels: int = MAX_PIXELS,
+    ) -> Image:
+        """Return the pictures painted, of content's size, in [0, 1].
+
+        Args:
+            content: Photographs.
+            style: A painting, or several.
+            alpha: How much of the style: 0 reconstructs the photographs, 1 paints.
+            blend: Weights of several styles in one picture, which are divided by their sum; equal
+                ones if None.
+            masks: Instead, where each of the styles is painted: (styles, height, width), from 0 to
+                1, scaled to the pictures. Where they overlap styles are averaged; what is in none
+                stays as it was.
+            bucket: Pictures are mirrored to sides that are multiples of so many pixels, and cut
+                again: few sizes need few programs.
+            max_pixels: How many pixels run at once, which bounds the memory: larger pictures run
+                in tiles, larger batches in parts.
+
+        Raises:
+            ValueError: style is none, an argument is out of range, or two do not fit together.
+        """
+        prepared = self.prepare(style, alpha=alpha, blend=blend, masks=masks)
+        return super().__call__(content, prepared, bucket=bucket, max_pixels=max_pixels)
+
+    def encode_style(self, painting: ImageOfAnySize | Float[np.ndarray, "_ _ _ 3"]) -> Style:
+        """Return what is needed of a painting, to be used again and again.
+
+        Args:
+            painting: One picture, RGB in [0, 1]. It is mirrored to sides that are multiples of 32
+                pixels, so that few sizes need few programs.
+
+        Raises:
+            ValueError: There are several pictures, or a side is under 16 pixels.
+        """
+        if len(painting) != 1 or min(painting.shape[1:3]) < 16:
+            raise ValueError(
+                "style: wanted one picture of at least 16 pixels along each side, got shape "
+                f"{painting.shape}"
+            )
+        pixels = np.asarray(painting[0])
+        height, width = (round_up(side, BUCKET) for side in pixels.shape[:2])
+        image = cut(pixels, top=0, left=0, size=(height, width))[None]
+        return Style(*_encode(self.network, self.variables, image))
+
+    def prepare(
+        self,
+        style: Any,
+        *,
+        alpha: float = 1.0,
+        blend: Sequence[float] | None = None,
+        masks: Float[Array, "_ _ _"] | Float[np.ndarray, "_ _ _"] | None = None,
+    ) -> Mixture:
+        """Return what calling with these arguments paints by, for paint.
+
+        Args:
+            style: As for a call.
+            alpha: As for a call.
+            blend: As for a call.
+            masks: As for a call.
+
+        Raises:
+            ValueError: As for a call.
+        """
+        if not 0 <= alpha <= 1:
+            raise ValueError(f"alpha: wanted a number from 0 to 1, got {alpha}")
+        styles = self._styles(style)
+        mean, deviation = (jnp.stack(moments, axis=1) for moments in zip(*styles, strict=True))
+        if masks is not None:
+            if blend is not None:
+                raise ValueError("blend: wanted without masks, which share the picture out")
+            masks = _checked_masks(masks, len(styles))
+        elif len(styles) > 1 or blend is not None:
+            shares = _checked_blend(blend, len(styles))
+            # AdaIN is affine in the moments: blending them is blending what it answers, eq. (15).
+            mean, deviation = (
+                jnp.sum(shares[None, :, None] * moments, axis=1, keepdims=True)
+                for moments in (mean, deviation)
+            )
+        return Mixture(mean, deviation, jnp.full((1, 1), alpha, jnp.float32), masks)
+
+    def conditions(self, style: Any) -> Conditions:
+        """Return the moments and alpha of a Mixture, or of what prepare makes one of."""
+        return self._mixture(style)[:3]
+
+    def with_regions(self, pixels: Pixels, style: Any) -> MaskedPixels:
+        """Return a picture with a channel for each region of a Mixture that has masks."""
+        masks = self._mixture(style).masks
+        if masks is None:
+            return pixels
+        height, width = pixels.shape[:2]
+        scaled = [
+            np.asarray(
+                PIL.Image.fromarray(mask).resize((width, height), PIL.Image.Resampling.BILINEAR)
+            )
+            for mask in masks
+        ]
+        return np.concatenate([pixels, np.stack(scaled, -1)], axis=-1)
+
+    def _mixture(self, style: Any) -> Mixture:
+        return style if isinstance(style, Mixture) else self.prepare(style)
+
+    def _styles(self, style: Any) -> list[Style]:
+        if style is None or (isinstance(style, Sequence) and len(style) == 0):
+            raise ValueError(f"style: {self.name} wants a painting to paint after, got none")
+        if isinstance(style, str):
+            raise ValueError(
+                f"style: wanted a picture, got the text {style!r}; load_image reads a file"
+            )
+        if isinstance(style, Style) or not isinstance(style, Sequence):
+            style = [style]
+        return [each if isinstance(each, Style) else self.encode_style(each) for each in style]
+
+
+@partial(jax.jit, static_argnums=0)
+def _encode(network, variables, image):
+    return network.apply(variables, image, method="style_moments")
+
+
+def _checked_blend(blend: Sequence[float] | None, count: int) -> Float[Array, " styles"]:
+    weights = np.ones(count) if blend is None else np.asarray(blend, np.float64)
+    if weights.shape != (count,):
+        raise ValueError(
+            f"blend: wanted {count} weights, one for each style, got shape {weights.shape}"
+        )
+    total = float(weights.sum())
+    if not (math.isfinite(total) and weights.min() >= 0 and total > 0):
+        raise ValueError(
+            f"blend: wanted weights of 0 or more that are not all 0, got {weights.tolist()}"
+        )
+    return jnp.asarray(weights / total, jnp.float32)
+
+
+def _checked_masks(masks: Any, count: int) -> Float[np.ndarray, "regions _ _"]:
+    masks = np.asarray(masks, np.float32)
+    if len(masks) != count or 0 in masks.shape:
+        raise ValueError(
+            f"masks: wanted {count}, one for each style, got an array of shape {masks.shape}"
+        )
+    if not (masks.min() >= 0 and masks.max() <= 1):
+        raise ValueError(
+            f"masks: wanted values from 0 to 1, got {masks.min():g} to {masks.max():g}"
+        )
+    for number, mask in enumerate(masks):
+        if mask.max() == 0:
+            raise ValueError(f"masks: number {number} is empty, so that its style has no place")
+    return masks

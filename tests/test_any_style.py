@@ -1,0 +1,257 @@
+"""Oracle: the network applied plainly, whose own tests are in test_huang.py."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+from any_style_oracle import encoder_words, made_painting, save_made_model
+
+from nst_jax.stylizers import (
+    AnyStyleStylizer,
+    load_model,
+    load_stylizer,
+    painting,
+    read_styles,
+    save_model,
+)
+from nst_jax.stylizers.tiling import plan_tiles
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A file, and the network and variables that it was made of."""
+    path = tmp_path_factory.mktemp("model") / "any.safetensors"
+    network, variables = save_made_model(path)
+    half = jax.tree.map(lambda array: array.astype(jnp.float16), variables["params"]["decoder"])
+    whole = jax.tree.map(lambda array: array.astype(jnp.float32), half)
+    params = {"encoder": variables["params"]["encoder"], "decoder": whole}
+    return path, network, {"params": params}
+
+
+@pytest.fixture(scope="module")
+def stylizer(model) -> AnyStyleStylizer:
+    loaded = load_stylizer(model[0])
+    assert isinstance(loaded, AnyStyleStylizer)
+    return loaded
+
+
+CONTENT = made_painting(1)
+FIRST, SECOND = made_painting(2, height=32), made_painting(3, width=96)
+
+
+def apply(model, content, paintings, *, shares=None, alpha=1.0):
+    """The network, given moments that are averaged here."""
+    _, network, variables = model
+    found = [
+        network.apply(variables, jnp.asarray(each), method="style_moments") for each in paintings
+    ]
+    shares = shares or [1.0]
+    moments = [
+        sum(share * values for share, values in zip(shares, each, strict=True))[:, None]
+        for each in zip(*found, strict=True)
+    ]
+    ones = jnp.full((len(content), 1), alpha)
+    repeated = [jnp.repeat(each, len(content), axis=0) for each in moments]
+    return network.apply(variables, jnp.asarray(content), *repeated, ones).clip(0, 1)
+
+
+def crop(images):
+    """Sides that are multiples of 32, which are not mirrored."""
+    return images[:, :32, :64]
+
+
+# Files ----------------------------------------------------------------------------------------
+
+
+def test_a_file_holds_the_decoder_and_names_the_encoder(model, stylizer):
+    path, network, variables = model
+    arrays = safetensors.numpy.load_file(path)
+    assert sum(array.size for array in arrays.values()) == 2_915_139
+    assert path.stat().st_size < 6 * 2**20
+    loaded = load_model(path)
+    assert loaded.network == network
+    assert loaded.styles == read_styles(path) == stylizer.styles == ()
+    assert loaded.card == {"steps": 7}
+    jax.tree.map(np.testing.assert_array_equal, loaded.variables, variables)
+
+
+def change_header(path, key, value):
+    arrays = safetensors.numpy.load_file(path)
+    with safetensors.safe_open(path, "numpy") as opened:
+        header = opened.metadata()
+    header[key] = value
+    safetensors.numpy.save_file(arrays, path, header)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("encoder", json.dumps({"weights": "/etc/passwd", "arrays_sha256": "0"}), "wanted one of"),
+        ("encoder", json.dumps({"weights": "vgg16-lpips", "arrays_sha256": "0"}), "has another"),
+        ("encoder", json.dumps({"weights": {}, "arrays_sha256": "0"}), "damaged"),
+        ("encoder", "[]", "damaged"),
+        ("settings", json.dumps({"architecture": "vgg11"}), "vgg16 or vgg19"),
+        ("settings", json.dumps({"architecture": "vgg19"}), "vgg16"),
+        ("styles", json.dumps(["one"]), "wanted 0"),
+    ],
+)
+def test_a_file_that_asks_for_another_encoder_is_refused(tmp_path, key, value, told):
+    path = tmp_path / "m.safetensors"
+    save_made_model(path)
+    change_header(path, key, value)
+    with pytest.raises(ValueError, match=r"cannot use|vgg16") as raised:
+        load_model(path)
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("encoder", [None, {"weights": "mine.safetensors", "arrays_sha256": ""}])
+def test_a_decoder_is_not_saved_without_its_encoders_name(tmp_path, encoder):
+    with pytest.raises(ValueError, match="encoder: wanted the weights"):
+        save_made_model(tmp_path / "m.safetensors", encoder=encoder)
+    assert not list(tmp_path.iterdir())
+
+
+def test_saving_what_was_loaded_gives_the_same_file(model, tmp_path):
+    path, *_ = model
+    loaded = load_model(path)
+    again = tmp_path / "again.safetensors"
+    save_model(
+        again,
+        loaded.network,
+        loaded.variables,
+        styles=(),
+        card=loaded.card,
+        encoder=encoder_words(),
+    )
+    assert again.read_bytes() == path.read_bytes()
+
+
+# Styles ---------------------------------------------------------------------------------------
+
+
+def test_a_painting_or_what_it_was_encoded_to(model, stylizer):
+    wanted = apply(model, crop(CONTENT), [FIRST[:, :, :64]])
+    painting = FIRST[:, :, :64]
+    np.testing.assert_allclose(stylizer(crop(CONTENT), painting), wanted, atol=1e-4)
+    encoded = stylizer.encode_style(painting)
+    np.testing.assert_allclose(stylizer(crop(CONTENT), encoded), wanted, atol=1e-4)
+    assert float(jnp.abs(stylizer(crop(CONTENT), SECOND) - wanted).max()) > 0.02
+
+
+def test_alpha(model, stylizer):
+    content, painting = crop(CONTENT), FIRST[:, :, :64]
+    for alpha in (0.0, 0.4):
+        wanted = apply(model, content, [painting], alpha=alpha)
+        np.testing.assert_allclose(stylizer(content, painting, alpha=alpha), wanted, atol=1e-4)
+
+
+def test_a_blend_is_of_moments(model, stylizer):
+    content, paintings = crop(CONTENT), [FIRST[:, :, :64], SECOND[:, :32]]
+    for blend, shares in (([3.0, 1.0], [0.75, 0.25]), (None, [0.5, 0.5])):
+        wanted = apply(model, content, paintings, shares=shares)
+        np.testing.assert_allclose(stylizer(content, paintings, blend=blend), wanted, atol=1e-4)
+
+
+def test_masks_are_scaled_to_the_picture(model, stylizer):
+    content, paintings = crop(CONTENT), [FIRST[:, :, :64], SECOND[:, :32]]
+    left = np.repeat(np.array([[1.0, 0.0]], np.float32), 2, axis=0)
+    found = stylizer(content, paintings, masks=np.stack([left, 1 - left]))
+
+    _, network, variables = model
+    moments = [
+        network.apply(variables, jnp.asarray(each), method="style_moments") for each in paintings
+    ]
+    mean, deviation = (jnp.stack(each, 1) for each in zip(*moments, strict=True))
+    # Pillow's triangle filter, of 2 pixels enlarged to 64.
+    ramp = (48 - np.arange(64) - 0.5) / 32
+    regions = np.broadcast_to(ramp.clip(0, 1)[:, None], (1, 32, 64, 1))
+    pixels = np.concatenate([content, regions, 1 - regions], -1).astype(np.float32)
+    wanted = network.apply(variables, jnp.asarray(pixels), mean, deviation, jnp.ones((1, 1)))
+    np.testing.assert_allclose(found, wanted.clip(0, 1), atol=1e-4)
+
+
+def test_any_sizes(stylizer):
+    content = CONTENT[:, :45, :51]
+    painted = stylizer(content, made_painting(4, height=16, width=80)[:, :, :77])
+    assert painted.shape == content.shape
+    np.testing.assert_allclose(
+        painted[:, :20, :20], stylizer(content, painted.clip(0, 1))[:, :20, :20], atol=1
+    )
+
+
+def test_each_picture_may_have_a_style_of_its_own(stylizer):
+    pictures = [crop(CONTENT)[0], crop(made_painting(5))[0]]
+    styles = [stylizer.prepare(FIRST), stylizer.prepare(SECOND, alpha=0.5)]
+    found = stylizer.paint_each(pictures, styles)
+    for picture, style, result in zip(pictures, styles, found, strict=True):
+        (alone,) = stylizer.paint([picture], style)
+        np.testing.assert_allclose(result, alone, atol=1e-4)
+
+
+MASKS = np.ones((2, 8, 8), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("style", "options", "told"),
+    [
+        (None, {}, "wants a painting"),
+        ([], {}, "wants a painting"),
+        ("painting.jpg", {}, "load_image reads a file"),
+        (np.zeros((2, 32, 32, 3), np.float32), {}, "wanted one picture"),
+        (np.zeros((1, 15, 32, 3), np.float32), {}, "at least 16 pixels"),
+        (FIRST, {"alpha": 1.1}, "alpha: wanted a number from 0 to 1"),
+        (FIRST, {"alpha": float("nan")}, "alpha: wanted a number from 0 to 1"),
+        ([FIRST, SECOND], {"blend": [1.0]}, "blend: wanted 2 weights"),
+        ([FIRST, SECOND], {"blend": [1.0, -1.0]}, "blend: wanted weights of 0 or more"),
+        ([FIRST, SECOND], {"masks": MASKS, "blend": [1.0, 1.0]}, "blend: wanted without masks"),
+        ([FIRST], {"masks": MASKS}, "masks: wanted 1"),
+        ([FIRST, SECOND], {"masks": 2 * MASKS}, "masks: wanted values from 0 to 1"),
+        (
+            [FIRST, SECOND],
+            {"masks": MASKS * np.float32([[[1]], [[0]]])},
+            "masks: number 1 is empty",
+        ),
+        (FIRST, {"bucket": 12}, "bucket: wanted a multiple of 8"),
+        (FIRST, {"max_pixels": 128**2}, "max_pixels: wanted at least 65536"),
+    ],
+)
+def test_what_cannot_be_painted_is_told(stylizer, style, options, told):
+    with pytest.raises(ValueError, match=told):
+        stylizer(CONTENT, style, **options)
+
+
+# Large pictures -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("regions", [False, True])
+def test_tiles_are_the_picture_painted_whole(stylizer, regions):
+    """With statistics pooled over tiles, which are exact."""
+    content = made_painting(6, height=288, width=448)[:, :280, :440]
+    masks = None
+    if regions:
+        across = np.linspace(0, 1, 44, dtype=np.float32)[None].repeat(28, 0)
+        masks = np.stack([across, (across < 0.3).astype(np.float32)])
+    style = stylizer.prepare([FIRST, SECOND], masks=masks)
+    (whole,) = stylizer.paint([content[0]], style)
+
+    (tiled,) = stylizer.paint([content[0]], style, max_pixels=256**2)
+
+    assert len(plan_tiles((288, 448), max_side=256, margin=72, multiple=32, step=8)[1]) > 2
+    np.testing.assert_allclose(tiled, whole, atol=2e-3)
+    naive = painting.paint_tiles(
+        load_model_of(stylizer),
+        stylizer.with_regions(content[0], style),
+        stylizer.conditions(style),
+        None,
+        size=(288, 448),
+        max_side=256,
+    )
+    assert np.abs(naive - whole).max() > 0.02
+
+
+def load_model_of(stylizer):
+    return stylizer._model
