@@ -1,5 +1,7 @@
 """A model of AdaIN's architecture with made parameters, for tests of what runs it."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,8 @@ CONFIG = huang_2017.PRESETS["cpu"]
 def made_decoder_params(seed=0):
     """He's values; the last layer's such that pictures stay about [0, 1]."""
     features = jnp.zeros((1, 2, 2, 512))
-    params = Decoder(architecture="vgg16").init(jax.random.key(seed), features)["params"]
+    variables: Any = Decoder(architecture="vgg16").init(jax.random.key(seed), features)
+    params = variables["params"]
     last = params["conv1_1"]
     return {**params, "conv1_1": {"kernel": last["kernel"] * 2, "bias": last["bias"] + 0.5}}
 

@@ -50,7 +50,7 @@ def apply(model, content, paintings, *, shares=None, alpha=1.0):
     ]
     shares = shares or [1.0]
     moments = [
-        sum(share * values for share, values in zip(shares, each, strict=True))[:, None]
+        jnp.einsum("s,sbc->bc", jnp.asarray(shares), jnp.stack(each))[:, None]
         for each in zip(*found, strict=True)
     ]
     ones = jnp.full((len(content), 1), alpha)
@@ -212,7 +212,7 @@ MASKS = np.ones((2, 8, 8), np.float32)
         ([FIRST, SECOND], {"masks": 2 * MASKS}, "masks: wanted values from 0 to 1"),
         (
             [FIRST, SECOND],
-            {"masks": MASKS * np.float32([[[1]], [[0]]])},
+            {"masks": MASKS * np.asarray([[[1]], [[0]]], np.float32)},
             "masks: number 1 is empty",
         ),
         (FIRST, {"bucket": 12}, "bucket: wanted a multiple of 8"),

@@ -17,8 +17,8 @@ any photograph after any painting in one pass.
 | training pictures | crops of 256 from 512 | the same | from 512 x 512 | crops of 128 |
 | batch, steps | 8, 160,000 | 8, 160,000 | 8, 160,000 | 4, 6,000 |
 | optimiser | Adam | Adam | Adam | Muon |
-| its rate | 1e-4 / (1 + 5e-5 t) | the same | the same | 5e-4, cosine to 0 |
-| steps before AdaIN, part by part | none | none | none | 300 |
+| its rate | 1e-4 / (1 + 5e-5 t) | the same | the same | 2e-4, cosine to 0 |
+| steps before AdaIN, part by part | none | none | none | 300, rate 5e-4 |
 
 The paper's Euclidean norms are the squares' in all code, and its style weight, unpublished, is the
 code's: 1e-1 made the decoder of the paper's pictures, by the README; 1e-2, the script's default,
@@ -97,6 +97,7 @@ class Config(TrainingConfig):
     schedule: train.Schedule = "inverse_time"  # train.lua
     decay: float = 5e-5  # train.lua
     warm_start_steps: int = 0  # ours: each part of the decoder alone, before AdaIN
+    warm_start_rate: float = 5e-4  # ours: of these steps
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run.
@@ -106,6 +107,8 @@ class Config(TrainingConfig):
         """
         super().__post_init__()
         self.check_least({"warm_start_steps": 0})
+        rate = self.warm_start_rate
+        check(0 < rate < float("inf"), "warm_start_rate", "a finite number above 0", rate)
         finite = all(0 <= share < float("inf") for _, share in self.style_layers)
         check(finite, "style_layers", "finite weights, 0 or more", self.style_layers)
         unknown = {layer for layer, _ in self.style_layers} - set(STYLE_LAYERS)
@@ -123,7 +126,7 @@ _CPU = Config(
     batch_size=4,
     num_steps=6_000,
     optimizer="muon",
-    learning_rate=5e-4,
+    learning_rate=2e-4,
     schedule="cosine",
     average_decay=0.99,
     warm_start_steps=300,
@@ -360,7 +363,12 @@ class _Run:
         self, key, decoder_params, *, workdir, data, save_every, on_step, interrupted
     ) -> train.Trained:
         loss_fn = make_warm_start_loss_fn(self.config, self.encoder)
-        config = dataclasses.replace(self.config, schedule="constant", average_decay=None)
+        config = dataclasses.replace(
+            self.config,
+            learning_rate=self.config.warm_start_rate,
+            schedule="constant",
+            average_decay=None,
+        )
         return self._fit(
             key,
             decoder_params,
