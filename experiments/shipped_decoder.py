@@ -12,7 +12,6 @@ import argparse
 from pathlib import Path
 
 import jax
-import numpy as np
 from data_folder import free_paintings, free_photographs, require_data
 from shipping import (
     add_training_options,
@@ -26,7 +25,7 @@ from shipping import (
 from nst_jax import files, stylizers, train
 from nst_jax.encoders.pretrained import describe_weights, load_encoder
 from nst_jax.papers import huang_2017
-from nst_jax.papers.huang_2017 import Config, Pair
+from nst_jax.papers.huang_2017 import Pair
 
 NAME = "huang2017"
 HELD_OUT = 16  # pairs
@@ -67,8 +66,18 @@ def run(options: argparse.Namespace) -> None:
     photographs, photograph_licences = free_photographs(options.data, "content/train")
     paintings, painting_licences = free_paintings(options.data, "style/train")
     encoder, encoder_params = load_encoder(config.encoder, weights=config.weights)
+    stream = train.open_pair_stream(
+        Pair,
+        photographs,
+        paintings,
+        size=config.size,
+        shorter_side=config.shorter_side,
+        flip=config.flip,
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
     trained = huang_2017.fit(
-        open_pairs(config, photographs, paintings),
+        stream,
         config,
         encoder,
         encoder_params,
@@ -114,32 +123,6 @@ def run(options: argparse.Namespace) -> None:
         encoder={name: described[name] for name in ("weights", "arrays_sha256")},
     )
     print(f"{path}: {card}")
-
-
-def open_pairs(config: Config, photographs: list[Path], paintings: list[Path]) -> train.Stream:
-    """Photographs and paintings, half and half, each to be painted after a painting."""
-    number = config.batch_size // 2
-    parts = (
-        (photographs, config.batch_size - number),
-        (paintings, number),
-        (paintings, config.batch_size),
-    )
-    streams = [
-        train.open_stream(
-            paths,
-            size=config.size,
-            shorter_side=config.shorter_side,
-            flip=config.flip,
-            batch_size=batch_size,
-            seed=config.seed + place,
-        )
-        for place, (paths, batch_size) in enumerate(parts)
-    ]
-
-    def make(photographs, paintings, styles) -> Pair:
-        return Pair(np.concatenate([photographs, paintings]), styles)
-
-    return train.zip_streams(make, *streams)
 
 
 def load_pairs(data: Path, *, size: int, count: int) -> Pair:

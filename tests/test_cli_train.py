@@ -3,24 +3,29 @@
 import contextlib
 import dataclasses
 import functools
-import io
 import json
-import os
 import re
 import shlex
 import shutil
-import signal
 import time
-import warnings
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jax
 import numpy as np
 import PIL.Image
 import pytest
-import tyro
+from train_command import (
+    SMOKE,
+    arrays,
+    assert_refused,
+    assert_same,
+    make_pictures,
+    parse,
+    press_ctrl_c,
+    replaced,
+    run,
+)
 
 import nst_jax
 from nst_jax import files, stylizers
@@ -28,7 +33,7 @@ from nst_jax.cli import main
 from nst_jax.cli import train as cli_train
 from nst_jax.cli.errors import exit_status, one_line
 from nst_jax.cli.progress import follow_training
-from nst_jax.cli.train_options import Train, make_config
+from nst_jax.cli.train_options import make_config
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.optimize import Report
@@ -36,7 +41,6 @@ from nst_jax.papers import dumoulin_2017, johnson_2016
 from nst_jax.train import TrainingDivergedError
 
 PAPERS = {"johnson2016": johnson_2016, "dumoulin2017": dumoulin_2017}
-SMOKE = ("--preset", "smoke", "--save-every", "1")
 JOHNSON = shlex.split("johnson2016 --content-dir photos --style wave.png --workdir run")
 DUMOULIN = shlex.split("dumoulin2017 --content-dir photos --style wave.png line.png --workdir many")
 ADD = shlex.split("dumoulin2017 --content-dir photos --add-style new.png --workdir more")
@@ -49,25 +53,6 @@ def lax_promotion():
         yield
 
 
-def make_pictures() -> None:
-    """In the current folder photos/ with three in it, held/ with two, and three paintings."""
-    y, x = np.mgrid[0:52, 0:68].astype(np.float32)
-    for number in range(5):
-        folder = Path("photos" if number < 3 else "held")
-        folder.mkdir(exist_ok=True)
-        hill = y > 36 - 3 * number - 12 * np.sin((x + 9 * number) / 64 * np.pi)
-        scene = np.stack([0.4 + y / 160, 0.6 + y / 240, 0.95 - y / 480], -1)
-        scene[hill] = (0.2, 0.4, 0.15)
-        save(folder / f"{number}.png", scene)
-    for name, slant in (("wave", 0.3), ("line", -0.8), ("new", 2.0)):
-        stroke = 0.5 + 0.5 * np.sin(0.7 * x + slant * y)
-        save(Path(f"{name}.png"), np.stack([stroke, 0.7 * stroke, 1 - stroke], -1))
-
-
-def save(path: Path, pixels: np.ndarray) -> None:
-    PIL.Image.fromarray(np.uint8(255 * np.clip(pixels, 0, 1))).save(path)
-
-
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
     """A current folder with pictures in it, and no weights fetched."""
@@ -75,29 +60,6 @@ def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("NST_JAX_CACHE", str(tmp_path / "cache"))
     make_pictures()
     return tmp_path
-
-
-def run(*words: str) -> SimpleNamespace:
-    """The exit status of nst-jax train, and what it printed; warnings as users have them."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("default")
-        status = main(["train", *words])
-    return SimpleNamespace(status=status, out=out.getvalue(), err=err.getvalue())
-
-
-def arrays(folder: str) -> dict[str, np.ndarray]:
-    return files.load_arrays(f"{folder}/model.safetensors")[0]
-
-
-def assert_same(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
-    assert found.keys() == wanted.keys()
-    for name in wanted:
-        np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +74,6 @@ def trained(tmp_path_factory):
 
 
 # Options --------------------------------------------------------------------------------------
-
-
-def parse(*words: str) -> Any:
-    config = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-    return tyro.cli(Train, args=words, config=config).command
 
 
 def config_of(*words: str) -> Any:
@@ -342,17 +299,6 @@ def test_other_settings_and_data_are_refused(trained, monkeypatch, changed, comp
     assert complaint in told.err
 
 
-def press_ctrl_c(at_step: int):
-    """What shows the progress, were the user to press Ctrl-C when that step is shown."""
-
-    @contextlib.contextmanager
-    def follow(num_steps, **options):
-        del num_steps, options
-        yield lambda report: os.kill(os.getpid(), signal.SIGINT) if report.step == at_step else None
-
-    return follow
-
-
 def test_a_stopped_run_goes_on_by_itself(trained, here, monkeypatch):
     monkeypatch.setattr(cli_train, "follow_training", press_ctrl_c(at_step=1))
     shutil.copy(trained[0] / "photos/broken.jpg", "photos/broken.jpg")
@@ -440,7 +386,7 @@ def test_several_styles_in_one_network(many):
     assert [entry["name"] for entry in model.card["data"]["styles"].values()] == ["wave", "line"]
     assert "to paint like wave, line; losses of 3 training pictures" in told.out
     assert told.out.splitlines()[-1] == (
-        "next: nst-jax stylize photo.jpg --model many/model.safetensors --style wave -o out.png"
+        "next: nst-jax stylize photo.jpg --style wave --model many/model.safetensors -o out.png"
     )
     sheet = PIL.Image.open(folder / "many/samples/step_000004.jpg")
     assert sheet.size == (3 * 32 + 2 * 2, 2 * 32 + 2)  # three pictures in two styles
@@ -467,7 +413,7 @@ def test_one_more_style_trains_its_own_arrays_alone(many):
     assert model.card["base"] == base
     assert "training 406 of 29,285 parameters on 4 pictures to paint like new;" in told.out
     assert told.out.splitlines()[-1].endswith(
-        "--model more/model.safetensors --style new -o out.png"
+        "--style new --model more/model.safetensors -o out.png"
     )
 
 
@@ -644,31 +590,13 @@ BAD_INPUTS = {
 }
 
 
-def replaced(words: list[str], by: list[str]) -> list[str]:
-    """The words without those options, and their values, that come anew."""
-    kept, dropping = [], False
-    for word in words:
-        if word.startswith("--"):
-            dropping = word in by
-        if not dropping:
-            kept.append(word)
-    return [*kept, *by]
-
-
 @pytest.mark.parametrize("case", BAD_INPUTS)
 def test_bad_input_is_told_on_one_line_before_any_work(here, case):
     bad_files()
     before = sorted(Path().rglob("*"))
     paper, text, wanted = BAD_INPUTS[case]
     words = [*(JOHNSON if paper == J else DUMOULIN), *SMOKE]
-    told = run(*replaced(words, shlex.split(text)))
-
-    errors = [line for line in told.err.splitlines() if not line.startswith("warning: skipped")]
-    assert told.status == 2, told.err
-    assert told.out == ""
-    assert len(errors) == 1, told.err
-    assert errors[0].startswith("error: ")
-    assert wanted in errors[0]
+    assert_refused(run(*replaced(words, shlex.split(text))), wanted)
     assert sorted(Path().rglob("*")) == before, "a refused run leaves nothing behind"
 
 

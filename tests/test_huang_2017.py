@@ -87,7 +87,7 @@ BAD_FIELDS = {
     "warm_start_steps": (-1, "warm_start_steps: wanted 0 or more, got -1"),
     "style_layers": ((("relu1_1", float("nan")),), "style_layers: wanted finite weights"),
     "style_weight": (-1.0, "style_weight: wanted a finite number, 0 or more, got -1.0"),
-    "size": (18, "size: wanted a multiple of 4 from 16 on, got 18"),
+    "size": (36, "size: wanted a multiple of 8 from 16 on, got 36"),
 }
 
 

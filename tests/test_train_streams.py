@@ -194,6 +194,54 @@ def test_zipped_streams_go_on_where_they_were(paths):
         stream.close()
 
 
+@contextlib.contextmanager
+def opened_pairs(photographs, paintings, *, batch_size, seed=0) -> Iterator:
+    options = {"shorter_side": None, "flip": False, "batch_size": batch_size, "seed": seed}
+    stream = train.open_pair_stream(
+        lambda *pair: pair, photographs, paintings, size=SIZE, **options
+    )
+    with contextlib.closing(stream):
+        yield stream
+
+
+@pytest.mark.parametrize("batch_size", [2, 5])
+def test_half_of_a_pairs_contents_are_paintings_and_all_of_its_styles(paths, batch_size):
+    whole = [squeezed(path) for path in paths]
+    half = batch_size // 2
+    # The last seed, whose successors begin anew.
+    with opened_pairs(paths[:2], paths[2:], batch_size=batch_size, seed=2**32 - 1) as stream:
+        for _ in range(4):
+            contents, styles = ([number_of(p, whole) for p in batch] for batch in next(stream))
+            assert len(contents) == len(styles) == batch_size
+            assert set(contents[: batch_size - half]) <= {0, 1}
+            assert set(contents[batch_size - half :]) <= {2, 3, 4}
+            assert set(styles) <= {2, 3, 4}
+
+
+def test_contents_of_pairs_of_one_are_of_either_kind_equally_often(paths):
+    whole = [squeezed(path) for path in paths]
+    with opened_pairs(paths[:1], paths[1:], batch_size=1) as stream:
+        pairs = [next(stream) for _ in range(8)]  # an epoch
+        position = json.loads(json.dumps(stream.get_state()))
+        following = next(stream)
+    contents, styles = ([number_of(pair[i][0], whole) for pair in pairs] for i in range(2))
+    assert sorted(contents) == [0, 0, 0, 0, 1, 2, 3, 4]
+    assert set(styles) == {1, 2, 3, 4}
+    with opened_pairs(paths[:1], paths[1:], batch_size=1) as stream:
+        stream.set_state(position)
+        jax.tree.map(np.testing.assert_array_equal, next(stream), following)
+
+
+def test_pairs_want_both(paths):
+    for photographs, paintings in ((paths, []), ([], paths)):
+        for batch_size in (1, 2):
+            with (
+                pytest.raises(ValueError, match="paths must name at least one picture"),
+                opened_pairs(photographs, paintings, batch_size=batch_size),
+            ):
+                pass
+
+
 def test_closing_zipped_streams_closes_each():
     closed = []
 

@@ -54,17 +54,30 @@ def follow_steps(
 
 
 def follow_training(
-    num_steps: int, *, size: int, first_step: int = 0, quiet: bool = False
+    num_steps: int,
+    *,
+    size: int,
+    warm_start_steps: int = 0,
+    first_step: int = 0,
+    quiet: bool = False,
 ) -> AbstractContextManager[OnStep]:
     """Yield what a paper's fit wants as on_step, and show progress, rate and remaining time.
 
     Args:
         num_steps: The number of the last step.
         size: Side of the training pictures in pixels.
+        warm_start_steps: How many of the first steps are a stage of their own, as
+            papers.huang_2017 has it.
         first_step: Steps done before, by a run that goes on.
         quiet: Show nothing.
     """
-    course = _Course(range(num_steps + 1), lambda done: f"{size}x{size}", is_training=True)
+    # A step costs so many passes through a VGG or its mirror, backwards ones counted too.
+    passes = [4] * warm_start_steps + [7] * (num_steps - warm_start_steps)
+
+    def stage(done: int) -> str:
+        return f"{size}x{size}" + (", warm start" if done < warm_start_steps else "")
+
+    course = _Course(list(accumulate(passes, initial=0)), stage, is_training=True)
     return _follow(course, first_step, quiet)
 
 
@@ -149,17 +162,22 @@ def _next_level(levels: Sequence[Level], done: int) -> Level:
 
 
 class _Clock:
-    """Tells a run's rate, from the end of its first step on, since that one is compiled."""
+    """Tells a run's rate, from the end of its first step on, since that one is compiled.
+
+    A training's stages have steps of different kinds: each has a rate of its own.
+    """
 
     def __init__(self, course: _Course):
-        self._work = course.work
+        self._course = course
         self._began: tuple[float, int] | None = None
+        self._stage = ""
 
     def rate(self, step: int) -> float | None:
         """Work a second until the end of a step, which has come now; None where none is known."""
-        now, done = time.monotonic(), self._work[step]
-        if self._began is None:
-            self._began = (now, done)
+        now, done = time.monotonic(), self._course.work[step]
+        stage = self._course.stage(step - 1) if self._course.is_training else ""
+        if self._began is None or stage != self._stage:
+            self._began, self._stage = (now, done), stage
         began, before = self._began
         return (done - before) / (now - began) if before < done and began < now else None
 
@@ -193,7 +211,8 @@ def _bar(console: Console, course: _Course, first_step: int) -> Iterator[OnStep]
                 task,
                 completed=work[report.step],
                 description=here if following == here else f"compiling for {following}",
-                steps=f"{report.step}/{steps}" + (f" {_per_second(rate)}" if rate else ""),
+                steps=f"{report.step}/{steps}"
+                + (f" {_per_second(course, report.step, rate)}" if rate else ""),
                 losses=describe_losses(report.total, report.terms),
             )
 
@@ -227,8 +246,8 @@ def _describe_rest(course: _Course, step: int, rate: float | None) -> str:
         return ""
     if not course.is_training:
         return f"  about {left / rate:.0f} s left" if left else ""
-    return f"  {_per_second(rate)}, {timedelta(seconds=round(left / rate))} left"
+    return f"  {_per_second(course, step, rate)}, {timedelta(seconds=round(left / rate))} left"
 
 
-def _per_second(rate: float) -> str:
-    return f"{rate:.3g} steps/s"
+def _per_second(course: _Course, step: int, rate: float) -> str:
+    return f"{rate / (course.work[step] - course.work[step - 1]):.3g} steps/s"

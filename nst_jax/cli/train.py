@@ -23,24 +23,17 @@ from nst_jax.cli.environment import (
 )
 from nst_jax.cli.errors import INTERRUPTED
 from nst_jax.cli.progress import describe_losses, follow_training
-from nst_jax.cli.train_options import HELP, Train, Training
-from nst_jax.cli.train_plan import (
-    MODEL,
-    Pictures,
-    Plan,
-    find_pictures,
-    identify,
-    make_plan,
-    shapes_of,
-)
+from nst_jax.cli.train_options import HELP, Huang2017, Train, Training
+from nst_jax.cli.train_pictures import Pictures, find_pictures, identify, open_stream
+from nst_jax.cli.train_plan import MODEL, Plan, make_plan, shapes_of
 from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.files.disk import quoted, reworded
 from nst_jax.networks.dumoulin import is_style_table
 from nst_jax.optimize import compile_seconds
+from nst_jax.papers.huang_2017 import WARM_START
 from nst_jax.train.checkpoints import saved_steps
 
 _RECORD = "record.json"
-_MOST_SAMPLES = 24  # pictures on a sheet, as far as styles allow
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -57,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     pictures = find_pictures(options, plan)
     workdir = _make_workdir(options.data.workdir)
     data = identify(plan, pictures)
-    done = _steps_done(workdir)
+    done = _steps_done(workdir, plan)
     if not options.report.quiet and done < plan.num_steps:
         _tell_plan(options, plan, pictures, done)
     began = time.perf_counter()
@@ -92,26 +85,48 @@ def _make_workdir(workdir: Path) -> Path:
 
 
 def _tell_plan(options: Training, plan: Plan, pictures: Pictures, done: int) -> None:
-    leaves = jax.tree_util.tree_leaves_with_path(shapes_of(plan)["params"])
+    leaves = jax.tree_util.tree_leaves_with_path(shapes_of(plan))
     sizes = [(math.prod(leaf.shape), is_style_table(path)) for path, leaf in leaves]
     parameters = f"{sum(size for size, _ in sizes):,} parameters"
     if plan.num_new < len(plan.styles):
         own = sum(size for size, is_table in sizes if is_table) // len(plan.styles)
         parameters = f"{own:,} of {parameters}"
-    count = len(pictures.held_out)
-    measured = "held-out" if options.data.held_out_dir else "training"
+    measured = _origin(options.data.held_out_dir)
+    if isinstance(options, Huang2017):
+        style_origin = _origin(options.held_out_style_dir)
+        paintings = "paintings" if style_origin == measured else f"{style_origin} paintings"
+        what = (
+            f"{len(pictures.content):,} photographs and {len(pictures.paintings):,} paintings to "
+            f"paint like any painting; losses of {pictures.num_held_out} pairs of {measured} "
+            f"photographs and {paintings} are logged"
+        )
+    else:
+        what = (
+            f"{len(pictures.content):,} pictures to paint like {', '.join(plan.paintings)}; "
+            f"losses of {pictures.num_held_out} {measured} pictures are logged"
+        )
     print(describe_device())
-    print(
-        f"training {parameters} on {len(pictures.content):,} pictures to paint like "
-        f"{', '.join(plan.paintings)}; losses of {count} {measured} pictures are logged"
-    )
+    print(f"training {parameters} on {what}")
     if done:
         print(f"going on after step {done} of {plan.num_steps}")
     sys.stdout.flush()
 
 
-def _steps_done(workdir: Path) -> int:
-    return max(saved_steps(workdir / "checkpoints"), default=0)
+def _origin(held_out: Sequence[Path]) -> str:
+    return "held-out" if held_out else "training"
+
+
+def _steps_done(workdir: Path, plan: Plan) -> int:
+    """How many steps are saved, a warm start's counted too."""
+    last, first = (
+        max(saved_steps(folder / "checkpoints"), default=0) for folder in _stages(workdir)
+    )
+    return plan.warm_start_steps + last if last else min(first, plan.warm_start_steps)
+
+
+def _stages(workdir: Path) -> tuple[Path, Path]:
+    """The folder of the run, and of its warm start, where there is one."""
+    return workdir, workdir / WARM_START
 
 
 def _train(
@@ -121,17 +136,14 @@ def _train(
     keep_compiled_programs()
     config, workdir = plan.config, options.data.workdir
     encoder, encoder_params = load_encoder(config.encoder, weights=config.weights)
-    stream = train.open_stream(
-        pictures.content,
+    stream, done = open_stream(plan, pictures), _steps_done(workdir, plan)
+    progress = follow_training(
+        plan.num_steps,
         size=config.size,
-        shorter_side=config.shorter_side,
-        flip=config.flip,
-        batch_size=config.batch_size,
-        seed=config.seed,
+        warm_start_steps=plan.warm_start_steps,
+        first_step=done,
+        quiet=options.report.quiet or done >= plan.num_steps,
     )
-    done, shown = _steps_done(workdir), plan.num_new
-    quiet = options.report.quiet or done >= plan.num_steps
-    progress = follow_training(plan.num_steps, size=config.size, first_step=done, quiet=quiet)
     try:
         with closing(stream), progress as on_step:
             return plan.fit(
@@ -141,14 +153,14 @@ def _train(
                 encoder_params,
                 workdir=str(workdir),
                 held_out=pictures.held_out,
-                samples=pictures.held_out[: max(1, _MOST_SAMPLES // shown)],
+                samples=pictures.samples,
                 data=data,
                 on_step=on_step,
                 save_every=options.report.save_every,
                 report_every=options.report.report_every,
             )
     except KeyboardInterrupt as error:  # before the first step, or the second one
-        done = _steps_done(workdir)
+        done = _steps_done(workdir, plan)
         kept = f"the same command goes on after step {done}" if done else "nothing was saved"
         raise KeyboardInterrupt(f"stopped at once; {kept}") from error
 
@@ -172,7 +184,7 @@ def _make_card(
         "data": data,
         "steps": trained.step,
         "seed": plan.config.seed,
-        "seconds": _training_seconds(options.data.workdir),
+        "seconds": _training_seconds(options.data.workdir, plan),
         "held_out_losses": {
             name: loss if math.isfinite(loss) else None for name, loss in trained.held_out.items()
         },
@@ -182,13 +194,18 @@ def _make_card(
     }
 
 
-def _training_seconds(workdir: Path) -> float | None:
-    """How long the training took, interruptions left out, if its log is as it was written."""
+def _training_seconds(workdir: Path, plan: Plan) -> float | None:
+    """How long the training took, interruptions left out, if its logs are as they were written."""
+    folders = _stages(workdir) if plan.warm_start_steps else (workdir,)
     try:
-        lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        return [entry["seconds"] for entry in map(json.loads, lines) if "seconds" in entry][-1]
+        return sum(map(_logged_seconds, folders))
     except (OSError, ValueError, IndexError):
         return None
+
+
+def _logged_seconds(folder: Path) -> float:
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [entry["seconds"] for entry in map(json.loads, lines) if "seconds" in entry][-1]
 
 
 def _is_written(workdir: Path, card: Mapping[str, Any]) -> bool:
@@ -209,7 +226,12 @@ def _write(
     seconds: Mapping[str, float],
 ) -> None:
     stylizers.save_model(
-        workdir / MODEL, trained.network, trained.variables, styles=plan.styles, card=card
+        workdir / MODEL,
+        trained.network,
+        trained.variables,
+        styles=plan.styles,
+        card=card,
+        encoder=plan.outside,
     )
     fields = ("command", "config", "versions", "device")
     record = {
@@ -226,7 +248,8 @@ def _write(
 
 
 def _next_command(workdir: Path, plan: Plan) -> str:
-    style = ("--style", next(iter(plan.paintings))) if plan.paper == "dumoulin2017" else ()
-    model = str(workdir / MODEL)
-    words = ("nst-jax", "stylize", "photo.jpg", "--model", model, *style, "-o", "out.png")
+    styles = {"dumoulin2017": next(iter(plan.paintings), ""), "huang2017": "painting.jpg"}
+    style = ("--style", styles[plan.paper]) if plan.paper in styles else ()
+    model = ("--model", str(workdir / MODEL))
+    words = ("nst-jax", "stylize", "photo.jpg", *style, *model, "-o", "out.png")
     return shlex.join(words)

@@ -1,7 +1,7 @@
 """The options of `nst-jax train`, and the configurations that they make with a preset."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -11,7 +11,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, arg, subcommand
 from nst_jax.convolution import Precision
 from nst_jax.encoders.pretrained import WEIGHT_SETS, verify
 from nst_jax.encoders.vgg import Architecture
-from nst_jax.papers import dumoulin_2017, johnson_2016
+from nst_jax.papers import dumoulin_2017, huang_2017, johnson_2016
 
 HELD_OUT = 8
 """How many pictures tell the held-out losses."""
@@ -21,10 +21,11 @@ Train a network that paints a photograph in one pass: hours once, then a moment 
 
   nst-jax train johnson2016 --help     one style
   nst-jax train dumoulin2017 --help    several styles in one network, and mixtures of them
+  nst-jax train huang2017 --help       any style: the painting is given when it paints
 
 The same command on the same --workdir goes on where it was stopped or killed."""
 
-_Config = TypeVar("_Config", johnson_2016.Config, dumoulin_2017.Config)
+_Config = TypeVar("_Config", johnson_2016.Config, dumoulin_2017.Config, huang_2017.Config)
 
 _FLAG = arg(help_behavior_hint="")
 
@@ -33,13 +34,22 @@ def _preset(metavar: str | None = None) -> Any:
     return arg(metavar=metavar, help_behavior_hint="(default: the preset's)")
 
 
-def _describe_presets(presets: Mapping[str, Any]) -> str:
+def _describe_presets(presets: Mapping[str, Any], describe_rest: Callable[[Any], str]) -> str:
+    longest = max(map(len, presets))
     lines = [
-        f"  {name:8} {config.num_steps} steps of {config.batch_size} pictures of {config.size} "
-        f"pixels, --width {config.width}"
+        f"  {name:{longest}} {config.num_steps} steps of {config.batch_size} pictures of "
+        f"{config.size} pixels, {describe_rest(config)}"
         for name, config in presets.items()
     ]
     return "\n".join(["Presets:", *lines])
+
+
+def _describe_width(config: Any) -> str:
+    return f"--width {config.width}"
+
+
+def _describe_encoder(config: Any) -> str:
+    return f"--encoder {config.encoder}, --warm-start-steps {config.warm_start_steps}"
 
 
 _JOHNSON_HELP = f"""\
@@ -48,7 +58,7 @@ Train a network to paint in one style (Johnson et al. 2016).
 Example:
   nst-jax train johnson2016 --content-dir photos/ --style painting.jpg --workdir run/
 
-{_describe_presets(johnson_2016.PRESETS)}
+{_describe_presets(johnson_2016.PRESETS, _describe_width)}
 
 The network is RUN/model.safetensors in the end, for nst-jax stylize --model; RUN/samples shows how
 it comes on, RUN/metrics.jsonl and RUN/tensorboard hold the losses."""
@@ -63,16 +73,33 @@ Examples:
 
 A style is called after its painting's file.
 
-{_describe_presets(dumoulin_2017.PRESETS)}
+{_describe_presets(dumoulin_2017.PRESETS, _describe_width)}
 
 The network is RUN/model.safetensors in the end, for nst-jax stylize --model; RUN/samples shows how
 it comes on, RUN/metrics.jsonl and RUN/tensorboard hold the losses."""
 
+_HUANG_HELP = f"""\
+Train a network to paint after any painting (Huang and Belongie 2017).
 
-_HELD_OUT_HELP = (
-    f"Photographs that are not trained on: the first {HELD_OUT} tell losses and are shown in "
-    f"samples. (default: the first {HELD_OUT} training pictures, whose losses flatter)"
-)
+Example:
+  nst-jax train huang2017 --content-dir photos/ --style-dir paintings/ --workdir run/
+
+The more paintings, of the more kinds, the better it paints after new ones. They are contents too,
+of half of each batch, so that the network learns their colours.
+
+{_describe_presets(huang_2017.PRESETS, _describe_encoder)}
+
+The network is RUN/model.safetensors in the end, for nst-jax stylize --model; RUN/samples shows how
+it comes on, RUN/metrics.jsonl and RUN/tensorboard hold the losses; RUN/warm_start has the same of
+the first stage."""
+
+
+def _held_out(kind: str) -> Any:
+    text = (
+        f"{kind} that are not trained on: the first {HELD_OUT} tell losses and are shown in "
+        f"samples. (default: the first {HELD_OUT} training pictures, whose losses flatter)"
+    )
+    return arg(metavar="FOLDER [FOLDER ...]", help=text, help_behavior_hint="")
 
 
 @dataclass(frozen=True)
@@ -83,10 +110,7 @@ class DataOptions:
     """Photographs to train on, in these folders and all below them; many, of many kinds."""
     workdir: Annotated[Path, arg(metavar="RUN")]
     """The run's folder: checkpoints, logs, samples, and in the end model.safetensors."""
-    held_out_dir: Annotated[
-        tuple[Path, ...],
-        arg(metavar="FOLDER [FOLDER ...]", help=_HELD_OUT_HELP, help_behavior_hint=""),
-    ] = ()
+    held_out_dir: Annotated[tuple[Path, ...], _held_out("Photographs")] = ()
 
 
 @dataclass(frozen=True)
@@ -97,12 +121,8 @@ class RunOptions:
     """Where everything you leave out comes from. 'smoke' takes seconds, to try things out."""
     num_steps: Annotated[int | None, _preset("N")] = None
     """Steps in all."""
-    width: Annotated[int | None, _preset("N")] = None
-    """Maps of the first convolution. Half of them: a quarter of the parameters."""
     size: Annotated[int | None, _preset("PIXELS")] = None
     """Side of the training pictures, a multiple of 4; what they are cut from is scaled along."""
-    style_size: Annotated[int | None, _preset("PIXELS")] = None
-    """Longer side of the paintings. Smaller means finer strokes."""
     batch_size: Annotated[int | None, _preset("N")] = None
     """Pictures a step."""
     seed: Annotated[int | None, _preset("N")] = None
@@ -114,6 +134,31 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
+class FixedStylesRunOptions(RunOptions):
+    """How large, how long, and where chance begins."""
+
+    width: Annotated[int | None, _preset("N")] = None
+    """Maps of the first convolution. Half of them: a quarter of the parameters."""
+    style_size: Annotated[int | None, _preset("PIXELS")] = None
+    """Longer side of the paintings. Smaller means finer strokes."""
+
+
+@dataclass(frozen=True)
+class AnyStyleRunOptions(RunOptions):
+    """How large, how long, and where chance begins."""
+
+    num_steps: Annotated[int | None, _preset("N")] = None
+    """Steps in all, but for those of --warm-start-steps."""
+    warm_start_steps: Annotated[
+        int | None,
+        arg(metavar="N", help_behavior_hint="(default: the preset's; 0 with --start-from)"),
+    ] = None
+    """Steps before those of --num-steps, in which the decoder's parts learn to invert VGG's."""
+    size: Annotated[int | None, _preset("PIXELS")] = None
+    """Side of the training pictures, a multiple of 8; what they are cut from is scaled along."""
+
+
+@dataclass(frozen=True)
 class BalanceOptions:
     """How much of the photograph stays, and how much of the painting comes."""
 
@@ -121,6 +166,12 @@ class BalanceOptions:
     """More keeps more of the photograph."""
     style_weight: Annotated[float | None, _preset("W")] = None
     """More paints more boldly; try a third and three times as much."""
+
+
+@dataclass(frozen=True)
+class FixedStylesBalanceOptions(BalanceOptions):
+    """How much of the photograph stays, and how much of the painting comes."""
+
     tv_weight: Annotated[float | None, _preset("W")] = None
     """More makes a smoother picture (total variation)."""
 
@@ -137,6 +188,18 @@ class NetworkOptions:
     """A set from 'nst-jax weights list', or a .safetensors file made by 'nst-jax weights'."""
     precision: Annotated[Precision | None, _preset()] = None
     """bfloat16 is faster and almost as exact."""
+
+
+@dataclass(frozen=True)
+class AnyStyleNetworkOptions(NetworkOptions):
+    """The network that judges and that painting begins with, and how it computes."""
+
+    encoder: Annotated[Architecture | None, _preset()] = None
+    """VGG-16 comes along; VGG-19 must be fetched once: nst-jax weights fetch vgg19-adain."""
+    weights: Annotated[
+        str | None, arg(metavar="NAME", help_behavior_hint="(default: normalised ones)")
+    ] = None
+    """A set from 'nst-jax weights list', which painting wants too: the model's file names it."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +239,15 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Johnson2016(Training):
+class FixedStyles(Training):
+    """What the trainings on styles that are chosen beforehand have in common."""
+
+    run: OmitArgPrefixes[FixedStylesRunOptions] = FixedStylesRunOptions()
+    balance: OmitArgPrefixes[FixedStylesBalanceOptions] = FixedStylesBalanceOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Johnson2016(FixedStyles):
     """Train a network to paint in one style (Johnson et al. 2016)."""
 
     style: Annotated[tuple[Path, ...], arg(metavar="FILE", help_behavior_hint="(required)")]
@@ -184,7 +255,7 @@ class Johnson2016(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dumoulin2017(Training):
+class Dumoulin2017(FixedStyles):
     """Train a network to paint in several styles, or teach it one more (Dumoulin et al. 2017)."""
 
     style: Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]", help_behavior_hint="")] = ()
@@ -197,6 +268,17 @@ class Dumoulin2017(Training):
     """The trained network that --add-style begins with; it stays as it is."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Huang2017(Training):
+    """Train a network to paint after any painting (Huang and Belongie 2017)."""
+
+    style_dir: Annotated[tuple[Path, ...], arg(metavar="FOLDER [FOLDER ...]")]
+    """Paintings to train on, in these folders and all below them; many, of many kinds."""
+    held_out_style_dir: Annotated[tuple[Path, ...], _held_out("Paintings")] = ()
+    run: OmitArgPrefixes[AnyStyleRunOptions] = AnyStyleRunOptions()
+    network: OmitArgPrefixes[AnyStyleNetworkOptions] = AnyStyleNetworkOptions()
+
+
 @dataclass(frozen=True)
 class Train:
     """Train a network that paints a photograph in one pass."""
@@ -204,13 +286,15 @@ class Train:
     command: OmitSubcommandPrefixes[
         Annotated[Johnson2016, subcommand("johnson2016", description=_JOHNSON_HELP)]
         | Annotated[Dumoulin2017, subcommand("dumoulin2017", description=_DUMOULIN_HELP)]
+        | Annotated[Huang2017, subcommand("huang2017", description=_HUANG_HELP)]
     ]
 
 
 def make_config(options: Training, presets: Mapping[str, _Config]) -> _Config:
     """Return the preset with what the user gave in its place.
 
-    weights stays None where the encoder's usual ones are wanted.
+    The weights are, where the user names none, those of the presets with the same encoder; None
+    stands for its usual ones.
 
     Raises:
         ValueError: An option has a wrong value, or two do not fit together.
@@ -224,7 +308,10 @@ def make_config(options: Training, presets: Mapping[str, _Config]) -> _Config:
         if steps < 0:
             raise ValueError(f"{counted}: wanted 0 or more steps, got {steps}")
     preset, given = presets[name], _given_fields(options)
-    given["encoder"] = _choose_encoder(options.network, preset.encoder)
+    given["encoder"] = encoder = _choose_encoder(options.network, preset.encoder)
+    if encoder != preset.encoder and "weights" not in given:
+        usual = {config.encoder: config.weights for config in presets.values()}
+        given["weights"] = usual.get(encoder)
     if isinstance(options, Dumoulin2017) and options.add_style and "num_steps" in given:
         given["add_style_steps"] = given.pop("num_steps")
     if "size" in given and preset.shorter_side is not None:

@@ -1,25 +1,28 @@
 """What `nst-jax train` is to train, and all that can be wrong with it before the hours begin."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+
 from nst_jax import files, stylizers, train
 from nst_jax.array_types import Image, Params
 from nst_jax.cli.train_options import (
-    HELD_OUT,
     Dumoulin2017,
+    Huang2017,
     Johnson2016,
     Training,
     make_config,
 )
-from nst_jax.encoders.pretrained import describe_weights
+from nst_jax.encoders.pretrained import WEIGHT_SETS, describe_weights, load_encoder
 from nst_jax.files.disk import quoted
 from nst_jax.networks.dumoulin import DumoulinNetwork
-from nst_jax.papers import dumoulin_2017, johnson_2016
+from nst_jax.networks.huang import encoder_params_up_to_layer
+from nst_jax.papers import dumoulin_2017, huang_2017, johnson_2016
 from nst_jax.stylizers.architectures import variable_shapes
 
 MODEL = "model.safetensors"
@@ -32,11 +35,12 @@ class Plan(NamedTuple):
     Attributes:
         paper: Its name, and the network's.
         config: The paper's Config; weights are named in it.
-        num_steps: How many steps it has.
+        num_steps: How many steps it has, a warm start's counted too.
         network: What is trained.
-        styles: The names of the network's styles, in order.
+        styles: The names of the network's styles, in order; none where it paints after any.
         paintings: The styles that are learnt now, and their files.
         fit: The paper's, given the styles.
+        warm_start_steps: How many of the steps are a stage of their own, before the others.
         base: Of the network that training begins with: its file's sha256, and its card.
         weights: What is known of the encoder's weights.
     """
@@ -48,6 +52,7 @@ class Plan(NamedTuple):
     styles: tuple[str, ...]
     paintings: Mapping[str, Path]
     fit: Callable[..., train.Trained]
+    warm_start_steps: int = 0
     base: Mapping[str, Any] = {}
     weights: Mapping[str, str] = {}
 
@@ -56,12 +61,12 @@ class Plan(NamedTuple):
         """How many styles are learnt now: all, or one that is added."""
         return len(self.paintings)
 
-
-class Pictures(NamedTuple):
-    """What is trained on, and what is looked at."""
-
-    content: tuple[Path, ...]
-    held_out: Image
+    @property
+    def outside(self) -> dict[str, str] | None:
+        """What the network's file names of the encoder, where it does not hold what it needs."""
+        if self.paper != "huang2017":
+            return None
+        return {name: self.weights[name] for name in ("weights", "arrays_sha256")}
 
 
 def make_plan(options: Training) -> Plan:
@@ -76,6 +81,8 @@ def make_plan(options: Training) -> Plan:
         plan = _plan_johnson(options)
     elif isinstance(options, Dumoulin2017):
         plan = _plan_dumoulin(options) if options.add_style is None else _plan_addition(options)
+    elif isinstance(options, Huang2017):
+        plan = _plan_huang(options)
     else:
         raise AssertionError(f"no plan for {type(options).__name__}")
     stylizers.check_model(plan.network, styles=plan.styles)  # what saving would raise in hours
@@ -89,17 +96,32 @@ def make_plan(options: Training) -> Plan:
 def _start_from(options: Training, plan: Plan) -> Plan:
     """The plan with another network's variables to begin with."""
     path = _model_path(str(options.run.start_from), options)
-    model = stylizers.load_model(path)
+    model = stylizers.load_model(path, precision=plan.network.precision)
     if model.network != plan.network:
         wanted, found = (
             "a network of {} with {}".format(*stylizers.check_model(network, styles=styles))
             for network, styles in ((plan.network, plan.styles), (model.network, model.styles))
         )
         raise ValueError(
-            f"start_from: wanted {wanted}, got {quoted(path)}, {found}; see --width and --preset"
+            f"start_from: wanted {wanted}, got {quoted(path)}, {found}; see "
+            f"{'--encoder' if isinstance(options, Huang2017) else '--width'} and --preset"
         )
+    if isinstance(options, Huang2017):
+        _check_encoder(plan, path, model.variables)
     base = {"sha256": files.sha256_of(path), "card": model.card}
     return plan._replace(fit=partial(plan.fit, start=model.variables), base=base)
+
+
+def _check_encoder(plan: Plan, path: Path, variables: Params) -> None:
+    """Refuse a decoder of other weights' features."""
+    _, encoder_params = load_encoder(plan.config.encoder, weights=plan.config.weights)
+    wanted = encoder_params_up_to_layer(encoder_params)["params"]
+    same = jax.tree.map(np.array_equal, wanted, variables["params"]["encoder"])
+    if not jax.tree.all(same):
+        raise ValueError(
+            f"start_from: wanted a network around {plan.config.weights}, got {quoted(path)} around "
+            "other weights; see --weights"
+        )
 
 
 def _model_path(name: str, options: Training) -> Path:
@@ -190,6 +212,34 @@ def _plan_addition(options: Dumoulin2017) -> Plan:
     )
 
 
+def _plan_huang(options: Huang2017) -> Plan:
+    weights = options.network.weights
+    if weights is not None and weights not in WEIGHT_SETS:
+        raise ValueError(
+            f"weights: wanted a name, as the network's file has room for no more, got {weights!r}; "
+            f"choose from {', '.join(WEIGHT_SETS)}"
+        )
+    if options.run.start_from is not None and options.run.warm_start_steps:
+        raise ValueError(
+            "warm_start_steps: wanted without --start-from, whose network has had them, got "
+            f"{options.run.warm_start_steps}"
+        )
+    config = make_config(options, huang_2017.PRESETS)
+    if options.run.start_from is not None:
+        config = dataclasses.replace(config, warm_start_steps=0)
+    encoder, _ = load_encoder(config.encoder, weights=config.weights)
+    return Plan(
+        paper="huang2017",
+        config=config,
+        num_steps=config.warm_start_steps + config.num_steps,
+        network=huang_2017.make_network(config, encoder),
+        styles=(),
+        paintings={},
+        fit=huang_2017.fit,
+        warm_start_steps=config.warm_start_steps,
+    )
+
+
 def _name_styles(paths: Sequence[Path]) -> dict[str, Path]:
     """The paintings by the names of their styles."""
     named: dict[str, Path] = {}
@@ -208,42 +258,6 @@ def _load_paintings(paintings: Mapping[str, Path], config: Any) -> list[Image]:
 
 
 def shapes_of(plan: Plan) -> Params:
-    """Return the shapes of the network's variables."""
-    return variable_shapes(plan.paper, plan.network)
-
-
-def find_pictures(options: Training, plan: Plan) -> Pictures:
-    """Return what the options name, with the held-out pictures read.
-
-    Raises:
-        ValueError: There is none that can be read.
-        OSError: A folder cannot be read, or holds no picture.
-    """
-    # A run's own samples are pictures too, and their number grows.
-    inside = os.path.join(os.path.abspath(options.data.workdir), "")
-    content, held_out = (
-        tuple(path for path in files.find_images(places) if not _lies_in(path, inside))
-        for places in (options.data.content_dir, options.data.held_out_dir)
-    )
-    if not content:
-        raise ValueError("content_dir: wanted folders with photographs besides the run's, got none")
-    batch = train.load_fixed_batch(held_out or content, size=plan.config.size, count=HELD_OUT)
-    return Pictures(content, batch)
-
-
-def _lies_in(path: Path, folder: str) -> bool:
-    return os.path.abspath(path).startswith(folder)
-
-
-def identify(plan: Plan, pictures: Pictures) -> dict[str, Any]:
-    """Return what a run has in common with the one that it goes on from, besides the config."""
-    return {
-        "content": train.describe_pictures(pictures.content),
-        # By number, since a network's styles have an order.
-        "styles": {
-            str(number): {"name": name, "sha256": files.sha256_of(path)}
-            for number, (name, path) in enumerate(plan.paintings.items())
-        },
-        "encoder": plan.weights["arrays_sha256"],
-        **({"model": plan.base["sha256"]} if plan.base else {}),
-    }
+    """Return the shapes of the network's parameters, but for an encoder's, which are fixed."""
+    params = variable_shapes(plan.paper, plan.network)["params"]
+    return params["decoder"] if plan.paper == "huang2017" else params

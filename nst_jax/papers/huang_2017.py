@@ -29,7 +29,7 @@ which a preset cannot say here: its pictures keep their aspect.
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +52,9 @@ from nst_jax.optimize import Report, deferred_interrupt
 from nst_jax.train.config import TrainingConfig, check
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # §6
+
+WARM_START = "warm_start"
+"""The folder in a run's own of the steps before AdaIN."""
 
 # What each part of the decoder takes, the layers of the part, and what it is to answer.
 _PARTS = (
@@ -80,6 +83,8 @@ class Config(TrainingConfig):
     total = content_weight · content_loss(relu4_1, the AdaIN features)
     + style_weight · Σ_l s_l · moment_loss_l, with s the layers' own weights.
     """
+
+    SIZE_STEP: ClassVar[int] = 8  # three poolings, which the decoder undoes
 
     # The loss.
     encoder: Architecture = "vgg19"  # §6
@@ -277,10 +282,10 @@ def fit(
     """Train a decoder to paint in any style, going on from what workdir holds.
 
     Without start, config.warm_start_steps come first, as make_warm_start_loss_fn says, in
-    workdir/warm_start; steps are counted through.
+    workdir/warm_start (WARM_START); steps are counted through.
 
     Args:
-        stream: Gives a Pair a step: train.zip_streams(Pair, photographs, paintings).
+        stream: Gives a Pair a step: train.open_pair_stream(Pair, photographs, paintings, ...).
         config: One of PRESETS, or a variation by dataclasses.replace.
         encoder: From load_encoder; its padding and precision are set on it here.
         encoder_params: Its parameters.
@@ -316,7 +321,7 @@ def fit(
                 init_key, jnp.zeros((1, 2, 2, channels_of(LAYER)))
             )["params"]
             if config.warm_start_steps:
-                folder = f"{workdir}/warm_start"
+                folder = f"{workdir}/{WARM_START}"
                 warm = run.invert_parts(
                     warm_key, decoder_params, workdir=folder, on_step=on_step, **options
                 )

@@ -15,6 +15,7 @@ from nst_jax.train.sharding import replicate as replicate
 from nst_jax.train.sharding import shard as shard
 from nst_jax.train.streams import describe_pictures as describe_pictures
 from nst_jax.train.streams import load_fixed_batch as load_fixed_batch
+from nst_jax.train.streams import open_pair_stream as open_pair_stream
 from nst_jax.train.streams import open_stream as open_stream
 from nst_jax.train.trainer import LossFn as LossFn
 from nst_jax.train.trainer import Metrics as Metrics

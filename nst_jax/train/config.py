@@ -14,6 +14,7 @@ class TrainingConfig:
     """What the papers' configurations have in common; each names its own values and sources."""
 
     LEAST_SIZE: ClassVar[int] = 16  # of training pictures, for which a network may want more
+    SIZE_STEP: ClassVar[int] = 4  # what sizes are multiples of, likewise
 
     # The loss.
     encoder: Architecture = "vgg16"
@@ -44,9 +45,9 @@ class TrainingConfig:
             ValueError: One line that names the field.
         """
         self.check_least({"batch_size": 1, "num_steps": 1})
-        least = self.LEAST_SIZE
-        fits = self.size >= least and self.size % 4 == 0
-        check(fits, "size", f"a multiple of 4 from {least} on", self.size)
+        least, step = self.LEAST_SIZE, self.SIZE_STEP
+        fits = self.size >= least and self.size % step == 0
+        check(fits, "size", f"a multiple of {step} from {least} on", self.size)
         if self.shorter_side is not None:
             low, high = self.shorter_side
             rising = self.size <= low <= high

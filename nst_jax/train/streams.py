@@ -1,11 +1,13 @@
 """Training and held-out pictures from files, as `fit` and the papers want them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from nst_jax import datasets, files
 from nst_jax.array_types import Image
@@ -42,6 +44,65 @@ def open_stream(
     return datasets.picture_stream(
         paths, load=files.load_pixels, transform=transform, batch_size=batch_size, seed=seed
     )
+
+
+def open_pair_stream(
+    make: Callable[..., Any],
+    photographs: Sequence[Path],
+    paintings: Sequence[Path],
+    *,
+    size: int,
+    shorter_side: tuple[int, int] | None,
+    flip: bool,
+    batch_size: int,
+    seed: int,
+) -> PictureStream:
+    """Return an endless stream of make(contents, styles): as many contents as paintings.
+
+    Half of the contents, rounded up, are photographs and the others paintings, so that a network
+    learns to answer in the colours of both; a batch of one has either in turn, by chance.
+
+    Args:
+        make: Puts two batches together, such as a NamedTuple's class.
+        photographs: Picture files.
+        paintings: Picture files.
+        size: As for open_stream.
+        shorter_side: As for open_stream.
+        flip: As for open_stream.
+        batch_size: Contents in a batch, and styles.
+        seed: As for open_stream.
+
+    Raises:
+        ValueError: As open_stream.
+    """
+    if batch_size == 1:
+        contents = [(_in_equal_parts(photographs, paintings), 1)]
+    else:
+        number = batch_size // 2
+        contents = [(photographs, batch_size - number), (paintings, number)]
+    streams = [
+        open_stream(
+            paths,
+            size=size,
+            shorter_side=shorter_side,
+            flip=flip,
+            batch_size=count,
+            seed=(seed + place) % 2**32,
+        )
+        for place, (paths, count) in enumerate([*contents, (paintings, batch_size)])
+    ]
+
+    def make_pair(*batches):
+        *contents, styles = batches
+        return make(np.concatenate(contents), styles)
+
+    return datasets.zip_streams(make_pair, *streams)
+
+
+def _in_equal_parts(first: Sequence[Path], second: Sequence[Path]) -> list[Path]:
+    """Both, the shorter one repeated."""
+    number = max(len(first), len(second)) if first and second else 0
+    return [path for paths in (first, second) for path in islice(cycle(paths), number)]
 
 
 def load_fixed_batch(paths: Sequence[Path], *, size: int, count: int) -> Image:
