@@ -25,6 +25,7 @@ from rich.table import Table
 from nst_jax import files, optimize
 from nst_jax.array_types import Features
 from nst_jax.feature_statistics import channel_moments
+from nst_jax.networks.huang import LAYER
 from nst_jax.papers import huang_2017
 
 TERMS = ("content", "style", "content_norm", "style_norm")
@@ -40,6 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 class Judge(NamedTuple):
     """A network's objective, with all that it needs but the pictures."""
 
+    config: huang_2017.Config
     compute_targets: Any
     evaluate: Any
     """(image, targets, encoder_params) -> ((total, terms), gradient), compiled."""
@@ -59,6 +61,7 @@ def make_judge(network: Any) -> Judge:
 
     evaluate = jax.jit(jax.value_and_grad(objective, has_aux=True))
     return Judge(
+        config,
         jax.jit(lambda pair, params: huang_2017.compute_targets(config, pair, encoder, params)),
         evaluate,
         make_optimizer(evaluate),
@@ -76,7 +79,7 @@ def _norms(
         wanted_mean, wanted_deviation = targets.style[layer]
         style += jnp.linalg.norm(mean - wanted_mean)
         style += jnp.linalg.norm(deviation - wanted_deviation)
-    content = jnp.linalg.norm((features[huang_2017.LAYER] - targets.content).reshape(-1))
+    content = jnp.linalg.norm((features[LAYER] - targets.content).reshape(-1))
     return {"content_norm": content, "style_norm": style}
 
 
@@ -93,6 +96,7 @@ def losses(options: argparse.Namespace, out: Path) -> None:
             **network_figures.describe_run(),
             "network": network.name,
             "size": size,
+            "config": judge.config,
             "summary": summarize(list(found.values()), steps),
             "pairs": found,
         }
