@@ -28,7 +28,7 @@ from typing import Any
 import network_figures
 import style_losses
 from contact_sheet import save_sheet
-from data_folder import pictures_in, require_data, spread
+from data_folder import pictures_in, spread
 from network_figures import HELD_OUT
 from rich.console import Console
 from rich.table import Table
@@ -208,12 +208,7 @@ def main() -> None:
     )
     parser.add_argument("--size", type=int, default=256, help="of the squares that are measured")
     parser.add_argument("--between", nargs=2, metavar="STYLE", help="for `interpolation`")
-    options = parser.parse_args()
-    options.data = require_data(parser, options)
-    for name in options.figures:
-        (options.out / name).mkdir(parents=True, exist_ok=True)
-        FIGURES[name](options, options.out / name)
-        print(f"wrote {options.out / name}")
+    network_figures.make_figures(parser, FIGURES)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ from typing import Any
 import lbfgs_curves
 import network_figures
 from contact_sheet import save_sheet, split_rows
-from data_folder import pictures_in, require_data, spread
-from lbfgs_curves import STARTS, Limits
+from data_folder import pictures_in, spread
+from descent import Limits, spacing
+from lbfgs_curves import STARTS
 from network_figures import HELD_OUT, LARGE
 from rich.console import Console
 from rich.table import Table
@@ -87,7 +88,7 @@ def plot(runs: Mapping[str, Any], path: Path) -> None:
     if figure is None:
         return
     for axes, (name, run) in zip(figure.axes, runs.items(), strict=True):
-        every = lbfgs_curves.spacing(run["settings"]["least_steps"])
+        every = spacing(run["settings"]["least_steps"])
         for start in STARTS:
             curves = [
                 [total / found["total"] for total in found[start]["curve"]]
@@ -131,12 +132,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=[256], help="for `objective`")
     parser.add_argument("--least-steps", type=int, default=100, help="of each curve")
     parser.add_argument("--num-steps", type=int, default=500, help="after which to give up")
-    options = parser.parse_args()
-    options.data = require_data(parser, options)
-    for name in options.figures:
-        (options.out / name).mkdir(parents=True, exist_ok=True)
-        FIGURES[name](options, options.out / name)
-        print(f"wrote {options.out / name}")
+    network_figures.make_figures(parser, FIGURES)
 
 
 if __name__ == "__main__":

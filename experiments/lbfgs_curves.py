@@ -1,10 +1,7 @@
 """How many steps L-BFGS takes to a trained network's loss, on the network's own objective."""
 
-import contextlib
 import dataclasses
 import json
-import math
-import statistics
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,13 +9,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import network_figures
 import pixel_objective
 from data_folder import Picture
+from descent import (
+    HISTORY,
+    Limits,
+    descend,
+    describe_steps,
+    first_step_at,
+    make_optimizer,
+    spacing,
+)
 
 from nst_jax import losses, optimize
-from nst_jax.array_types import Image, Params
+from nst_jax.array_types import Params
 from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.encoders.vgg import VGG
 from nst_jax.papers import gatys_2016, johnson_2016
@@ -26,17 +31,8 @@ from nst_jax.papers.johnson_2016 import Config
 from nst_jax.stylizers import Stylizer
 
 STARTS = ("noise", "photograph")
-HISTORY = 100  # pairs, as Torch's L-BFGS
 # From fainter noise the second step of L-BFGS may overflow: see gatys_2016's preset `paper`.
 NOISE = gatys_2016.Config(init="noise", noise_std=0.5)
-POINTS = 20  # of a curve that are kept
-
-
-class Limits(NamedTuple):
-    """How many steps a curve has: at least so many, and at most, where the loss is not reached."""
-
-    least: int
-    most: int
 
 
 class Judge(NamedTuple):
@@ -59,9 +55,7 @@ def make_judge(stylizer: Stylizer, data: Path) -> Judge:
     grams = johnson_2016.compute_style_grams(config, painting, encoder, params)
     total = pixel_objective.make_objective(config, encoder)
     evaluate = jax.jit(jax.value_and_grad(total, has_aux=True))
-    tx = optimize.make_transformation("lbfgs", learning_rate=1.0, history=HISTORY)
-    optimizer = optimize.make_optimizer(evaluate, tx)
-    return Judge(config, grams, encoder, params, evaluate, optimizer)
+    return Judge(config, grams, encoder, params, evaluate, make_optimizer(evaluate))
 
 
 def describe_settings(
@@ -100,7 +94,8 @@ def measure(
     }
     noise = gatys_2016.initial_picture(NOISE, content, content, height=size, width=size)
     for start, image in zip(STARTS, (noise, content), strict=True):
-        totals = descend(judge.optimizer, image, args, min(total, clipped_total), limits)
+        lowest = min(total, clipped_total)
+        totals = [r.total for r in descend(judge.optimizer, image, args, lowest, limits)]
         found[start] = {
             "steps": first_step_at(totals, found["total"]),
             "steps_clipped": first_step_at(totals, found["clipped_total"]),
@@ -115,69 +110,12 @@ def _apply(network, variables, images):
     return network.apply(variables, images)
 
 
-def descend(
-    optimizer: optimize.Optimizer,
-    image: Image,
-    args: tuple[Any, ...],
-    until: Any,
-    limits: Limits,
-) -> list[float]:
-    """The loss after each step of L-BFGS, the first entry before any, until it is as low as asked.
-
-    It has as many steps as the limits say, and ends where the loss diverges.
-    """
-    until = float(until)
-    state, metrics = optimizer.init(jnp.copy(image), *args)
-    totals = [float(metrics.total)]
-    # Divergence ends the curve, which then shows it.
-    with contextlib.suppress(optimize.DivergedError):
-        optimize.run(
-            optimizer,
-            state,
-            *args,
-            num_steps=limits.most,
-            initial_total=totals[0],
-            on_step=lambda report: totals.append(report.total),
-            interrupted=lambda: len(totals) > limits.least and min(totals) <= until,
-        )
-    return totals
-
-
-def first_step_at(totals: Sequence[float], wanted: float) -> int | None:
-    """The number of steps after which the loss is for the first time no higher than wanted."""
-    return next((step for step, total in enumerate(totals) if total <= wanted), None)
-
-
-def spacing(least_steps: int) -> int:
-    """How many steps lie between the points of a curve that are kept."""
-    return max(1, least_steps // POINTS)
-
-
 def summarize(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean and spread over photographs of the steps to the network's loss, from each start."""
     return {
         start: {
-            kind: _describe([found[start][kind] for found in measured])
+            kind: describe_steps([found[start][kind] for found in measured])
             for kind in ("steps", "steps_clipped")
         }
         for start in STARTS
     }
-
-
-def _describe(steps: Sequence[int | None]) -> dict[str, Any]:
-    # Where some were not reached there is no mean, but a median while they are the fewer.
-    ordered = sorted(math.inf if step is None else step for step in steps)
-    missed = steps.count(None)
-    return {
-        "photographs": len(steps),
-        "not_reached": missed,
-        "mean": None if missed else statistics.mean(ordered),
-        "deviation": None if missed or len(steps) < 2 else statistics.stdev(ordered),
-        "median": _finite(statistics.median(ordered)),
-        "least": _finite(ordered[0]),
-        "most": _finite(ordered[-1]),
-    }
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None

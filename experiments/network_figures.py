@@ -13,12 +13,19 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
-from data_folder import Picture, add_data_option, find_style, pictures_in, spread
+from data_folder import (
+    Picture,
+    add_data_option,
+    find_style,
+    pictures_in,
+    require_data,
+    spread,
+)
 
 from nst_jax import files, stylizers, train
 from nst_jax.array_types import Image, ImageOfAnySize
 from nst_jax.cli.environment import keep_compiled_programs, versions
-from nst_jax.papers import dumoulin_2017, johnson_2016
+from nst_jax.papers import dumoulin_2017, huang_2017, johnson_2016
 from nst_jax.stylizers import Stylizer
 
 HELD_OUT = "content/heldout"
@@ -26,14 +33,29 @@ PAPERS = "papers/content"
 SMALL, LARGE = 512, 1024  # pixels, the longer side, of pictures that are looked at
 COUNTS = {HELD_OUT: 10, PAPERS: 5}
 
-_Config = TypeVar("_Config", johnson_2016.Config, dumoulin_2017.Config)
+_Config = TypeVar("_Config", johnson_2016.Config, dumoulin_2017.Config, huang_2017.Config)
 
 
-def make_parser(description: str, figures: Mapping[str, Any], out: str) -> argparse.ArgumentParser:
+Figure = Callable[[argparse.Namespace, Path], None]
+"""Makes one figure by the options, in the folder that is given."""
+
+
+def make_base_parser(
+    description: str, figures: Mapping[str, Figure], out: str
+) -> argparse.ArgumentParser:
     """A parser of the options that all figures have."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--figures", nargs="+", choices=figures, default=list(figures))
     add_data_option(parser)
+    parser.add_argument("--out", type=Path, default=Path(out))
+    return parser
+
+
+def make_parser(
+    description: str, figures: Mapping[str, Figure], out: str
+) -> argparse.ArgumentParser:
+    """A parser of the options that figures on several networks have."""
+    parser = make_base_parser(description, figures, out)
     parser.add_argument(
         "--models", nargs="+", default=[], help="names or files; by default all that ship"
     )
@@ -41,8 +63,18 @@ def make_parser(description: str, figures: Mapping[str, Any], out: str) -> argpa
     parser.add_argument(
         "--look", type=Path, help="a folder for pictures of the sheets that may not be published"
     )
-    parser.add_argument("--out", type=Path, default=Path(out))
     return parser
+
+
+def make_figures(parser: argparse.ArgumentParser, figures: Mapping[str, Figure]) -> None:
+    """Make the figures that were asked for, each in its folder."""
+    options = parser.parse_args()
+    options.data = require_data(parser, options)
+    for name in options.figures:
+        out = options.out / name
+        out.mkdir(parents=True, exist_ok=True)
+        figures[name](options, out)
+        print(f"wrote {out}")
 
 
 def run(main: Callable[[], None]) -> None:

@@ -42,7 +42,14 @@ def lax_promotion():
 def scripts(monkeypatch) -> SimpleNamespace:
     """The scripts and their parts as modules, whose sheets are of few pixels."""
     monkeypatch.syspath_prepend(EXPERIMENTS)
-    names = ("contact_sheet", "data_folder", "lbfgs_curves", "network_figures", "style_losses")
+    names = (
+        "contact_sheet",
+        "data_folder",
+        "descent",
+        "lbfgs_curves",
+        "network_figures",
+        "style_losses",
+    )
     papers = ("johnson_2016", "dumoulin_2017")
     loaded = {name: importlib.import_module(name) for name in (*names, *papers)}
     monkeypatch.setattr(loaded["network_figures"], "SMALL", 64)
@@ -57,14 +64,18 @@ def scripts(monkeypatch) -> SimpleNamespace:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    for number, file in enumerate(TIERS):
+    return write_data(tmp_path_factory.mktemp("data"), TIERS)
+
+
+def write_data(folder, tiers):
+    """Made pictures by file, and a manifest of them."""
+    for number, file in enumerate(tiers):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         files.save_image(folder / file, jnp.asarray(made_pictures(1, 56, 64, 3, seed=number)))
     with (folder / "manifest.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(("file", "source", "author_title", "licence", "tier", "width", "height"))
-        for file, tier in TIERS.items():
+        for file, tier in tiers.items():
             writer.writerow((file, "", f"who made {file}", f"licence {tier[0]}", tier, 64, 56))
     return folder
 
@@ -166,13 +177,15 @@ def test_a_curve_is_long_enough_and_ends_where_it_should(scripts, least, length)
     evaluate = jax.jit(jax.value_and_grad(quadratic, has_aux=True))
     tx = optimize.make_transformation("lbfgs", learning_rate=1.0, history=5)
     image = jnp.asarray(made_pictures(1, 4, 6, 3))
-    totals = scripts.lbfgs_curves.descend(
+    reports = scripts.descent.descend(
         optimize.make_optimizer(evaluate, tx),
         image,
         (),
         1e9,
-        scripts.lbfgs_curves.Limits(least, 40),
+        scripts.descent.Limits(least, 40),
     )
+    totals = [report.total for report in reports]
+    assert [report.step for report in reports] == list(range(len(totals)))
     assert length[0] <= len(totals) <= length[1]
     pixels = np.asarray(image, np.float64)
     first = 1 - 1 / np.abs(pixels).sum()
@@ -186,18 +199,18 @@ def test_a_curve_ends_where_the_loss_diverges(scripts):
         return (total, {}), image / jnp.abs(image).max()
 
     tx = optimize.make_transformation("lbfgs", learning_rate=1.0, history=5)
-    totals = scripts.lbfgs_curves.descend(
+    reports = scripts.descent.descend(
         optimize.make_optimizer(jax.jit(evaluate), tx),
         jnp.full((1, 1, 1, 3), 0.6),
         (),
         0.0,
-        scripts.lbfgs_curves.Limits(5, 40),
+        scripts.descent.Limits(5, 40),
     )
-    assert totals == [1.0]
+    assert [report.total for report in reports] == [1.0]
 
 
 def test_steps_are_counted_to_the_first_loss_that_is_low_enough(scripts):
-    first_step_at = scripts.lbfgs_curves.first_step_at
+    first_step_at = scripts.descent.first_step_at
     assert first_step_at([5.0, 3.0, 4.0, 2.0], 3.0) == 1
     assert first_step_at([5.0, 3.0, 4.0, 2.0], 6.0) == 0
     assert first_step_at([5.0, 3.0, 4.0, 2.0], 1.0) is None

