@@ -37,7 +37,7 @@ def johnson_parameters(
 def dumoulin_parameters(
     params: Parameters, *, memory_format: torch.memory_format = torch.contiguous_format
 ) -> Parameters:
-    """A Dumoulin network's parameters with kernels as PyTorch's convolutions want them."""
+    """A Dumoulin network's, VGG's or Decoder's parameters as PyTorch's convolutions want them."""
     return _lay_out(params, transposed=(), memory_format=memory_format)
 
 
@@ -143,3 +143,43 @@ def _convolve(
 def _relu(x: torch.Tensor) -> torch.Tensor:
     # In place, to be as fast as PyTorch can be: nothing needs what the normalisations answer.
     return functional.relu(x, inplace=True)
+
+
+def huang(
+    encoder: Parameters, decoder: Parameters, images: torch.Tensor, style: tuple[torch.Tensor, ...]
+) -> torch.Tensor:
+    """Pictures painted by AdaIN after the means and deviations of a style, from huang_moments."""
+    x = _vgg_to_relu4_1(encoder, images)
+    deviation, mean = torch.std_mean(x, (2, 3), correction=0, keepdim=True)
+    wanted_mean, wanted_deviation = style
+    x = wanted_deviation * (x - mean) / torch.sqrt(deviation**2 + 1e-5) + wanted_mean
+    names = list(reversed([name for name in encoder if name <= "conv4_1"]))
+    for place, name in enumerate(names):
+        if place and names[place - 1][4] != name[4]:  # another block: the pooling is undone
+            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
+        x = _convolve(_reflect(x), decoder[name])
+        x = x if name == "conv1_1" else _relu(x)
+    return x
+
+
+def huang_moments(encoder: Parameters, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The means and deviations of paintings' features in relu4_1."""
+    x = _vgg_to_relu4_1(encoder, images)
+    variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+    return mean, torch.sqrt(variance + 1e-5)
+
+
+def _vgg_to_relu4_1(encoder: Parameters, images: torch.Tensor) -> torch.Tensor:
+    """A VGG of torchvision's preprocessing with reflection padding."""
+    mean = torch.tensor(MEAN, dtype=images.dtype).view(1, 3, 1, 1)
+    deviation = torch.tensor((0.229, 0.224, 0.225), dtype=images.dtype).view(1, 3, 1, 1)
+    x, block = (images - mean) / deviation, "1"
+    for name in (name for name in encoder if name <= "conv4_1"):
+        if name[4] != block:
+            x, block = functional.max_pool2d(x, 2), name[4]
+        x = _relu(_convolve(_reflect(x), encoder[name]))
+    return x
+
+
+def _reflect(x: torch.Tensor) -> torch.Tensor:
+    return functional.pad(x, (1, 1, 1, 1), mode="reflect")

@@ -65,3 +65,18 @@ def torch_dumoulin(params, images, style_weights):
     laid_out = torch_networks.dumoulin_parameters(params)
     painted = torch_networks.dumoulin(laid_out, images.permute(0, 3, 1, 2), style_weights)
     return painted.permute(0, 2, 3, 1)
+
+
+def torch_huang(params, images, paintings):
+    """Pictures (NHWC) that AdaIN's network paints, each after a painting."""
+    from experiments import torch_networks
+
+    encoder, decoder = (
+        torch_networks.dumoulin_parameters(as_torch(params[part]))
+        for part in ("encoder", "decoder")
+    )
+    images, paintings = (
+        as_torch(np.asarray(pictures)).permute(0, 3, 1, 2) for pictures in (images, paintings)
+    )
+    style = torch_networks.huang_moments(encoder, paintings)
+    return torch_networks.huang(encoder, decoder, images, style).permute(0, 2, 3, 1)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from network_oracle import torch_huang
 
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
@@ -198,6 +199,17 @@ def test_the_network_decodes_what_adain_makes(network):
     mixed = jnp.stack([target[0], 0.7 * content[1] + 0.3 * target[1]])
     assert found.shape == (2, 24, 32, 3)
     assert_close(found, decode(variables, mixed))
+
+
+@pytest.mark.oracle
+def test_the_network_is_pytorchs(network):
+    pytest.importorskip("torch")
+    network, variables = network
+    images, paintings = pictures(2, 24, 32, seed=11), pictures(2, 16, 40, seed=12)
+    moments = moments_of(network, variables, paintings)
+    found = jax.jit(network.apply)(variables, images, *moments, jnp.ones((2, 1)))
+    wanted = torch_huang(variables["params"], images, paintings).detach().numpy()
+    assert_close(found, wanted)
 
 
 def test_alpha_of_0_reconstructs_whatever_the_style(network):

@@ -1,0 +1,46 @@
+"""That the benchmark of AdaIN compares like with like, and runs; not what it measures."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """The script as a module, found as Python finds its neighbours when it runs."""
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    return importlib.import_module("adain_benchmark")
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("encode", [False, True])
+def test_all_sides_paint_the_same_picture(script, encode):
+    works = script.painting_works(32, encode=encode)
+    wanted = np.asarray(works.pop("ours")())
+    assert wanted.shape == (1, 32, 32, 3)
+    tolerances = {"ours bfloat16": 0.03, "torch bfloat16": 0.1}
+    for side, work in works.items():
+        painted = work()
+        if side.startswith("torch"):
+            painted = painted.float().permute(0, 2, 3, 1).numpy()
+        tolerance = tolerances.get(side, 1e-3) * np.abs(wanted).max()
+        np.testing.assert_allclose(painted, wanted, atol=tolerance, err_msg=side)
+
+
+@pytest.mark.oracle
+def test_a_short_run_writes_a_record(script, monkeypatch, tmp_path, capsys):
+    words = ["adain_benchmark.py", "--sizes", "32", "--repeats", "1", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", words)
+    script.main()
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert set(record["rows"]) == {"32, style at hand", "32, with the style's encoding"}
+    for row in record["rows"].values():
+        assert row["sides"][row["best"]]["ratio"] == 1
+        assert row["lbfgs"]["times_as_long_as_painting"] > 0
+    assert "style at hand" in capsys.readouterr().out
