@@ -12,7 +12,7 @@ KEY := $(shell (pwd; cat pyproject.toml) | cksum | tr ' \t' '--')
 .PHONY: help demo test lint notebooks oracle environment runtime development
 
 help:
-	@echo "make demo       paint the bundled photograph; pictures in ./nst-jax-demo"
+	@echo "make demo       paint the bundled photographs; pictures in ./nst-jax-demo"
 	@echo "make test       run the tests"
 	@echo "make lint       ruff and pyright"
 	@echo "make notebooks  run every notebook"

@@ -47,6 +47,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--shorter-side", type=int, nargs=2, help="not the preset's")
     parser.add_argument("--learning-rate", type=float, help="not the preset's")
     parser.add_argument("--schedule", help="not the preset's")
+    parser.add_argument("--style-weight", type=float, help="not the preset's")
     options = parser.parse_args()
     options.data = require_data(parser, options)
     return options
@@ -61,6 +62,8 @@ def run(options: argparse.Namespace) -> None:
         shorter_side=options.shorter_side and tuple(options.shorter_side),
         learning_rate=options.learning_rate,
         schedule=options.schedule,
+        style_weight=options.style_weight,
+        warm_start_steps=None if options.start_from is None else 0,
     )
     start, start_sha256 = load_start(options)
     photographs, photograph_licences = free_photographs(options.data, "content/train")
@@ -92,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
         start=start,
         on_step=print_steps(),
     )
-    wanted = config.num_steps + (0 if start else config.warm_start_steps)
+    wanted = config.num_steps + config.warm_start_steps
     if trained.step < wanted:
         print(f"stopped after step {trained.step} of {wanted}; the same command goes on")
         return

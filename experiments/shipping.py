@@ -82,10 +82,16 @@ def make_card(
         "config": dataclasses.asdict(config),
         **data,
         "steps": trained.step,
-        **({"start_from": options.start_from, **start_sha256} if start_sha256 else {}),
+        **(_describe_start(options, start_sha256) if start_sha256 else {}),
         "seed": config.seed,
         "held_out_losses": dict(trained.held_out),
         "encoder_sha256": describe_weights(config.encoder, weights=config.weights)["arrays_sha256"],
         "device": f"{jax.devices()[0].device_kind}, {jax.device_count()} device",
         "licence": "Apache-2.0",
     }
+
+
+def _describe_start(options: argparse.Namespace, start_sha256: Mapping[str, str]) -> dict[str, Any]:
+    path = stylizers.model_path(options.start_from)
+    card = stylizers.load_model(path).card
+    return {"start_from": path.name, **start_sha256, "start_card": dict(card)}

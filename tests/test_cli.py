@@ -676,13 +676,15 @@ def test_the_demo_needs_nothing(pictures, capsys):
 
     text = capsys.readouterr().out
     for name in ("castle", "lemurs"):
+        assert f"nst-jax-demo/{name}_one_pass.png: " in text
         assert f"nst-jax-demo/{name}.png: 32x21 pixels in" in text
         assert pixels(f"nst-jax-demo/{name}.png").shape == (21, 32, 3)
         sheet = pixels(f"nst-jax-demo/{name}_sheet.png")
-        # Photograph, painting and result in a row, with white between.
+        # Photograph, painting and both results in a row, with white between.
         assert sheet.shape[0] == 21
         assert np.array_equal(sheet[:, -32:], pixels(f"nst-jax-demo/{name}.png"))
-        assert (sheet[:, 32:40] == 255).all()
+        assert (sheet[:, -40:-32] == 255).all()
+        assert np.array_equal(sheet[:, -72:-40], pixels(f"nst-jax-demo/{name}_one_pass.png"))
     assert " s in all" in text
 
 

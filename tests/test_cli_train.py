@@ -359,7 +359,7 @@ def test_the_runs_own_samples_are_no_training_pictures(here):
     found = cli_train.find_pictures(options, plan)
 
     assert [path.name for path in found.content] == ["0.png", "1.png", "2.png"]
-    assert found.held_out.shape == (3, 48, 48, 3)
+    assert np.shape(found.held_out) == (3, 48, 48, 3)
 
 
 # Several styles -------------------------------------------------------------------------------

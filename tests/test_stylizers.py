@@ -410,7 +410,7 @@ def test_tiles_are_the_whole_given_its_statistics(network):
         model, pixels, conditions, statistics, size=(160, 224), max_side=128
     )
 
-    (wanted,) = painting.paint(model, [pixels], conditions)
+    (wanted,) = painting.paint(model, [pixels], [conditions])
     assert wanted.std() > 0.05
     np.testing.assert_allclose(tiled, wanted, atol=2e-5)
 
@@ -429,9 +429,9 @@ def test_large_pictures_run_in_tiles_that_agree(network):
     model = as_model(network, made_variables(network))
     conditions = (jnp.array([[0.0, 1.0, 0.0]]),) if network is DUMOULIN else ()
     pixels = made_scene(160, 224)
-    (whole,) = painting.paint(model, [pixels], conditions)
+    (whole,) = painting.paint(model, [pixels], [conditions])
 
-    (tiled,) = painting.paint(model, [pixels], conditions, max_pixels=128**2)
+    (tiled,) = painting.paint(model, [pixels], [conditions], max_pixels=128**2)
 
     naive = painting.paint_tiles(model, pixels, conditions, None, size=(160, 224), max_side=128)
     error, naive_error = (np.square(picture - whole).mean() for picture in (tiled, naive))
@@ -451,7 +451,8 @@ def test_statistics_of_reduced_copies_are_followed_to_full_size(monkeypatch):
     pixels = made_pictures(1, 320, 480, 3)[0]
     model = as_model(JOHNSON, {})
 
-    found = painting.estimate_statistics(model, pixels, (), max_pixels=130**2)["output_norm"]
+    options = {"size": (320, 480), "max_pixels": 130**2}
+    found = painting.estimate_statistics(model, pixels, (), **options)["output_norm"]
 
     np.testing.assert_allclose(found["mean"], [[1, 1]], rtol=1e-4)
     np.testing.assert_allclose(found["var"], [[math.exp(0.5), 0]], rtol=1e-3, atol=1e-9)

@@ -14,7 +14,7 @@ from nst_jax.array_types import Image
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import INTERRUPTED
 from nst_jax.cli.optimize_options import EXAMPLES, Optimize, make_config, warn_of_scale
-from nst_jax.cli.progress import describe_losses, follow_steps
+from nst_jax.cli.progress import describe_losses, describe_seconds, follow_steps
 from nst_jax.cli.unfinished import Unfinished, may_overwrite
 from nst_jax.coarse_to_fine import SavedRun
 from nst_jax.encoders.pretrained import describe_weights, load_encoder
@@ -74,11 +74,8 @@ def describe_result(path: os.PathLike[str], image: Image, record: Record) -> str
     last = dict(record["steps"][-1])
     total, _ = last.pop("total"), last.pop("step")
     seconds = record["seconds"]
-    return (
-        f"{os.fspath(path)}: {width}x{height} pixels in {sum(seconds.values()):.1f} s "
-        f"({seconds['run']:.1f} s running, {seconds['compile']:.1f} s compiling)\n"
-        f"{describe_losses(total, last)}"
-    )
+    took = describe_seconds(sum(seconds.values()), seconds["compile"])
+    return f"{os.fspath(path)}: {width}x{height} pixels in {took}\n{describe_losses(total, last)}"
 
 
 def _tell_interrupted(record: Record, config: Config, unfinished: Unfinished) -> int:

@@ -35,6 +35,12 @@ def describe_losses(total: float, terms: Mapping[str, float]) -> str:
     return f"loss {total:.3g} = {parts}" if parts else f"loss {total:.3g}"
 
 
+def describe_seconds(seconds: float, compiling: float) -> str:
+    """Return how long something took, and which part of it was compilation."""
+    running = seconds - compiling
+    return f"{seconds:.1f} s ({running:.1f} s running, {compiling:.1f} s compiling)"
+
+
 def follow_steps(
     levels: Sequence[Level], *, first_step: int = 0, quiet: bool = False
 ) -> AbstractContextManager[OnStep]:

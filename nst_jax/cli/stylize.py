@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import BAD_INPUT, one_line
-from nst_jax.cli.progress import follow_parts
+from nst_jax.cli.progress import describe_seconds, follow_parts
 from nst_jax.cli.stylize_plan import Job, plan_jobs
 from nst_jax.cli.stylize_styles import (
     ALL,
@@ -198,7 +198,4 @@ def _describe(out: Path, report: Report, seconds: float, compiling: float) -> st
     texts = list(dict.fromkeys(f"{width}x{height}" for width, height in (sizes[0], sizes[-1])))
     count = report.sizes.total()
     what = ("" if count == 1 else f"{count} {_UNIT} of ") + " to ".join(texts)
-    return (
-        f"{out}: {what} pixels in {seconds:.1f} s ({seconds - compiling:.1f} s running, "
-        f"{compiling:.1f} s compiling)"
-    )
+    return f"{out}: {what} pixels in {describe_seconds(seconds, compiling)}"

@@ -13,7 +13,7 @@ any photograph after any painting in one pass.
 | content loss | ‖·‖₂ | mean of squares | mean of squares | mean of squares |
 | style loss, means and deviations | ‖·‖₂ | Σ of squares | mean of squares | mean of squares |
 | content weight | 1 | 1 | 1 | 1 |
-| style weight | | 1e-2 | 10 | 10 |
+| style weight | | 1e-2 | 10 | 3 |
 | training pictures | crops of 256 from 512 | the same | from 512 x 512 | crops of 128 |
 | batch, steps | 8, 160,000 | 8, 160,000 | 8, 160,000 | 4, 6,000 |
 | optimiser | Adam | Adam | Adam | Muon |
@@ -124,7 +124,7 @@ _CPU = Config(
     encoder="vgg16",
     weights="vgg16-normalized",
     style_layers=tuple((layer, 1.0) for layer in STYLE_LAYERS),
-    style_weight=10.0,
+    style_weight=3.0,
     size=128,
     shorter_side=(144, 320),
     flip=True,

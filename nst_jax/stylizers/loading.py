@@ -9,7 +9,7 @@ from nst_jax.stylizers.any_style import AnyStyleStylizer
 from nst_jax.stylizers.model_files import EXTENSION, FilePath, load_model
 from nst_jax.stylizers.stylizer import ManyStylesStylizer, OneStyleStylizer, Stylizer
 
-DEFAULT_MODEL = "johnson2016-starry_night"
+DEFAULT_MODEL = "huang2017"
 """The model that the command line takes where none is named."""
 
 _STYLIZERS: dict[str, type[Stylizer]] = {
