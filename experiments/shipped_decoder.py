@@ -48,6 +48,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, help="not the preset's")
     parser.add_argument("--schedule", help="not the preset's")
     parser.add_argument("--style-weight", type=float, help="not the preset's")
+    parser.add_argument(
+        "--style-layer-weights",
+        type=float,
+        nargs=len(huang_2017.STYLE_LAYERS),
+        help="of relu1_1 to relu4_1, not the preset's",
+    )
     options = parser.parse_args()
     options.data = require_data(parser, options)
     return options
@@ -63,6 +69,8 @@ def run(options: argparse.Namespace) -> None:
         learning_rate=options.learning_rate,
         schedule=options.schedule,
         style_weight=options.style_weight,
+        style_layers=options.style_layer_weights
+        and tuple(zip(huang_2017.STYLE_LAYERS, options.style_layer_weights, strict=True)),
         warm_start_steps=None if options.start_from is None else 0,
     )
     start, start_sha256 = load_start(options)
