@@ -174,13 +174,20 @@ def test_masks_are_scaled_to_the_picture(model, stylizer):
     np.testing.assert_allclose(found, wanted.clip(0, 1), atol=1e-4)
 
 
-def test_any_sizes(stylizer):
-    content = CONTENT[:, :45, :51]
-    painted = stylizer(content, made_painting(4, height=16, width=80)[:, :, :77])
+def test_other_sizes_are_mirrored_and_cut_again(model, stylizer):
+    """As NumPy's reflection, on the lower and the right side, up to multiples of 32."""
+    content, painting = CONTENT[:, :45, :51], made_painting(4, height=32, width=80)[:, :27, :77]
+
+    def mirrored(images, *, height, width):
+        rows, columns = height - images.shape[1], width - images.shape[2]
+        return np.pad(images, ((0, 0), (0, rows), (0, columns), (0, 0)), mode="reflect")
+
+    painted = stylizer(content, painting)
+
+    whole = mirrored(content, height=64, width=64)
+    wanted = apply(model, whole, [mirrored(painting, height=32, width=96)])
     assert painted.shape == content.shape
-    np.testing.assert_allclose(
-        painted[:, :20, :20], stylizer(content, painted.clip(0, 1))[:, :20, :20], atol=1
-    )
+    np.testing.assert_allclose(painted, wanted[:, :45, :51], atol=1e-4)
 
 
 def test_each_picture_may_have_a_style_of_its_own(stylizer):

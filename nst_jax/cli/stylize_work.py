@@ -77,10 +77,14 @@ def paint_all(
         # A batch as large as one before is compiled already, whatever it is filled up with.
         largest[run_size] = max(largest[run_size], len(group))
         pictures = [pixels for _, pixels in group]
-        pictures += pictures[-1:] * (largest[run_size] - len(group))
+        missing = largest[run_size] - len(group)
         for place, rendering in enumerate(renderings):
             styles = [rendering.style_for(pixels) for pixels in pictures]
-            painted = stylizer.paint_each(pictures, styles, max_pixels=max_pixels)
+            painted = stylizer.paint_each(
+                pictures + pictures[-1:] * missing,
+                styles + styles[-1:] * missing,
+                max_pixels=max_pixels,
+            )
             for (job, _), result in zip(group, painted, strict=False):
                 _write(job.outputs[place], result, report)
             on_part(report.done, total)

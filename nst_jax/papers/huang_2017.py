@@ -194,11 +194,14 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
     Reference: Huang and Belongie 2017, eqs. (11) to (13).
     """
     encoder, decoder = set_encoder(encoder, config), make_decoder(config)
-    objective = _make_objective(config, encoder, decoder)
+    layers = loss_layers(config)
 
     def loss_fn(key, params, model_state, pair, encoder_params):
         del key
-        total, terms = objective(params, pair, encoder_params)
+        targets = compute_targets(config, pair, encoder, encoder_params)
+        painted = decoder.apply({"params": params}, targets.content)
+        features = encoder.apply(encoder_params, painted, layers=layers)
+        total, terms = sum_terms(config, features, targets)
         return total, (terms, model_state)
 
     return loss_fn
@@ -245,19 +248,6 @@ def make_network(config: Config, encoder: VGG) -> HuangNetwork:
         encoder: From load_encoder; its padding and precision are set on it here.
     """
     return HuangNetwork(encoder=set_encoder(encoder, config), precision=config.precision)
-
-
-def _make_objective(config: Config, encoder: VGG, decoder: Decoder):
-    """objective(params, pair, encoder_params) -> (total, terms)."""
-    layers = loss_layers(config)
-
-    def objective(params, pair, encoder_params):
-        targets = compute_targets(config, pair, encoder, encoder_params)
-        painted = decoder.apply({"params": params}, targets.content)
-        features = encoder.apply(encoder_params, painted, layers=layers)
-        return sum_terms(config, features, targets)
-
-    return objective
 
 
 def loss_layers(config: Config) -> tuple[str, ...]:
@@ -407,10 +397,7 @@ class _Run:
         network = make_network(self.config, self.encoder)
         return trained._replace(network=network, variables={"params": params})
 
-    def invert_parts(
-        self, key, decoder_params, *, workdir, data, save_every, on_step, interrupted
-    ) -> train.Trained:
-        loss_fn = make_warm_start_loss_fn(self.config, self.encoder)
+    def invert_parts(self, key, decoder_params, **options: Any) -> train.Trained:
         config = dataclasses.replace(
             self.config,
             learning_rate=self.config.warm_start_rate,
@@ -420,21 +407,15 @@ class _Run:
         return self._fit(
             key,
             decoder_params,
-            loss_fn,
+            make_warm_start_loss_fn(self.config, self.encoder),
             config=config,
             num_steps=config.warm_start_steps,
             paint=self._reconstruct,
-            workdir=workdir,
-            data=data,
-            save_every=save_every,
             report_every=0,
-            on_step=on_step,
-            interrupted=interrupted,
+            **options,
         )
 
-    def transfer(
-        self, key, decoder_params, *, workdir, data, save_every, report_every, on_step, interrupted
-    ):
+    def transfer(self, key, decoder_params, **options: Any) -> train.Trained:
         return self._fit(
             key,
             decoder_params,
@@ -442,12 +423,7 @@ class _Run:
             config=self.config,
             num_steps=self.config.num_steps,
             paint=self._paint_pairs,
-            workdir=workdir,
-            data=data,
-            save_every=save_every,
-            report_every=report_every,
-            on_step=on_step,
-            interrupted=interrupted,
+            **options,
         )
 
     def _fit(

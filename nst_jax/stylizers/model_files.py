@@ -85,14 +85,11 @@ def save_model(
         raise ValueError(f"{where}: wanted a name that ends in {EXTENSION}")
     try:
         name, settings = check_model(network, styles=styles)
-        outside = ARCHITECTURES[name].outside
-        arrays = {
-            key: _stored(key, array)
-            for key, array in _flat(variables).items()
-            if outside is None or not key.startswith(f"{outside}/")
-        }
+        arrays = {key: _stored(key, array) for key, array in _held(variables, name).items()}
         _check_arrays(arrays, name, network)
-        header = {} if outside is None else {"encoder": _describe_encoder(encoder)}
+        header = (
+            {} if ARCHITECTURES[name].outside is None else {"encoder": _describe_encoder(encoder)}
+        )
         header |= {
             "kind": _KIND,
             "network": name,
@@ -106,12 +103,13 @@ def save_model(
 
 
 def _describe_encoder(encoder: Mapping[str, str] | None) -> str:
-    if encoder is None or encoder.get("weights") not in WEIGHT_SETS:
+    kept = {key: (encoder or {}).get(key) for key in ("weights", "arrays_sha256")}
+    if kept["weights"] not in WEIGHT_SETS or not kept["arrays_sha256"]:
         raise ValueError(
             f"encoder: wanted the weights that the decoder was trained with, one of "
-            f"{', '.join(WEIGHT_SETS)}, got {encoder}"
+            f"{', '.join(WEIGHT_SETS)}, and their arrays_sha256, got {encoder}"
         )
-    return json.dumps({key: encoder[key] for key in ("weights", "arrays_sha256")})
+    return json.dumps(kept)
 
 
 def check_model(network: Any, *, styles: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -260,12 +258,7 @@ def _check_styles(styles: Sequence[Any], wanted: int) -> None:
 
 
 def _check_arrays(arrays: Mapping[str, np.ndarray], name: str, network: Any) -> None:
-    outside = ARCHITECTURES[name].outside
-    shapes = {
-        key: shape
-        for key, shape in _flat(variable_shapes(name, network)).items()
-        if outside is None or not key.startswith(f"{outside}/")
-    }
+    shapes = _held(variable_shapes(name, network), name)
     if odd := arrays.keys() ^ shapes.keys():
         first = min(odd)
         state = "is missing" if first in shapes else "does not belong to it"
@@ -278,6 +271,16 @@ def _check_arrays(arrays: Mapping[str, np.ndarray], name: str, network: Any) -> 
             )
         if not np.isfinite(array).all():
             raise ValueError(f"array {key!r}: holds numbers that are not finite in {array.dtype}")
+
+
+def _held(variables: Params, name: str) -> dict[str, Any]:
+    """What a file holds of variables."""
+    outside = ARCHITECTURES[name].outside
+    return {
+        key: array
+        for key, array in _flat(variables).items()
+        if outside is None or not key.startswith(f"{outside}/")
+    }
 
 
 def _flat(variables: Params) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def cut(pixels: MaskedPixels, *, top: int, left: int, size: Size) -> MaskedPixel
     return pixels.take(rows, axis=0).take(columns, axis=1)
 
 
-def shrink(pixels: MaskedPixels, *, max_pixels: int) -> MaskedPixels:
+def shrink(pixels: Pixels, *, max_pixels: int) -> Pixels:
     """Return a smaller copy of a picture, of at most so many pixels and sides in multiples of 4.
 
     Pillow's triangle filter, which needs far less memory and time than products with matrices.

@@ -40,9 +40,9 @@ def make_transformation(
 
     Muon replaces the averaged gradient of a convolution's kernel, as a matrix M of its m inputs by
     n outputs, by the nearest orthogonal one, and moves the kernel by η √max(m, n) of that, about η
-    a number. Where inputs are all positive, as after a ReLU, their mean rules Adam's updates, and
-    Muon needs fewer steps. What is no kernel, or has under 16 outputs, goes by Adam. Both then
-    have Nesterov's momentum, of 0.95 and 0.9.
+    a number. It is for networks whose inputs are all positive, as after a ReLU, such as AdaIN's
+    decoder, which learns faster by it. What is no kernel, or has under 16 outputs, goes by Adam.
+    Both then have Nesterov's momentum, of 0.95 and 0.9.
 
     Args:
         optimizer: "adam" or "muon".
