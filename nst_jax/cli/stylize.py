@@ -86,12 +86,12 @@ class Stylize:
     ] = None
     """Longer side of the results."""
     style_size: Annotated[int | None, _any_style("PIXELS", f"(default: {STYLE_SIZE})")] = None
-    """Longer side of the paintings: less makes larger strokes of them, more makes finer ones."""
+    """Longer side of the paintings: less makes a crisper picture, more a softer one."""
     alpha: Annotated[float | None, _any_style("A", "(default: 1)")] = None
     """How much of the style: from 0, the photograph, to 1."""
     mask: Annotated[tuple[Path, ...], _any_style("FILE [FILE ...]", help=_MASK_HELP)] = ()
     color: Annotated[Color | None, _any_style("{style,keep}", "(default: style)")] = None
-    """Whose colours: the painting's, or keep the photograph's."""
+    """Whose colours: the painting's, or keep to the photograph's, on which it is recoloured."""
     precision: Precision = "float32"
     """bfloat16 is faster, and almost as exact."""
     batch_size: Annotated[int, arg(metavar="N")] = 4

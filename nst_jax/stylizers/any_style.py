@@ -46,7 +46,7 @@ class AnyStyleStylizer(Stylizer):
     `stylizer(content, style)` paints every picture of content after style: a painting as an array
     of shape (1, height, width, 3), what encode_style made of one, or a sequence of those, which are
     blended, or each painted in its own region. Sizes are free and need not agree; the larger a
-    painting, the finer its strokes.
+    painting, the softer the picture.
 
     Reference: Huang and Belongie 2017, §7.
     """
