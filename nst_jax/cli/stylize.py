@@ -55,7 +55,7 @@ _STYLE_HELP = (
 _MASK_HELP = (
     "Pictures that are white where a style is painted, one for each of --style in turn, of the "
     "photograph's proportions. With one less, the last style gets what is left; what is in none "
-    "stays as it was, and where they overlap styles are averaged."
+    "takes no style, and where they overlap styles are averaged."
 )
 
 

@@ -119,7 +119,7 @@ class HuangNetwork(nn.Module):
 
     Pictures may have regions, each painted after a style of its own: every further channel of
     images says how much each pixel belongs to a region. Where regions overlap, the result is
-    between theirs; what belongs to none is as it was.
+    between theirs; what belongs to none takes no style.
 
     On a tile whose sides begin at multiples of 8, the output is that part of the whole picture's,
     except within 72 pixels (TILE_MARGIN) of sides that are not the picture's, if all tiles get one

@@ -72,7 +72,7 @@ class AnyStyleStylizer(Stylizer):
                 ones if None.
             masks: Instead, where each of the styles is painted: (styles, height, width), from 0 to
                 1, scaled to the pictures. Where they overlap styles are averaged; what is in none
-                stays as it was.
+                takes no style.
             bucket: Pictures are mirrored to sides that are multiples of so many pixels, and cut
                 again: few sizes need few programs.
             max_pixels: How many pixels run at once, which bounds the memory: larger pictures run
