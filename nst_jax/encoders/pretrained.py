@@ -57,6 +57,27 @@ def load_encoder(
         WeightsNotFoundError: the weights are known and not on this machine.
         HashMismatchError: the package's file is not the published one.
     """
+    return load_described_encoder(name, weights=weights, pooling=pooling, precision=precision)[:2]
+
+
+def load_described_encoder(
+    name: Architecture,
+    *,
+    weights: FilePath | None = None,
+    pooling: Pooling = "max",
+    precision: Precision = "float32",
+) -> tuple[VGG, Params, dict[str, str]]:
+    """Return what load_encoder and describe_weights do, reading the weights once.
+
+    Args:
+        name: As for load_encoder.
+        weights: As for load_encoder.
+        pooling: As for load_encoder.
+        precision: As for load_encoder.
+
+    Raises:
+        ValueError, WeightsNotFoundError, HashMismatchError: As load_encoder.
+    """
     stored = load_weights(name, weights)
     encoder = VGG(
         architecture=stored.architecture,
@@ -66,7 +87,7 @@ def load_encoder(
         ceil_mode=stored.ceil_mode,
         precision=precision,
     )
-    return encoder, {"params": jax.tree.map(jnp.asarray, stored.arrays)}
+    return encoder, {"params": jax.tree.map(jnp.asarray, stored.arrays)}, dict(stored.header)
 
 
 def load_lpips_weights() -> dict[str, Float[Array, " channels"]]:

@@ -19,7 +19,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from nst_jax import files
 from nst_jax.array_types import Params
 from nst_jax.convolution import Precision
-from nst_jax.encoders.pretrained import WEIGHT_SETS, describe_weights, load_encoder
+from nst_jax.encoders.pretrained import WEIGHT_SETS, load_described_encoder
 from nst_jax.networks.huang import HuangNetwork, encoder_params_up_to_layer
 from nst_jax.stylizers.architectures import ARCHITECTURES, Choices, variable_shapes
 
@@ -165,8 +165,10 @@ def _build_around_encoder(
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
     architecture = settings["architecture"]
-    encoder, encoder_params = load_encoder(architecture, weights=weights, precision=precision)
-    found = describe_weights(architecture, weights=weights)["arrays_sha256"]
+    encoder, encoder_params, described = load_described_encoder(
+        architecture, weights=weights, precision=precision
+    )
+    found = described["arrays_sha256"]
     if found != sha256:
         raise ValueError(
             f"cannot use {_quoted(path)}: it wants the encoder {weights} whose arrays_sha256 is "

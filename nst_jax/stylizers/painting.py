@@ -31,7 +31,8 @@ BUCKET = 32
 """Pixels: what the sides of pictures are enlarged to multiples of."""
 
 MAX_PIXELS = 2_000_000
-"""Pixels that run at once; a network of width 32 wants about half a gigabyte for so many."""
+"""Pixels that run at once; for so many a network of width 32 wants about half a gigabyte, and one
+of any style a gigabyte."""
 
 Conditions = tuple[Float[Array, "1 ..."], ...]
 """What a network takes besides pictures, for one picture."""
