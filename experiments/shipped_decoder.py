@@ -47,7 +47,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--shorter-side", type=int, nargs=2, help="not the preset's")
     parser.add_argument("--learning-rate", type=float, help="not the preset's")
     parser.add_argument("--schedule", help="not the preset's")
+    parser.add_argument("--content-weight", type=float, help="not the preset's")
     parser.add_argument("--style-weight", type=float, help="not the preset's")
+    parser.add_argument("--identity-pairs", type=int, help="not the preset's")
+    parser.add_argument("--identity-weight", type=float, help="not the preset's")
     parser.add_argument(
         "--style-layer-weights",
         type=float,
@@ -68,7 +71,10 @@ def run(options: argparse.Namespace) -> None:
         shorter_side=options.shorter_side and tuple(options.shorter_side),
         learning_rate=options.learning_rate,
         schedule=options.schedule,
+        content_weight=options.content_weight,
         style_weight=options.style_weight,
+        identity_pairs=options.identity_pairs,
+        identity_weight=options.identity_weight,
         style_layers=options.style_layer_weights
         and tuple(zip(huang_2017.STYLE_LAYERS, options.style_layer_weights, strict=True)),
         warm_start_steps=None if options.start_from is None else 0,
