@@ -225,7 +225,7 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
 
 
 def _pair_with_themselves(pair: Pair, count: int) -> Pair:
-    """The first photographs of a pair each as its own painting, whose AdaIN features are its own."""
+    """The first photographs each as its own painting, so that AdaIN leaves their features alone."""
     return Pair(pair.content, jnp.concatenate([pair.content[:count], pair.style[count:]]))
 
 
