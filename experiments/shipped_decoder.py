@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jax
 from data_folder import free_paintings, free_photographs, require_data
+from revival import revive
 from shipping import (
     add_training_options,
     configure,
@@ -24,6 +25,7 @@ from shipping import (
 
 from nst_jax import files, stylizers, train
 from nst_jax.encoders.pretrained import describe_weights, load_encoder
+from nst_jax.networks.huang import LAYER
 from nst_jax.papers import huang_2017
 from nst_jax.papers.huang_2017 import Pair
 
@@ -31,6 +33,7 @@ NAME = "huang2017"
 HELD_OUT = 16  # pairs
 SAMPLES = 4  # photographs, and paintings
 SAMPLE_SIZE = 256  # pixels
+REVIVED_BY = 32  # photographs, and as many paintings, at most
 
 
 def main() -> None:
@@ -57,8 +60,13 @@ def parse() -> argparse.Namespace:
         nargs=len(huang_2017.STYLE_LAYERS),
         help="of relu1_1 to relu4_1, not the preset's",
     )
+    parser.add_argument(
+        "--revive", action="store_true", help="begin with new weights for filters that never fire"
+    )
     options = parser.parse_args()
     options.data = require_data(parser, options)
+    if options.revive and options.start_from is None:
+        parser.error("--revive: wanted with --start-from")
     return options
 
 
@@ -83,6 +91,14 @@ def run(options: argparse.Namespace) -> None:
     photographs, photograph_licences = free_photographs(options.data, "content/train")
     paintings, painting_licences = free_paintings(options.data, "style/train")
     encoder, encoder_params = load_encoder(config.encoder, weights=config.weights)
+    if options.revive:
+        some = photographs[:: len(photographs) // REVIVED_BY + 1]
+        some += paintings[:: len(paintings) // REVIVED_BY + 1]
+        pictures = train.load_fixed_batch(some, size=config.size, count=len(some))
+        network = huang_2017.make_network(config, encoder)
+        features = network.encoder.apply(encoder_params, pictures, layers=(LAYER,))[LAYER]
+        decoder = huang_2017.make_decoder(config)
+        start["params"]["decoder"] = revive(decoder, start["params"]["decoder"], features)
     stream = train.open_pair_stream(
         Pair,
         photographs,

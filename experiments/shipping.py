@@ -58,7 +58,9 @@ def describe_command(script: str, options: argparse.Namespace, *words: str) -> s
     parts = [f"python experiments/{script}.py", *words]
     left_out = {"data", "workdir", "out", "paper", "styles"}
     for name, value in vars(options).items():
-        if name not in left_out and value not in (None, "cpu"):
+        if value is True:
+            parts.append(f"--{name.replace('_', '-')}")
+        elif name not in left_out and value not in (None, "cpu") and value is not False:
             given = value if isinstance(value, list | tuple) else [value]
             parts += [f"--{name.replace('_', '-')}", *map(str, given)]
     return " ".join(parts)

@@ -30,6 +30,7 @@ from nst_jax.optimize import compile_seconds
 from nst_jax.stylizers import (
     DEFAULT_MODEL,
     MAX_PIXELS,
+    MEDIAN_FILTER,
     Stylizer,
     list_models,
     load_stylizer,
@@ -92,6 +93,10 @@ class Stylize:
     mask: Annotated[tuple[Path, ...], _any_style("FILE [FILE ...]", help=_MASK_HELP)] = ()
     color: Annotated[Color | None, _any_style("{style,keep}", "(default: style)")] = None
     """Whose colours: the painting's, or keep to the photograph's, on which it is recoloured."""
+    median_filter: Annotated[
+        int | None, arg(metavar="{1,3,5}", help_behavior_hint=f"(default: {MEDIAN_FILTER})")
+    ] = None
+    """Of models of one style: smooths the fine grid that they leave. 1 leaves it."""
     precision: Precision = "float32"
     """bfloat16 is faster, and almost as exact."""
     batch_size: Annotated[int, arg(metavar="N")] = 4
@@ -118,7 +123,9 @@ def run(arguments: Sequence[str]) -> int:
     check_device()
     _check(options)
     began = time.perf_counter()
-    stylizer = load_stylizer(options.model, precision=options.precision)
+    stylizer = load_stylizer(
+        options.model, precision=options.precision, median_filter=options.median_filter
+    )
     if options.max_pixels < stylizer.least_pixels:
         least = stylizer.least_pixels
         raise ValueError(f"max_pixels: wanted at least {least}, got {options.max_pixels}")
