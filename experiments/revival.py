@@ -9,6 +9,7 @@ import itertools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.array_types import FeatureMap, Params
@@ -46,8 +47,9 @@ def revive(decoder: Decoder, params: Params, features: FeatureMap, *, seed: int 
         later[:, :, dead] = rng.normal(0, _OUTGOING * later.std(), shape)
         print(f"{name}: {dead.sum()} of {dead.size} filters revived")
         x = _run(decoder, revived, x, name)
-    return revived
+    return jax.tree.map(jnp.asarray, revived)
 
 
 def _run(decoder: Decoder, params: Params, x: Any, name: str) -> Any:
-    return decoder.apply({"params": params}, x, first=name, last=name, method="run_layers")
+    layer = {name: jax.tree.map(jnp.asarray, params[name])}
+    return decoder.apply({"params": layer}, x, first=name, last=name, method="run_layers")
