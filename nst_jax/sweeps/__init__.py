@@ -9,11 +9,13 @@ Imported by its own name, nst_jax.sweeps. A run that a folder holds is not repea
 
 from nst_jax.sweeps.axes import Axis as Axis
 from nst_jax.sweeps.axes import describe_value as describe_value
+from nst_jax.sweeps.axes import equal_weights as equal_weights
 from nst_jax.sweeps.axes import make_axis as make_axis
 from nst_jax.sweeps.grid import Grid as Grid
 from nst_jax.sweeps.grid import Run as Run
 from nst_jax.sweeps.grid import make_grid as make_grid
 from nst_jax.sweeps.report import write_report as write_report
+from nst_jax.sweeps.running import Outcome as Outcome
 from nst_jax.sweeps.running import Sweep as Sweep
 from nst_jax.sweeps.running import run_grid as run_grid
 from nst_jax.sweeps.tables import describe_runs as describe_runs

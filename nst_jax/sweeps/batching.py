@@ -8,8 +8,6 @@ tell its memory is taken for a small one: one run.
 
 from collections.abc import Callable, Hashable, Sequence
 
-import jax
-
 from nst_jax.papers.gatys_2016 import Config, batch_key
 
 _SHARE = 0.6
@@ -20,20 +18,20 @@ _PICTURE_BYTES = 3 * 4
 _PICTURES = 8  # the picture, its gradient, the best so far, and what a step makes on the way
 
 
-def runs_at_once(config: Config, *, pixels: int, device: jax.Device) -> int:
+def runs_at_once(config: Config, *, pixels: int, platform: str, memory: int) -> int:
     """Return how many runs of this kind a device takes at once.
 
     Args:
         config: Its optimizer, history and remat count.
         pixels: Of the final picture.
-        device: Where they will run.
+        platform: Of the device, such as 'cpu' or 'gpu'.
+        memory: Of the device, in bytes; 0 where it is not known.
     """
-    if batch_key(config) is None or device.platform == "cpu":
+    if batch_key(config) is None or platform == "cpu":
         return 1
-    limit = (device.memory_stats() or {}).get("bytes_limit", 0)
     pictures = _PICTURES + 2 * config.history
     need = pixels * (_NETWORK_BYTES + pictures * _PICTURE_BYTES)
-    return max(1, min(_MOST_RUNS, int(_SHARE * limit / need)))
+    return max(1, min(_MOST_RUNS, int(_SHARE * memory / need)))
 
 
 def make_batches(

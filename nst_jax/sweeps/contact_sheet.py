@@ -12,6 +12,7 @@ from nst_jax.sweeps.running import Outcome, Sweep
 
 _MOST_COLUMNS = 8
 _SIDE = 256  # pixels of a picture's longer side, at most
+_LEAST_SIDE = 192  # which smaller ones do not exceed when they are shown two, three, ... times
 _GAP, _MARGIN = 8, 12
 _FONT_SIZE, _LINE = 13, 17
 _INK, _FAINT, _PAPER = "#1c1c1c", "#8a8a8a", "white"
@@ -73,6 +74,9 @@ _STATUS = {"failed": "failed", "missing": "not run yet"}
 def _open(path: Path) -> Image.Image:
     with Image.open(path) as picture:
         small = picture.convert("RGB")
+    times = _LEAST_SIDE // max(small.size)
+    if times > 1:
+        return small.resize((times * small.width, times * small.height), Image.Resampling.NEAREST)
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     return small
 

@@ -73,7 +73,7 @@ def _draw_line(panel: Any, points: Sequence[tuple[float, float]], color: Any) ->
     return line
 
 
-def _steps(outcome: Outcome) -> list[dict[str, float]]:
+def _steps(outcome: Outcome) -> list[dict[str, Any]]:
     """The losses from before the first step on, as far as they are finite."""
     record = outcome.record or {}
     initial = record.get("info", {}).get("initial")
@@ -86,7 +86,7 @@ def _is_finite(value: float | None) -> bool:
 
 
 def _statistics(
-    runs: Sequence[Sequence[Mapping[str, float]]],
+    runs: Sequence[Sequence[Mapping[str, Any]]],
 ) -> dict[str, list[tuple[float, float]]]:
     """Mean and deviation of each term at each step, over the runs that got there."""
     found: dict[str, list[tuple[float, float]]] = {term: [] for term in _TERMS}

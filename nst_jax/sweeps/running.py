@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from nst_jax import files
 from nst_jax.array_types import Params
-from nst_jax.encoders.pretrained import describe_weights, load_encoder
+from nst_jax.encoders.pretrained import load_described_encoder
 from nst_jax.encoders.vgg import VGG
 from nst_jax.files.disk import FilePath
 from nst_jax.optimize import DivergedError, Report, compile_seconds
@@ -30,6 +30,9 @@ Status = Literal["done", "diverged", "failed", "missing"]
 """A diverged run is a result, and kept; a failed one, and one that is missing, is run next time."""
 
 Painted = tuple[Any, Record] | Exception
+
+Network = tuple[VGG, Params, dict[str, str]]
+"""An encoder, its parameters, and where they come from."""
 
 _MESSAGE_LENGTH = 300
 
@@ -124,41 +127,52 @@ def run_grid(
     if batch is not None and batch < 1:
         raise ValueError(f"batch: wanted 1 run or more, got {batch}")
     pictures = _Pictures(Path(content), tuple(Path(style) for style in styles))
-    outcomes = _find_outcomes(pictures, grid, folder)
+    networks: dict[tuple, Network] = {}
+    outcomes = _find_outcomes(pictures, grid, folder, networks)
     todo = [outcome for outcome in outcomes if outcome.status == "missing"]
     pixels = _check_pictures(pictures, [outcome.run.config for outcome in outcomes])
     storage.claim_folder(folder)
     _describe(folder, pictures, grid)
 
     def most(config: Config) -> int:
-        return batch or runs_at_once(config, pixels=pixels[config.size], device=devices[0])
+        memory = (devices[0].memory_stats() or {}).get("bytes_limit", 0)
+        of_device = {"platform": devices[0].platform, "memory": memory}
+        return batch or runs_at_once(config, pixels=pixels[config.size], **of_device)
 
     configs = [outcome.run.config for outcome in todo]
     batches = make_batches(configs, most=most, devices=len(devices))
     work = _Work(
         pictures,
+        networks,
         deque([todo[place] for place in places] for places in batches),
         _Progress(todo, on_run, on_step),
     )
-    interrupted = _keep_busy(work, devices)
+    stopped = _keep_busy(work, devices)
+    interrupted = stopped and any(outcome.status == "missing" for outcome in outcomes)
     return Sweep(folder, *pictures, grid, tuple(outcomes), interrupted)
 
 
-def _find_outcomes(pictures: _Pictures, grid: Grid, folder: Path) -> list[Outcome]:
-    """Every run of the grid, its encoder's weights named, with the record that it may have."""
-    described: dict[tuple, dict[str, str]] = {}
+def _find_outcomes(
+    pictures: _Pictures, grid: Grid, folder: Path, networks: dict[tuple, Network]
+) -> list[Outcome]:
+    """Every run of the grid, its encoder's weights named, with the record that it may have.
+
+    The networks are entered under what the configurations call them.
+    """
     hashes: dict[tuple, Inputs] = {}
     known = storage.find_folders(folder)
     outcomes = []
     for run in grid.runs:
-        network = run.config.encoder, run.config.weights
-        if network not in described:
-            described[network] = describe_weights(network[0], weights=network[1])
-        weights = run.config.weights or described[network]["weights"]
+        asked = run.config.encoder, run.config.weights
+        if asked not in networks:
+            networks[asked] = load_described_encoder(asked[0], weights=asked[1])
+        network = networks[asked]
+        weights = run.config.weights or network[2]["weights"]
+        networks[run.config.encoder, weights] = network
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, weights=weights))
-        key = (*network, run.config.init)
+        key = (run.config.encoder, weights, run.config.init)
         if key not in hashes:
-            hashes[key] = storage.hash_inputs(*pictures, run.config.init, described[network])
+            hashes[key] = storage.hash_inputs(*pictures, run.config.init, network[2])
         inputs = hashes[key]
         name = storage.folder_name(run, inputs)
         place = known.get(storage.hash_of(name), folder / "runs" / name)
@@ -235,6 +249,7 @@ class _Work:
     """What the workers share."""
 
     pictures: _Pictures
+    networks: dict[tuple, Network]
     batches: deque[list[Outcome]]
     progress: _Progress
     stop: threading.Event = field(default_factory=threading.Event)
@@ -259,7 +274,7 @@ def _keep_busy(work: _Work, devices: Sequence[jax.Device]) -> bool:
 
 
 def _work_off(work: _Work, device: jax.Device) -> None:
-    networks: dict[tuple, tuple[VGG, Params]] = {}
+    placed: dict[tuple, Params] = {}
     with jax.default_device(device):
         while not work.stop.is_set():
             try:
@@ -267,12 +282,12 @@ def _work_off(work: _Work, device: jax.Device) -> None:
             except IndexError:
                 return
             first = batch[0].run.config
-            network = first.encoder, first.weights
-            if network not in networks:
-                encoder, params = load_encoder(first.encoder, weights=first.weights)
-                networks[network] = encoder, jax.device_put(params, device)
+            name = first.encoder, first.weights
+            encoder, params, _ = work.networks[name]
+            if name not in placed:
+                placed[name] = jax.device_put(params, device)
             try:
-                _run_batch(work, batch, *networks[network])
+                _run_batch(work, batch, encoder, placed[name])
             except _StoppedError:
                 return
 

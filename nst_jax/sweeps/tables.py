@@ -79,7 +79,7 @@ def _describe_run(sweep: Sweep, outcome: Outcome) -> Row:
     }
 
 
-def _unweighted(run: Run, last: Mapping[str, float]) -> Row:
+def _unweighted(run: Run, last: Mapping[str, Any]) -> Row:
     weights = {"content": run.config.content_weight, "style": run.config.style_weight}
     return {
         f"{name}_unweighted": last[name] / weight if weight and name in last else None
