@@ -116,8 +116,9 @@ def over_runs(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     Args:
         tx: One that looks at gradients alone: 'lbfgs' or 'adam'.
     """
+    update = jax.vmap(lambda updates, state: tx.update(updates, state))
     return optax.GradientTransformation(
-        jax.vmap(tx.init), jax.vmap(lambda updates, state, params: tx.update(updates, state))
+        jax.vmap(tx.init), lambda updates, state, params=None: update(updates, state)
     )
 
 

@@ -9,6 +9,7 @@ import signal
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import jax
@@ -140,6 +141,7 @@ def test_layers_are_called_by_short_names():
         ({"style_weight": ["five"]}, "vary style_weight: wanted a number, got 'five'"),
         ({"num_steps": ["1.5"]}, "vary num_steps: wanted a whole number, got '1.5'"),
         ({"num_steps": [1.5]}, "vary num_steps: wanted a whole number, got 1.5"),
+        ({"style_weight": [[5, 6]]}, r"vary style_weight: wanted a number, got \[5, 6\]"),
         ({"size": ["big"]}, "vary size: wanted a whole number or none, got 'big'"),
         ({"pooling": ["median"]}, "vary pooling: wanted max or average, got 'median'"),
         ({"remat": ["yes"]}, "vary remat: wanted true or false, got 'yes'"),
@@ -374,7 +376,8 @@ def test_ctrl_c_ends_it_and_the_same_call_goes_on(pictures):
     ],
 )
 def test_what_stands_in_the_way_is_told_before_anything_runs(pictures, case, told, monkeypatch):
-    vary, more = {"style_weight": [2]}, {}
+    vary: dict[str, list[Any]] = {"style_weight": [2]}
+    more: dict[str, Any] = {}
     if case == "other files":
         Path("out").mkdir()
         Path("out/thesis.txt").write_text("mine")

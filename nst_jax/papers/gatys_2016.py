@@ -533,10 +533,15 @@ class _Program(NamedTuple):
 
     @classmethod
     def of(cls, config: Config, encoder: VGG) -> "_Program":
-        layers = (config.content_layers, config.style_layers)
-        names = (tuple(name for name, _ in pairs) for pairs in layers)
-        of_optimizer = config.optimizer, config.learning_rate, config.history
-        return cls(encoder, *names, config.tv_loss, *of_optimizer)
+        return cls(
+            encoder,
+            tuple(layer for layer, _ in config.content_layers),
+            tuple(layer for layer, _ in config.style_layers),
+            config.tv_loss,
+            config.optimizer,
+            config.learning_rate,
+            config.history,
+        )
 
     def objective(
         self, image: Image, targets: perceptual.Targets, params: Params, weights: _LossWeights

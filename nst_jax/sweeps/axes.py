@@ -167,13 +167,13 @@ def _as_field(name: str, value: Any) -> Any:
         return _parse(name, value.strip())
     if name in LAYER_FIELDS and value and all(isinstance(layer, str) for layer in value):
         return equal_weights(value)
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and name in (*LAYER_FIELDS, "scales", "style_blend"):
         return tuple(tuple(part) if isinstance(part, list) else part for part in value)
     if isinstance(value, int) and not isinstance(value, bool) and float in _choices(name):
         value = float(value)
-    if value is not None and type(value) not in _choices(name):
+    if type(value) not in _choices(name):
         raise ValueError(f"vary {name}: wanted {_wanted(name)}, got {value!r}")
-    return _checked_ratio(value) if name == RATIO else value
+    return value if name != RATIO else _checked_ratio(value)
 
 
 def _parse(name: str, text: str) -> Any:
@@ -198,7 +198,7 @@ def _parse(name: str, text: str) -> Any:
     raise ValueError(f"vary {name}: wanted {_wanted(name)}, got {text!r}")
 
 
-def _checked_ratio(ratio: float) -> float:
+def _checked_ratio(ratio: Any) -> float:
     if not 0 < ratio < float("inf"):
         raise ValueError(f"vary {RATIO}: wanted a finite number above 0, got {ratio:g}")
     return ratio

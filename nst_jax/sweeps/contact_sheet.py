@@ -112,7 +112,9 @@ def _draw(rows: Sequence[Sequence[Cell]]) -> Image.Image:
     return sheet
 
 
-def _wrap(lines: Sequence[str], font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+def _wrap(
+    lines: Sequence[str], font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int
+) -> list[str]:
     """Lines no wider than a picture, broken at spaces, and within words where one is too long."""
     wrapped: list[str] = []
     for line in lines:

@@ -100,7 +100,7 @@ def run_grid(
     folder: FilePath,
     *,
     batch: int | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
     on_run: Callable[[Outcome], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Sweep:
@@ -255,7 +255,7 @@ class _Work:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def _keep_busy(work: _Work, devices: Sequence[jax.Device]) -> bool:
+def _keep_busy(work: _Work, devices: Sequence[Any]) -> bool:
     """A thread a device until all is done; whether Ctrl-C was pressed.
 
     The main thread waits: only there Ctrl-C can be heard, and a step is never cut in two.
@@ -273,7 +273,7 @@ def _keep_busy(work: _Work, devices: Sequence[jax.Device]) -> bool:
     return work.stop.is_set()
 
 
-def _work_off(work: _Work, device: jax.Device) -> None:
+def _work_off(work: _Work, device: Any) -> None:
     placed: dict[tuple, Params] = {}
     with jax.default_device(device):
         while not work.stop.is_set():
