@@ -368,7 +368,7 @@ def test_ctrl_c_ends_it_and_the_same_call_goes_on(pictures):
     ("case", "told"),
     [
         ("other files", "'out' holds other files; name a new folder, an empty one or that of a sw"),
-        ("a file", "cannot make the folder 'out': Not a directory"),
+        ("a file", "cannot make the folder 'out': File exists"),
         ("another run", "record.json' is not the record of this run; delete its folder to run aga"),
         ("blend", r"style_blend: wanted 1 shares, one a painting, not all 0; got \(2.0, 1.0\)"),
         ("batch", "batch: wanted 1 run or more, got 0"),

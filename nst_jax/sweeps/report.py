@@ -35,7 +35,6 @@ def write_report(sweep: Sweep) -> Path:
     write_table(folder / "runs.csv", runs)
     write_table(folder / "settings.csv", settings)
     write_sheet(folder / "sheet.jpg", sweep)
-    (folder / "curves").mkdir(exist_ok=True)
     rows = [
         _describe_row(sweep, number, runs)
         for number in sorted({outcome.run.row for outcome in sweep.outcomes})

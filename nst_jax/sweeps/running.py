@@ -131,8 +131,8 @@ def run_grid(
     outcomes = _find_outcomes(pictures, grid, folder, networks)
     todo = [outcome for outcome in outcomes if outcome.status == "missing"]
     pixels = _check_pictures(pictures, [outcome.run.config for outcome in outcomes])
-    storage.claim_folder(folder)
-    _describe(folder, pictures, grid)
+    storage.claim_folder(folder, _describe(pictures, grid))
+    _show_inputs(folder, pictures, grid)
 
     def most(config: Config) -> int:
         memory = (devices[0].memory_stats() or {}).get("bytes_limit", 0)
@@ -202,20 +202,23 @@ def _check_pictures(pictures: _Pictures, configs: Sequence[Config]) -> dict[int 
     return found
 
 
-def _describe(folder: Path, pictures: _Pictures, grid: Grid) -> None:
-    """Write what was asked for, and show what goes in."""
-    content, styles, _ = pictures.load(grid.runs[0].config)
-    paths = storage.input_paths(folder, len(styles))
-    for path, picture in zip(paths, (content, *styles), strict=True):
-        files.save_image(path, picture)
-    asked = {
+def _describe(pictures: _Pictures, grid: Grid) -> dict[str, Any]:
+    """What was asked for."""
+    return {
         "content": pictures.content,
         "styles": pictures.styles,
         "vary": {axis.name: axis.labels for axis in grid.axes},
         "seeds": grid.seeds,
         "base": grid.base,
     }
-    files.write_record(folder / storage.SWEEP_FILE, asked)
+
+
+def _show_inputs(folder: Path, pictures: _Pictures, grid: Grid) -> None:
+    """Write the pictures that go in, as the first run has them."""
+    content, styles, _ = pictures.load(grid.runs[0].config)
+    paths = storage.input_paths(folder, len(styles))
+    for path, picture in zip(paths, (content, *styles), strict=True):
+        files.save_image(path, picture)
 
 
 class _StoppedError(Exception):

@@ -20,6 +20,7 @@ from typing import Any
 
 from nst_jax import files
 from nst_jax.array_types import ImageOfAnySize
+from nst_jax.files.disk import reason, remove_temporaries
 from nst_jax.papers.gatys_2016 import Config, Record
 from nst_jax.sweeps.grid import Run
 
@@ -30,8 +31,12 @@ Inputs = Mapping[str, Any]
 """Hashes of what goes into a run besides its configuration."""
 
 
-def claim_folder(folder: Path) -> None:
-    """Make the folder, or make sure that it is a sweep's.
+def claim_folder(folder: Path, asked: Mapping[str, Any]) -> None:
+    """Make the folder, or make sure that it is a sweep's, and write down what is asked for.
+
+    Args:
+        folder: The sweep's.
+        asked: For sweep.json; written first, since by it the folder is known after a kill.
 
     Raises:
         OSError: It is a file, holds something else, or cannot be made.
@@ -41,10 +46,12 @@ def claim_folder(folder: Path) -> None:
             f"'{folder}' holds other files; name a new folder, an empty one or that of a sweep"
         )
     try:
-        (folder / "runs").mkdir(parents=True, exist_ok=True)
-        (folder / "inputs").mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write_record(folder / SWEEP_FILE, asked)
+        for part in ("runs", "inputs", "curves"):
+            (folder / part).mkdir(exist_ok=True)
     except OSError as error:
-        raise type(error)(f"cannot make the folder '{folder}': {error.strerror}") from error
+        raise type(error)(f"cannot make the folder '{folder}': {reason(error)}") from error
 
 
 def input_paths(folder: Path, styles: int) -> list[Path]:
@@ -104,6 +111,7 @@ def store(folder: Path, picture: ImageOfAnySize, record: Record) -> None:
         OSError: They cannot be written.
     """
     folder.mkdir(exist_ok=True)
+    remove_temporaries(folder)  # what a killed sweep may have left
     files.save_image(folder / "picture.png", picture)
     files.write_record(folder / "record.json", record)
 
