@@ -20,7 +20,7 @@ import optax
 from jax import monitoring
 from jaxtyping import Array
 
-from nst_jax.array_types import Image, Scalar
+from nst_jax.array_types import Image, ImageOfEachRun, Scalar
 from nst_jax.lbfgs import lbfgs
 
 Terms = Mapping[str, Any]
@@ -132,6 +132,7 @@ def make_optimizer(
 
     The evaluation is a program apart from the update, so that a picture size compiles it once for
     init, for every step and for whoever else calls it, and so that it may be several programs.
+    With both arguments mapped over a first axis, by jax.vmap and over_runs, it serves several runs.
 
     Args:
         value_and_gradient: (image, *args) -> ((total, terms), gradient), compiled: the jitted
@@ -172,7 +173,7 @@ def make_optimizer(
     arrive = jax.jit(arrive, donate_argnums=(1, 2, 3))
     start = jax.jit(start)
 
-    def init(image: Image, *args) -> tuple[State, Metrics]:
+    def init(image: Image | ImageOfEachRun, *args) -> tuple[State, Metrics]:
         return start(image, value_and_gradient(image, *args))
 
     def step(state: State, *args) -> tuple[State, Metrics]:

@@ -316,8 +316,9 @@ def test_one_that_diverges_or_fails_stops_none(pictures, monkeypatch):
     assert sweep.outcomes[3].message.startswith("The loss became ")
 
 
-def test_batches_and_devices_change_nothing_but_the_time(pictures):
+def test_batches_and_devices_change_nothing_but_the_time(pictures, monkeypatch):
     one_by_one = carry_out({"style_weight": [2, 5]}, seeds=[0, 1], folder="one")
+    monkeypatch.delattr(gatys_2016, "stylize")
     told: list[tuple[int, int]] = []
     together = carry_out(
         {"style_weight": [2, 5]},
@@ -337,13 +338,14 @@ def test_batches_and_devices_change_nothing_but_the_time(pictures):
     assert told == sorted(told)
 
 
-def test_a_batch_that_does_not_fit_is_run_one_by_one(pictures, monkeypatch):
+@pytest.mark.parametrize(("error", "status"), [("RESOURCE_EXHAUSTED", "done"), ("x", "failed")])
+def test_a_batch_that_does_not_fit_is_run_one_by_one(pictures, monkeypatch, error, status):
     def fail(*args, **more):
-        raise RuntimeError("RESOURCE_EXHAUSTED")
+        raise RuntimeError(error)
 
     monkeypatch.setattr(gatys_2016, "stylize_together", fail)
     sweep = carry_out({"style_weight": [2, 5]}, batch=2)
-    assert [outcome.status for outcome in sweep.outcomes] == ["done", "done"]
+    assert [outcome.status for outcome in sweep.outcomes] == [status, status]
 
 
 def test_ctrl_c_ends_it_and_the_same_call_goes_on(pictures):

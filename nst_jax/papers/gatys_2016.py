@@ -311,7 +311,8 @@ def stylize_together(
     Raises:
         ValueError: The configs cannot share a batch, or do not fit the pictures.
     """
-    if len({batch_key(config) for config in configs} | {None}) != 2:
+    keys = {batch_key(config) for config in configs}
+    if len(keys) != 1 or None in keys:
         raise ValueError(
             "configs: wanted some that differ in weights, seed, noise_std, init, style_size and "
             "style_blend alone, with optimizer lbfgs and no remat; run the others by stylize"

@@ -296,7 +296,7 @@ def _work_off(work: _Work, device: Any) -> None:
 
 
 def _run_batch(work: _Work, batch: list[Outcome], encoder: VGG, params: Params) -> None:
-    """Run a batch together; one run, or a batch that fails as a whole, run by run."""
+    """Run a batch together, or, if the memory does not hold it, run by run."""
     histories: list[list[Report]] = [[] for _ in batch]
 
     def on_step(reports: Sequence[Report | None]) -> None:
@@ -310,11 +310,11 @@ def _run_batch(work: _Work, batch: list[Outcome], encoder: VGG, params: Params) 
     configs, began = [outcome.run.config for outcome in batch], time.perf_counter()
     with compile_seconds() as compiling:
         painted = _paint(work.pictures, configs, encoder, params, on_step)
-    if isinstance(painted, Exception) and len(batch) > 1:  # too large for the memory, say
+    if len(batch) > 1 and _is_lack_of_memory(painted):
         for outcome in batch:
             _run_batch(work, [outcome], encoder, params)
         return
-    results = [painted] if isinstance(painted, Exception) else painted
+    results = len(batch) * [painted] if isinstance(painted, Exception) else painted
     compiled = compiling() / len(batch)
     seconds = {"compile": compiled, "run": (time.perf_counter() - began) / len(batch) - compiled}
     for outcome, history, result in zip(batch, histories, results, strict=True):
@@ -376,6 +376,12 @@ def _keep(
         outcome.record = record
     except OSError as error:
         outcome.status, outcome.message = "failed", _one_line(error)
+
+
+def _is_lack_of_memory(painted: Sequence[Painted] | Exception) -> bool:
+    return isinstance(painted, MemoryError) or (
+        isinstance(painted, Exception) and "RESOURCE_EXHAUSTED" in str(painted)
+    )
 
 
 def _one_line(error: Exception) -> str:
