@@ -131,6 +131,7 @@ def _wrap(
                 count = next(
                     n for n in range(len(current), 0, -1) if font.getlength(current[:n]) <= width
                 )
+                count = current.rfind("_", 0, count) + 1 or count  # as in names of files
                 wrapped.append(current[:count])
                 current = current[count:]
         wrapped.append(current)

@@ -36,7 +36,7 @@ def write_curves(path: Path, lines: Lines) -> bool:
     terms = [t for t in _TERMS if any(m > 0 for curve in found.values() for m, _ in curve[t])]
     if not terms:
         return False
-    colors = mpl.colormaps["viridis"].resampled(max(2, len(found)))
+    colors = mpl.colormaps["viridis"]
     # Equal curves make equal files; text stays text, in the reader's own font.
     with mpl.rc_context({"svg.hashsalt": "nst_jax", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(3.6 * len(terms), 3.0), layout="constrained")
@@ -44,7 +44,7 @@ def write_curves(path: Path, lines: Lines) -> bool:
         handles: dict[str, Any] = {}
         for panel, term in zip(panels[0], terms, strict=True):
             for number, (name, curve) in enumerate(found.items()):
-                color = colors(number / max(1, len(found) - 1) * 0.9)
+                color = colors(0.88 * number / max(1, len(found) - 1))  # its end is too pale
                 line = _draw_line(panel, curve[term], color)
                 handles.setdefault(name, line)
             panel.set_yscale("log", nonpositive="mask")
