@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -79,12 +78,8 @@ def test_a_sweep_tells_what_it_did(pictures, capsys):
     assert len(records()) == 4 + 2
 
 
-def test_ctrl_c_is_told_with_the_way_on(pictures, capsys, monkeypatch):
-    def press(outcome) -> None:
-        signal.raise_signal(signal.SIGINT)
-        time.sleep(0.5)  # the main thread hears it within a fifth of a second
-
-    monkeypatch.setattr("nst_jax.cli.sweep._tell_run", press)
+def test_ctrl_c_is_told_with_the_way_on(pictures, capsys, monkeypatch, press_ctrl_c):
+    monkeypatch.setattr("nst_jax.cli.sweep._tell_run", lambda outcome: press_ctrl_c())
     assert sweep("--vary", "style_weight", "2", "5", "7") == 130
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("stopped: of 3 runs ")
