@@ -16,7 +16,7 @@ from nst_jax.array_types import Features, Image, ImageOfAnySize, Params, Scalar
 from nst_jax.encoders import vgg
 from nst_jax.encoders.vgg import VGG
 from nst_jax.feature_statistics import gram_matrix
-from nst_jax.losses import Grams, LayerWeights
+from nst_jax.losses import Grams, TracedLayerWeights
 
 Terms = dict[str, Scalar]
 Objective = Callable[[Image, "Targets", Params], tuple[Scalar, Terms]]
@@ -38,8 +38,8 @@ class Weights(NamedTuple):
     The total is Σ_l content_l · content_loss_l + Σ_l style_l · gram_loss_l + the image term.
     """
 
-    content: LayerWeights
-    style: LayerWeights
+    content: TracedLayerWeights
+    style: TracedLayerWeights
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -376,7 +376,7 @@ def test_a_resumed_run_ends_with_the_same_picture(photograph, painting, vgg16):
         np.testing.assert_array_equal(image, whole)
         assert resumed["steps"] == record["steps"]
         assert resumed["info"] == record["info"]
-        assert resumed["seconds"]["compile"] > 1000.0  # of both parts together
+        assert resumed["seconds"]["compile"] >= 1000.0  # of both parts together
         assert resumed["seconds"]["run"] > 2000.0
 
 
