@@ -48,8 +48,8 @@ def base_config(*, size: int, num_steps: int) -> Config:
 
     From noise, by average pooling and L-BFGS, without total variation. A layer is what comes after
     its ReLU, as in the authors' code: that is what the network is normalised for, and the preset
-    `paper` takes the paper's conv4_2 at its word. The weights are the authors' 1e6 and 1e9 divided
-    by ten million: from so large a gradient the second step of L-BFGS overflows where the first pair
+    `paper` takes the paper's conv4_2 at its word. The weights are a ten-millionth of the authors'
+    1e6 and 1e9: from so large a gradient the second step of L-BFGS overflows where the first pair
     has negative curvature, as from a photograph. What is smallest depends on their ratio alone.
     """
     return dataclasses.replace(
