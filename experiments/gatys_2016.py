@@ -14,8 +14,9 @@
 | initialisations | 2016, 6 | from the photograph, the painting, four times noise | 8 |
 | photographs | 2016, 7 | photographs by day lit as others at night | 6 |
 
-The minutes are rough, on two CPU cores. Sizes are the figure's own, 512 pixels for `painters` and
-256 for the others, or --size; steps likewise, or --num-steps: for a trial --size 96 --num-steps 30.
+The minutes are estimates for two idle CPU cores. Sizes are the figure's own, 512 pixels for
+`painters` and 256 for the others, or --size; steps likewise, 500 and 300, or --num-steps: for a
+trial --size 96 --num-steps 30.
 
 All but `weights` follow the paper on a normalised network, VGG-16's, since VGG-19's is not at
 hand, with the layers of that name. alpha/beta is the ratio of losses that are means, as the

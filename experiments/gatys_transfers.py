@@ -8,7 +8,7 @@ import argparse
 import dataclasses
 import itertools
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,7 +142,9 @@ def ratios(options: argparse.Namespace, out: Path) -> None:
     gatys_curves.plot_by_ratio(out / "losses.png", {"all": line})
 
 
-def _losses_by_ratio(ratios, records) -> dict[float, dict[str, float]]:
+def _losses_by_ratio(
+    ratios: Sequence[float], records: Sequence[Mapping[str, Any]]
+) -> dict[float, dict[str, float]]:
     losses = [gatys_curves.unweighted_losses(record) for record in records]
     return dict(zip(ratios, losses, strict=True))
 
