@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from nst_jax.cli.color_option import ColorOption, WhenOption, choose_color
 from nst_jax.convolution import Precision
 from nst_jax.encoders.preprocessing import input_gain
 from nst_jax.encoders.pretrained import WEIGHT_SETS, verify
@@ -93,6 +94,8 @@ class BalanceOptions:
         tuple[float, ...] | None, _default("style_blend", metavar="W [W ...]", shown="equal shares")
     ] = None
     """Shares of several paintings, one for each."""
+    color: ColorOption = None
+    color_when: WhenOption = None
     content_layers: Annotated[
         tuple[str, ...] | None,
         _default("content_layers", metavar="NAME [NAME ...]", shown=_CONTENT),
@@ -203,6 +206,10 @@ def make_config(options: Optimize) -> Config:
         ("style_layers", balance.style_layers, balance.style_layer_weights),
     ):
         given[field] = _pair(field, names, weights, getattr(preset, field))
+    if balance.color is not None or balance.color_when is not None:
+        given["color"], given["color_when"] = choose_color(
+            balance.color, balance.color_when, default=preset.color_when
+        )
     given["encoder"] = _choose_encoder(options.network, preset)
     given["weights"] = _choose_weights(options.network, preset, given["encoder"])
     config = dataclasses.replace(preset, **given)
