@@ -152,7 +152,7 @@ def scale(options: argparse.Namespace, out: Path) -> None:
         for label, style in {"coarse": coarse, "fine": fine, "mixed": mixed}.items()
     ]
     shown = [*figure.inputs("content", "style", "fine_style"), (mixed[0], "mixed painting")]
-    figure.save([*shown, *painted], columns=len(shown))
+    figure.save([*shown, *painted], columns=4)
 
 
 def resolution(options: argparse.Namespace, out: Path) -> None:
