@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
+from nst_jax.cli.color_option import ColorOption, WhenOption
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import BAD_INPUT, one_line
 from nst_jax.cli.progress import describe_seconds, follow_parts
@@ -18,7 +19,6 @@ from nst_jax.cli.stylize_plan import Job, plan_jobs
 from nst_jax.cli.stylize_styles import (
     ALL,
     STYLE_SIZE,
-    Color,
     Rendering,
     StyleChoice,
     choose_renderings,
@@ -91,8 +91,8 @@ class Stylize:
     alpha: Annotated[float | None, _any_style("A", "(default: 1)")] = None
     """How much of the style: from 0, the photograph, to 1."""
     mask: Annotated[tuple[Path, ...], _any_style("FILE [FILE ...]", help=_MASK_HELP)] = ()
-    color: Annotated[Color | None, _any_style("{style,keep}", "(default: style)")] = None
-    """Whose colours: the painting's, or keep to the photograph's, on which it is recoloured."""
+    color: ColorOption = None
+    color_when: WhenOption = None
     median_filter: Annotated[
         int | None, arg(metavar="{1,3,5}", help_behavior_hint=f"(default: {MEDIAN_FILTER})")
     ] = None
@@ -174,6 +174,7 @@ def _style_choice(options: Stylize) -> StyleChoice:
         alpha=options.alpha,
         masks=options.mask,
         color=options.color,
+        color_when=options.color_when,
     )
 
 

@@ -22,6 +22,8 @@ style image's feature correlations in several.
 The paper's formulas taken to the letter make the content term a sum over two million entries;
 its ratios are reproduced by means on the normalised network, as the authors' own notebook for
 that network has it (content 1e6, style 1e9 / 5 a layer). The preset `paper` follows that.
+
+With config.color the content image's colours are kept: the colour control of Gatys et al. 2017.
 """
 
 import dataclasses
@@ -32,15 +34,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import batch_runs, coarse_to_fine, losses, optimize, perceptual
+from nst_jax import batch_runs, coarse_to_fine, color, losses, optimize, perceptual
 from nst_jax.array_types import Image, ImageOfAnySize, Params, Scalar
 from nst_jax.coarse_to_fine import Level, Save, SavedRun
+from nst_jax.color import Color, When
 from nst_jax.convolution import Precision
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
 from nst_jax.image_ops import fit_longer_side, resize
@@ -85,6 +88,8 @@ class Config:
     content_layers: LayerWeights = (("relu4_2", 1.0),)  # §2.1, fig. 3 caption
     style_layers: LayerWeights = _EQUAL_LAYERS  # §2.2
     style_blend: tuple[float, ...] | None = None  # equal shares
+    color: Color = "style"  # the others are those of Gatys et al. 2017, §5
+    color_when: When = "before"  # Gatys et al. 2017, §5: what goes in is changed
     content_weight: float = 1.0  # ours
     style_weight: float = 50.0  # ours
     tv_weight: float = 50.0  # ours: takes out noise of one pixel
@@ -115,6 +120,8 @@ class Config:
         for name, values in {**shares, "style_blend": list(self.style_blend or ())}.items():
             finite = all(0 <= value < float("inf") for value in values)
             _check(finite, name, "finite weights, 0 or more", values)
+        for name, choices in (("color", get_args(Color)), ("color_when", get_args(When))):
+            _check(getattr(self, name) in choices, name, ", ".join(choices), getattr(self, name))
         _check(0 <= self.seed < 2**32, "seed", "0 to 4294967295", self.seed)
         _check(self.history >= 1, "history", "1 or more", self.history)
         _check(self.learning_rate > 0, "learning_rate", "a number above 0", self.learning_rate)
@@ -177,6 +184,13 @@ PRESETS: Mapping[str, Config] = {
     # The notebook's second pass: 800 pixels from the enlarged result, 200 iterations more.
     "authors_high_resolution": dataclasses.replace(
         _AUTHORS, size=800, num_steps=700, scales=((0.64, 500 / 700), (1.0, 200 / 700))
+    ),
+    # Gatys et al. 2017, §6: about 500 pixels first, and 2.5 times fewer iterations at full size.
+    "gatys_2017_high_resolution": dataclasses.replace(
+        _AUTHORS,
+        size=1024,  # BasicStyleTransfer.ipynb: img_size_hr
+        num_steps=700,
+        scales=((0.5, 500 / 700), (1.0, 200 / 700)),
     ),
     "johnson_neural_style": Config(
         encoder="vgg19",
@@ -242,7 +256,8 @@ def stylize(
 
     Returns:
         The picture, clipped to [0, 1], and the record: config, versions, device, seconds, steps
-        (one entry a step, the last one the returned picture's), info.
+        (one entry a step, the last one the returned picture's, before its colours are changed where
+        config.color asks for that), info.
 
     Raises:
         ValueError: The pictures or config do not fit together, or resume is another run's.
@@ -255,6 +270,12 @@ def stylize(
     fingerprint = pictures.fingerprint()
     if resume is not None:
         _check_same_run(config, fingerprint, resume[1])
+    pictures, finish = pictures.prepared(config), partial(_finish, config, pictures.content)
+
+    def preview(picture: np.ndarray, step: int) -> None:
+        if on_preview is not None:
+            on_preview(np.asarray(finish(jnp.asarray(picture))), step)
+
     started = time.perf_counter()
     with optimize.compile_seconds() as compiling:
 
@@ -273,14 +294,14 @@ def stylize(
             _problem(pictures, config, encoder, encoder_params, levels[-1]),
             levels,
             on_step=on_step,
-            on_preview=on_preview,
+            on_preview=preview,
             save=save_all,
             save_every=save_every,
             resume=resume,
         )
-        jax.block_until_ready(result.image)
+        image = jax.block_until_ready(finish(result.image))
         record = _make_record(config, encoder, levels, result, seconds())
-    return result.image, record
+    return image, record
 
 
 def stylize_together(
@@ -318,7 +339,8 @@ def stylize_together(
             "style_blend alone, with optimizer lbfgs and no remat; run the others by stylize"
         )
     started, first = time.perf_counter(), configs[0]
-    pictures = [_Pictures.check(content, style, initial_image, config) for config in configs]
+    given = [_Pictures.check(content, style, initial_image, config) for config in configs]
+    pictures = [own.prepared(config) for own, config in zip(given, configs, strict=True)]
     encoder = dataclasses.replace(encoder, pooling=first.pooling, precision=first.precision)
     levels = plan(pictures[0].content, first)
     problems = [
@@ -342,8 +364,11 @@ def stylize_together(
     return [
         result
         if isinstance(result, DivergedError)
-        else (result.image, _make_record(config, encoder, levels, result, dict(seconds)))
-        for config, result in zip(configs, results, strict=True)
+        else (
+            _finish(config, own.content, result.image),
+            _make_record(config, encoder, levels, result, dict(seconds)),
+        )
+        for own, config, result in zip(given, configs, results, strict=True)
     ]
 
 
@@ -446,12 +471,28 @@ class _Pictures(NamedTuple):
             )
         return cls(content, styles, initial_image)
 
+    def prepared(self, config: Config) -> "_Pictures":
+        """What is optimised for, with the colours that config asks for."""
+        content = partial(color.prepare_content, color=config.color, when=config.color_when)
+        style = partial(color.prepare_style, color=config.color, when=config.color_when)
+        return self._replace(
+            content=content(self.content),
+            styles=tuple(style(each, self.content) for each in self.styles),
+            initial=None if self.initial is None else content(self.initial),
+        )
+
     def fingerprint(self) -> str:
         """A hash by which a resumed run knows its pictures."""
         digest = hashlib.sha256()
         for picture in (self.content, *self.styles, self.initial):
             digest.update(b"-" if picture is None else np.ascontiguousarray(picture).tobytes())
         return digest.hexdigest()
+
+
+def _finish(config: Config, content: ImageOfAnySize, image: Image) -> Image:
+    """A result with the colours that config asks for."""
+    content = resize(content, height=image.shape[1], width=image.shape[2])
+    return color.finish(image, content, color=config.color, when=config.color_when)
 
 
 def plan(content: ImageOfAnySize, config: Config) -> list[Level]:
