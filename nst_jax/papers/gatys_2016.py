@@ -22,6 +22,9 @@ style image's feature correlations in several.
 The paper's formulas taken to the letter make the content term a sum over two million entries;
 its ratios are reproduced by means on the normalised network, as the authors' own notebook for
 that network has it (content 1e6, style 1e9 / 5 a layer). The preset `paper` follows that.
+
+Pictures may have regions, each painted after a style of its own: the spatial control of Gatys et
+al. 2017, whose notebook has mask_mode simple for two styles, and inside with growth 3 for one.
 """
 
 import dataclasses
@@ -32,20 +35,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from nst_jax import coarse_to_fine, losses, optimize, perceptual
 from nst_jax.array_types import Image, ImageOfAnySize, Params, Scalar
 from nst_jax.coarse_to_fine import Level, Save, SavedRun
 from nst_jax.convolution import Precision
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
+from nst_jax.guidance import Guides, MaskMode
 from nst_jax.image_ops import fit_longer_side, resize
 from nst_jax.losses import LayerWeights
 from nst_jax.optimize import OptimizerName, Report
+from nst_jax.regions import Regions, check_presence, check_regions
 
 Record = dict[str, Any]
 
@@ -85,6 +91,8 @@ class Config:
     content_layers: LayerWeights = (("relu4_2", 1.0),)  # §2.1, fig. 3 caption
     style_layers: LayerWeights = _EQUAL_LAYERS  # §2.2
     style_blend: tuple[float, ...] | None = None  # equal shares
+    mask_mode: MaskMode = "simple"  # SpatialControl.ipynb, the example of two styles
+    mask_growth: int = 0  # the same: k, in units of each layer
     content_weight: float = 1.0  # ours
     style_weight: float = 50.0  # ours
     tv_weight: float = 50.0  # ours: takes out noise of one pixel
@@ -115,6 +123,9 @@ class Config:
         for name, values in {**shares, "style_blend": list(self.style_blend or ())}.items():
             finite = all(0 <= value < float("inf") for value in values)
             _check(finite, name, "finite weights, 0 or more", values)
+        modes = get_args(MaskMode)
+        _check(self.mask_mode in modes, "mask_mode", ", ".join(modes), self.mask_mode)
+        _check(abs(self.mask_growth) <= 64, "mask_growth", "-64 to 64", self.mask_growth)
         _check(0 <= self.seed < 2**32, "seed", "0 to 4294967295", self.seed)
         _check(self.history >= 1, "history", "1 or more", self.history)
         _check(self.learning_rate > 0, "learning_rate", "a number above 0", self.learning_rate)
@@ -214,6 +225,8 @@ def stylize(
     encoder_params: Params,
     *,
     initial_image: ImageOfAnySize | None = None,
+    masks: Float[Array, "_ _ _"] | Float[np.ndarray, "_ _ _"] | None = None,
+    style_masks: Sequence[Float[Array, "_ _"] | Float[np.ndarray, "_ _"] | None] | None = None,
     on_step: Callable[[Report], None] | None = None,
     on_preview: Callable[[np.ndarray, int], None] | None = None,
     save: Save | None = None,
@@ -234,6 +247,10 @@ def stylize(
         encoder: From load_encoder; config.pooling and config.precision are set on it here.
         encoder_params: Its parameters.
         initial_image: Where to begin if config.init is a file's path.
+        masks: Where in the content image each style goes, instead of a blend: (styles, height,
+            width) from 0 to 1, scaled to the picture; with one less the last style gets what is
+            left. What is in none takes no style; where they overlap, styles share.
+        style_masks: Which part of each style counts: (height, width), or None for all of it.
         on_step: Called with every step's losses.
         on_preview: Called with the picture (a NumPy array) and the step whenever save is.
         save: Called every save_every steps and on Ctrl-C with what resume wants back.
@@ -250,7 +267,9 @@ def stylize(
 
     Reference: Gatys et al. 2016, eq. (7).
     """
-    pictures = _Pictures.check(content, style, initial_image, config)
+    pictures = _Pictures.check(
+        content, style, initial_image, config, masks=masks, style_masks=style_masks
+    )
     encoder = dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
     fingerprint = pictures.fingerprint()
     if resume is not None:
@@ -269,8 +288,9 @@ def stylize(
                 save(arrays, {**metadata, **own, "seconds": seconds()})
 
         levels = plan(pictures.content, config)
+        guides = _plan_guides(pictures, config, encoder, levels)
         result = coarse_to_fine.optimize_levels(
-            _problem(pictures, config, encoder, encoder_params, levels[-1]),
+            _problem(pictures, config, encoder, encoder_params, levels[-1], guides),
             levels,
             on_step=on_step,
             on_preview=on_preview,
@@ -279,6 +299,7 @@ def stylize(
             resume=resume,
         )
         jax.block_until_ready(result.image)
+        regions = pictures.regions
         record = {
             "config": dataclasses.asdict(config),
             "versions": {name: version(name) for name in _VERSIONS},
@@ -291,6 +312,7 @@ def stylize(
                 "initial": result.initial,
                 "before_clipping": result.before_clipping,
                 "interrupted": result.interrupted,
+                **({} if regions is None else {"guidance": regions.describe(guides)}),
             },
         }
     return result.image, record
@@ -332,9 +354,12 @@ class _Pictures(NamedTuple):
     content: ImageOfAnySize
     styles: tuple[ImageOfAnySize, ...]
     initial: ImageOfAnySize | None
+    regions: Regions | None
 
     @classmethod
-    def check(cls, content, style, initial_image, config: Config) -> "_Pictures":
+    def check(
+        cls, content, style, initial_image, config: Config, *, masks, style_masks
+    ) -> "_Pictures":
         styles = (style,) if hasattr(style, "shape") else tuple(style)
         if not styles:
             raise ValueError("style: wanted at least one picture, got none")
@@ -346,14 +371,29 @@ class _Pictures(NamedTuple):
                 f"init: {config.init!r} is not content, noise or style; "
                 "for a picture of your own give it as initial_image"
             )
-        return cls(content, styles, initial_image)
+        if masks is not None and config.style_blend is not None:
+            raise ValueError("masks: wanted without style_blend, which mixes styles everywhere")
+        regions = check_regions(
+            masks,
+            style_masks,
+            size=_size_of(content),
+            style_sizes=[_size_of(style) for style in styles],
+            mode=config.mask_mode,
+            growth=config.mask_growth,
+        )
+        return cls(content, styles, initial_image, regions)
 
     def fingerprint(self) -> str:
-        """A hash by which a resumed run knows its pictures."""
+        """A hash by which a resumed run knows its pictures and their masks."""
         digest = hashlib.sha256()
         for picture in (self.content, *self.styles, self.initial):
             digest.update(b"-" if picture is None else np.ascontiguousarray(picture).tobytes())
+        digest.update(b"" if self.regions is None else self.regions.digest())
         return digest.hexdigest()
+
+
+def _size_of(image: ImageOfAnySize) -> tuple[int, int]:
+    return image.shape[1], image.shape[2]
 
 
 def plan(content: ImageOfAnySize, config: Config) -> list[Level]:
@@ -371,25 +411,58 @@ def plan(content: ImageOfAnySize, config: Config) -> list[Level]:
     )
 
 
+def _plan_guides(
+    pictures: _Pictures, config: Config, encoder: VGG, levels: Sequence[Level]
+) -> dict[tuple[int, int], Guides]:
+    """The guidance channels at each size of a run; none where there are no masks."""
+    layers, final = tuple(layer for layer, _ in config.style_layers), levels[-1]
+    if pictures.regions is None or not layers:
+        return {}
+    guides = {}
+    for level in levels:
+        size = _style_size(config, level, final)
+        guides[level.height, level.width] = pictures.regions.guides_at(
+            (level.height, level.width),
+            [fit_longer_side(*_size_of(style), size) for style in pictures.styles],
+            encoder,
+            layers,
+        )
+    check_presence(guides[final.height, final.width], layers)
+    return guides
+
+
 def _problem(
-    pictures: _Pictures, config: Config, encoder: VGG, encoder_params: Params, final: Level
+    pictures: _Pictures,
+    config: Config,
+    encoder: VGG,
+    encoder_params: Params,
+    final: Level,
+    guides: Mapping[tuple[int, int], Guides],
 ) -> coarse_to_fine.Problem:
     weights = perceptual.Weights(
         tuple((layer, config.content_weight * w) for layer, w in config.content_layers),
         tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
     )
-    style_size = config.style_size or max(final.height, final.width)
+    by_region = pictures.regions is not None and pictures.regions.content is not None
 
     def args_at(level: Level) -> tuple[perceptual.Targets, Params]:
-        size = max(16, round(style_size * level.scale))
-        targets = perceptual.compute_targets(
+        size = _style_size(config, level, final)
+        given = (
             encoder,
             encoder_params,
             resize(pictures.content, height=level.height, width=level.width),
             [_fit(style, size) for style in pictures.styles],
-            weights=weights,
-            style_blend=config.style_blend or (1.0,) * len(pictures.styles),
         )
+        at_level = guides.get((level.height, level.width))
+        if by_region and at_level is not None:
+            targets = perceptual.compute_guided_targets(*given, weights=weights, guides=at_level)
+        else:
+            targets = perceptual.compute_targets(
+                *given,
+                weights=weights,
+                style_blend=config.style_blend or (1.0,) * len(pictures.styles),
+                style_guides=None if at_level is None else at_level.styles,
+            )
         return targets, encoder_params
 
     def initial_at(level: Level) -> Image:
@@ -401,8 +474,14 @@ def _problem(
     return coarse_to_fine.Problem(_make_optimizer(config, encoder, weights), args_at, initial_at)
 
 
+def _style_size(config: Config, level: Level, final: Level) -> int:
+    """The longer side of the styles at a level, in pixels."""
+    style_size = config.style_size or max(final.height, final.width)
+    return max(16, round(style_size * level.scale))
+
+
 def _fit(image: ImageOfAnySize, size: int) -> ImageOfAnySize:
-    height, width = fit_longer_side(image.shape[1], image.shape[2], size)
+    height, width = fit_longer_side(*_size_of(image), size)
     return resize(image, height=height, width=width)
 
 
@@ -439,5 +518,5 @@ def _check_same_run(config: Config, fingerprint: str, metadata: Mapping[str, Any
             )
     if metadata["fingerprint"] != fingerprint:
         raise ValueError(
-            "resume: the saved run had other pictures; give the same ones or start afresh"
+            "resume: the saved run had other pictures or masks; give the same ones or start afresh"
         )

@@ -20,4 +20,5 @@ from nst_jax.stylizers.painting import MAX_PIXELS as MAX_PIXELS
 from nst_jax.stylizers.painting import fit_size as fit_size
 from nst_jax.stylizers.stylizer import ManyStylesStylizer as ManyStylesStylizer
 from nst_jax.stylizers.stylizer import OneStyleStylizer as OneStyleStylizer
+from nst_jax.stylizers.stylizer import StyleRegions as StyleRegions
 from nst_jax.stylizers.stylizer import Stylizer as Stylizer
