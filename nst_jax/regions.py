@@ -78,10 +78,10 @@ class Regions(NamedTuple):
             None if mask is None else propagate(mask[None], style_size)
             for mask, style_size in zip(self.styles, style_sizes, strict=True)
         ]
-        everywhere = np.ones((len(of_styles), 1, 1), np.float32)
-        content = propagate(everywhere if self.content is None else self.content, size)
-        if self.content is None:  # each of the blended styles, undivided
-            content = {layer: np.ones_like(masks) for layer, masks in content.items()}
+        if self.content is not None:
+            content = propagate(self.content, size)
+        else:  # the styles are blended, each of them everywhere
+            content = {layer: np.ones((len(of_styles), 1, 1), np.float32) for layer in layers}
         guides = guidance.make_guides(content, of_styles, layers)
         if self.content is None and guides.skipped:
             layer, number = guides.skipped[0]

@@ -412,7 +412,7 @@ BAD_INPUTS = {
     ),
     "a mask of another shape": (
         "--mask square.png",
-        "mask: 'square.png': wanted the picture's proportions, 64 to 48, got 48 by 48 pixels",
+        "mask: 'square.png': wanted the picture's proportions, 32 to 24, got 48 by 48 pixels",
     ),
     "masks of two sizes": ("c.png s.png s.png --mask half.png square.png", "masks of one size"),
     "a missing mask": ("--mask none.png", "cannot read 'none.png'"),

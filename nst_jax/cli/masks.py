@@ -131,6 +131,7 @@ def _split_colours(picture: Pixels, count: int, path: Path) -> Masks:
     distances = np.stack([np.abs(picture - colour).max(-1) for colour in colours])
     nearest = distances.argmin(0)
     present, first = np.unique(nearest, return_index=True)
+    present = present[np.argsort(first)]
     if len(present) != count:
         told = ", ".join(
             f"{_hexadecimal(colours[place])} ({(nearest == place).mean():.1%})" for place in present
@@ -139,7 +140,7 @@ def _split_colours(picture: Pixels, count: int, path: Path) -> Masks:
             f"mask: wanted a flat colour for each of {count} styles in {quoted(path)}, or one mask "
             f"for each style; got {len(present)} colours: {told}"
         )
-    return np.stack([nearest == place for place in present[np.argsort(first)]]).astype(np.float32)
+    return np.stack([nearest == place for place in present]).astype(np.float32)
 
 
 def _flat_colours(picture: Pixels) -> list[Float[np.ndarray, " 3"]]:
