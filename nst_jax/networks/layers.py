@@ -162,6 +162,7 @@ class ConditionalInstanceNorm(_InstanceStatistics):
         self,
         x: FeatureMap,
         style_weights: Float[Array, "batch ... num_styles"],
+        *,
         shares: Float[Array, "batch height width regions"] | None = None,
     ) -> FeatureMap:
         """Return x normalised, then scaled and shifted as the weighted styles want.
