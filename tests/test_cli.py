@@ -295,7 +295,8 @@ def save_mask(path: str, mask: np.ndarray) -> None:
     PIL.Image.fromarray(np.uint8(np.rint(255 * mask))).save(path)
 
 
-def test_each_part_is_painted_after_its_own_painting(pictures, capsys):
+def test_each_part_is_painted_after_its_own_painting(pictures, painting):
+    nst_jax.save_image("t.png", painting[:, ::-1, :, ::-1])
     upper = np.zeros((48, 64))
     upper[:20] = 1
     save_mask("upper.png", upper)

@@ -124,9 +124,8 @@ class DumoulinNetwork(nn.Module):
         norm = ConditionalInstanceNorm(num_styles=self.num_styles, name=name + _NORM)
         if style.shares is None:
             return norm(x, style.weights)
-        return norm(
-            x, style.weights, block_means(style.shares, style.shares.shape[1] // x.shape[1])
-        )
+        side = style.shares.shape[1] // x.shape[1]
+        return norm(x, style.weights, shares=block_means(style.shares, side))
 
     def _check(self, images: Array, style_weights: Array) -> None:
         require_pictures(images[..., :3], least=8)
