@@ -182,7 +182,9 @@ def test_a_painting_may_count_in_part(model, stylizer):
     _, network, variables = model
     encoder = network.encoder
     params = {"params": variables["params"]["encoder"]}
-    features = np.asarray(encoder.apply(params, painting, layers=("relu4_1",))["relu4_1"])
+    features = np.asarray(
+        encoder.apply(params, jnp.asarray(painting), layers=("relu4_1",))["relu4_1"]
+    )
     rows = features[:, :, :4].reshape(-1, 512).astype(np.float64)
 
     style = stylizer.encode_style(painting, mask=part)
@@ -243,7 +245,7 @@ MASKS = np.ones((2, 8, 8), np.float32)
         (
             [FIRST, SECOND],
             {"masks": MASKS * np.asarray([[[1]], [[0]]], np.float32)},
-            "masks: number 1 is empty",
+            "masks: number 2 is empty",
         ),
         (FIRST, {"bucket": 12}, "bucket: wanted a multiple of 8"),
         (FIRST, {"max_pixels": 128**2}, "max_pixels: wanted at least 65536"),
