@@ -177,8 +177,8 @@ def test_masks_are_scaled_to_the_picture(model, stylizer):
 def test_a_painting_may_count_in_part(model, stylizer):
     """By the moments of the features that lie in it."""
     painting = np.concatenate([SECOND[:, :32, :32], FIRST[:, :32, :32]], 2)
-    part = np.zeros((4, 8), np.float32)
-    part[:, :4] = 1
+    part = np.zeros((32, 64), np.float32)
+    part[:, :32] = 1
     _, network, variables = model
     encoder = network.encoder
     params = {"params": variables["params"]["encoder"]}
@@ -194,7 +194,7 @@ def test_a_painting_may_count_in_part(model, stylizer):
         style.deviation[0], np.sqrt(rows.var(0) + 1e-5), rtol=1e-2, atol=1e-3
     )
     with pytest.raises(ValueError, match="style_masks: wanted the picture's proportions"):
-        stylizer.encode_style(painting, mask=part[:, :4])
+        stylizer.encode_style(painting, mask=part[:, :32])
     with pytest.raises(ValueError, match="style_masks: number 1 is empty"):
         stylizer.encode_style(painting, mask=0 * part)
 
