@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 MAX_BYTES = 600_000
 CAPTION = 20  # pixels
+MARGIN = 3  # left and right of a label
 
 Cell = tuple[Any, str]
 """A picture, (height, width, 3) in [0, 1], and what is written above it."""
@@ -43,15 +44,23 @@ def _draw(rows: Sequence[Sequence[Cell]], side: int) -> Image.Image:
     widths = [sum(picture.width for picture, _ in row) for row in drawn]
     heights = [CAPTION + max(picture.height for picture, _ in row) for row in drawn]
     sheet = Image.new("RGB", (max(widths), sum(heights)), "white")
-    draw, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(size=CAPTION * 0.6), 0
+    draw, top = ImageDraw.Draw(sheet), 0
     for row, height in zip(drawn, heights, strict=True):
         left = 0
         for picture, label in row:
-            draw.text((left + 3, top + 2), label, fill="black", font=font)
+            font = _fitting_font(label, picture.width - 2 * MARGIN)
+            draw.text((left + MARGIN, top + 2), label, fill="black", font=font)
             sheet.paste(picture, (left, top + CAPTION))
             left += picture.width
         top += height
     return sheet
+
+
+def _fitting_font(label: str, width: int) -> Any:
+    """The captions' font, smaller where a label would run into the next one."""
+    size = CAPTION * 0.6
+    length = ImageFont.load_default(size=size).getlength(label)
+    return ImageFont.load_default(size=size * min(1.0, width / max(1.0, length)))
 
 
 def _reduced(pixels: Any, side: int) -> Image.Image:

@@ -100,6 +100,14 @@ def pictures_in(data: Path, part: str) -> list[Picture]:
     return sorted(found, key=lambda picture: picture.file)
 
 
+def find_picture(data: Path, file: str) -> Picture:
+    """The picture that the manifest lists under this path within the folder."""
+    found = [one for one in pictures_in(data, file.rpartition("/")[0]) if one.file == file]
+    if not found:
+        raise FileNotFoundError(f"{data / 'manifest.csv'} does not list {file}; put it there")
+    return found[0]
+
+
 def spread(pictures: list[Picture], count: int) -> list[Picture]:
     """So many of the pictures, evenly spread, since sorted ones come from one source after another.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jax
 from data_folder import free_paintings, free_photographs, require_data
+from revival import revive
 from shipping import (
     add_training_options,
     configure,
@@ -24,6 +25,7 @@ from shipping import (
 
 from nst_jax import files, stylizers, train
 from nst_jax.encoders.pretrained import describe_weights, load_encoder
+from nst_jax.networks.huang import LAYER
 from nst_jax.papers import huang_2017
 from nst_jax.papers.huang_2017 import Pair
 
@@ -31,6 +33,7 @@ NAME = "huang2017"
 HELD_OUT = 16  # pairs
 SAMPLES = 4  # photographs, and paintings
 SAMPLE_SIZE = 256  # pixels
+REVIVED_BY = 32  # photographs, and as many paintings, at most
 
 
 def main() -> None:
@@ -47,15 +50,23 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--shorter-side", type=int, nargs=2, help="not the preset's")
     parser.add_argument("--learning-rate", type=float, help="not the preset's")
     parser.add_argument("--schedule", help="not the preset's")
+    parser.add_argument("--content-weight", type=float, help="not the preset's")
     parser.add_argument("--style-weight", type=float, help="not the preset's")
+    parser.add_argument("--identity-pairs", type=int, help="not the preset's")
+    parser.add_argument("--identity-weight", type=float, help="not the preset's")
     parser.add_argument(
         "--style-layer-weights",
         type=float,
         nargs=len(huang_2017.STYLE_LAYERS),
         help="of relu1_1 to relu4_1, not the preset's",
     )
+    parser.add_argument(
+        "--revive", action="store_true", help="begin with new weights for filters that never fire"
+    )
     options = parser.parse_args()
     options.data = require_data(parser, options)
+    if options.revive and options.start_from is None:
+        parser.error("--revive: wanted with --start-from")
     return options
 
 
@@ -68,7 +79,10 @@ def run(options: argparse.Namespace) -> None:
         shorter_side=options.shorter_side and tuple(options.shorter_side),
         learning_rate=options.learning_rate,
         schedule=options.schedule,
+        content_weight=options.content_weight,
         style_weight=options.style_weight,
+        identity_pairs=options.identity_pairs,
+        identity_weight=options.identity_weight,
         style_layers=options.style_layer_weights
         and tuple(zip(huang_2017.STYLE_LAYERS, options.style_layer_weights, strict=True)),
         warm_start_steps=None if options.start_from is None else 0,
@@ -77,6 +91,14 @@ def run(options: argparse.Namespace) -> None:
     photographs, photograph_licences = free_photographs(options.data, "content/train")
     paintings, painting_licences = free_paintings(options.data, "style/train")
     encoder, encoder_params = load_encoder(config.encoder, weights=config.weights)
+    if options.revive:
+        some = photographs[:: len(photographs) // REVIVED_BY + 1]
+        some += paintings[:: len(paintings) // REVIVED_BY + 1]
+        pictures = train.load_fixed_batch(some, size=config.size, count=len(some))
+        network = huang_2017.make_network(config, encoder)
+        features = network.encoder.apply(encoder_params, pictures, layers=(LAYER,))[LAYER]
+        decoder = huang_2017.make_decoder(config)
+        start["params"]["decoder"] = revive(decoder, start["params"]["decoder"], features)
     stream = train.open_pair_stream(
         Pair,
         photographs,

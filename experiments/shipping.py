@@ -54,13 +54,15 @@ def print_steps() -> Callable[[Any], None]:
 
 
 def describe_command(script: str, options: argparse.Namespace, *words: str) -> str:
-    """Return the command that was given, without what names folders."""
+    """Return the command that was given, of whose paths only files' names are told."""
     parts = [f"python experiments/{script}.py", *words]
     left_out = {"data", "workdir", "out", "paper", "styles"}
     for name, value in vars(options).items():
-        if name not in left_out and value not in (None, "cpu"):
+        if value is True:
+            parts.append(f"--{name.replace('_', '-')}")
+        elif name not in left_out and value not in (None, "cpu") and value is not False:
             given = value if isinstance(value, list | tuple) else [value]
-            parts += [f"--{name.replace('_', '-')}", *map(str, given)]
+            parts += [f"--{name.replace('_', '-')}", *(Path(str(one)).name for one in given)]
     return " ".join(parts)
 
 

@@ -14,6 +14,9 @@ Image = Float[Array, "batch height width 3"]
 ImageOfAnySize = Float[Array, "_ _ _ 3"]
 """The same, of a size that no other picture in the signature must have."""
 
+ImageOfEachRun = Float[Array, "runs 1 height width 3"]
+"""One picture for each of several optimisations that run as a batch."""
+
 FeatureMap = Float[Array, "batch height width channels"]
 """What one layer of an encoder answers."""
 

@@ -23,6 +23,9 @@ GuidedGrams = Mapping[str, Float[Array, "_ _ _ _"]]
 LayerWeights = tuple[tuple[str, float], ...]
 """Pairs of a layer's name and its weight; hashable, so fit for a frozen config."""
 
+TracedLayerWeights = tuple[tuple[str, float | Scalar], ...]
+"""The same where a weight may be data of a compiled program."""
+
 Moments = tuple[Float[Array, "batch channels"], Float[Array, "batch channels"]]
 """Means and standard deviations, as channel_moments returns them."""
 
@@ -163,7 +166,7 @@ def _require_neighbours(image: Image) -> None:
 
 
 def feature_loss(
-    features: Features, target_features: Features, *, layer_weights: LayerWeights
+    features: Features, target_features: Features, *, layer_weights: TracedLayerWeights
 ) -> Scalar:
     """Return the weighted sum over layers of content_loss.
 
@@ -181,7 +184,7 @@ def feature_loss(
     return _weighted_sum(content_loss, features, target_features, layer_weights)
 
 
-def style_loss(grams: Grams, target_grams: Grams, *, layer_weights: LayerWeights) -> Scalar:
+def style_loss(grams: Grams, target_grams: Grams, *, layer_weights: TracedLayerWeights) -> Scalar:
     """Return the weighted sum over layers of gram_loss.
 
     Args:
@@ -201,7 +204,7 @@ def style_loss(grams: Grams, target_grams: Grams, *, layer_weights: LayerWeights
 
 
 def guided_style_loss(
-    grams: GuidedGrams, target_grams: GuidedGrams, *, layer_weights: LayerWeights
+    grams: GuidedGrams, target_grams: GuidedGrams, *, layer_weights: TracedLayerWeights
 ) -> Scalar:
     """Return the weighted sum over layers of guided_gram_loss.
 
@@ -249,7 +252,7 @@ def _weighted_sum(
     loss: Callable[[_Statistic, _Statistic], Scalar],
     values: Mapping[str, _Statistic],
     targets: Mapping[str, _Statistic],
-    layer_weights: LayerWeights,
+    layer_weights: TracedLayerWeights,
 ) -> Scalar:
     total = jnp.zeros(())
     for layer, weight in layer_weights:

@@ -20,7 +20,7 @@ import optax
 from jax import monitoring
 from jaxtyping import Array
 
-from nst_jax.array_types import Image
+from nst_jax.array_types import Image, ImageOfEachRun, Scalar
 from nst_jax.lbfgs import lbfgs
 
 Terms = Mapping[str, Any]
@@ -110,6 +110,18 @@ def make_transformation(
     raise ValueError(f"optimizer: wanted lbfgs, adam or lbfgs_zoom, got {name!r}")
 
 
+def over_runs(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Return tx for several parameters at once, stacked along a new first axis, each on its own.
+
+    Args:
+        tx: One that looks at gradients alone: 'lbfgs' or 'adam'.
+    """
+    update = jax.vmap(lambda updates, state: tx.update(updates, state))
+    return optax.GradientTransformation(
+        jax.vmap(tx.init), lambda updates, state, params=None: update(updates, state)
+    )
+
+
 def make_optimizer(
     value_and_gradient: ValueAndGradient,
     tx: optax.GradientTransformation,
@@ -120,6 +132,7 @@ def make_optimizer(
 
     The evaluation is a program apart from the update, so that a picture size compiles it once for
     init, for every step and for whoever else calls it, and so that it may be several programs.
+    With both arguments mapped over a first axis, by jax.vmap and over_runs, it serves several runs.
 
     Args:
         value_and_gradient: (image, *args) -> ((total, terms), gradient), compiled: the jitted
@@ -143,7 +156,9 @@ def make_optimizer(
     def arrive(image, opt_state, best_image, best_total, evaluation):
         (total, terms), grads = evaluation
         better = total < best_total
-        best_image = jnp.where(better, image, best_image)
+        # One number, or one for each of several runs at once.
+        of_image = better.reshape(better.shape + (1,) * (image.ndim - better.ndim))
+        best_image = jnp.where(of_image, image, best_image)
         best_total = jnp.where(better, total, best_total)
         state = State(image, grads, total, opt_state, best_image, best_total)
         return state, Metrics(total, terms)
@@ -158,7 +173,7 @@ def make_optimizer(
     arrive = jax.jit(arrive, donate_argnums=(1, 2, 3))
     start = jax.jit(start)
 
-    def init(image: Image, *args) -> tuple[State, Metrics]:
+    def init(image: Image | ImageOfEachRun, *args) -> tuple[State, Metrics]:
         return start(image, value_and_gradient(image, *args))
 
     def step(state: State, *args) -> tuple[State, Metrics]:
@@ -236,10 +251,27 @@ def run(
 
 
 def _check_progress(state: State, step: int, total: float, initial_total: float) -> None:
+    best = state.best_image, state.best_total
+    error = find_divergence(*best, step=step, total=total, initial_total=initial_total)
+    if error is not None:
+        raise error
+
+
+def find_divergence(
+    best_image: Image, best_total: Scalar, *, step: int, total: float, initial_total: float
+) -> DivergedError | None:
+    """Return what run raises after a step that led to this total, or None where all is well.
+
+    Args:
+        best_image: The picture with the lowest total so far.
+        best_total: Its total.
+        step: Its number.
+        total: The objective after it.
+        initial_total: The total of the very first picture.
+    """
     if total <= _DIVERGENCE_FACTOR * initial_total:  # False for NaN too
-        return
-    best_image, best_total = jax.device_get((state.best_image, state.best_total))
-    raise DivergedError(
+        return None
+    return DivergedError(
         f"The loss became {total:.4g} at step {step} (it began at {initial_total:.4g}). "
         "Try another optimizer, a smaller learning rate or lower weights.",
         step=step,
@@ -279,14 +311,15 @@ def compile_seconds() -> Iterator[Callable[[], float]]:
     """Yield a function that tells how long JAX has been compiling since the block began.
 
     Tracing, lowering and XLA's compilation, in seconds; a program found in the persistent
-    compilation cache counts with the time that it took to load.
+    compilation cache counts with the time that it took to load. What other threads compile does
+    not count.
     """
-    spent = [0.0]
+    spent, thread = [0.0], threading.get_ident()
 
     def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
         del kwargs
         # Of functions traced within others JAX reports the outermost alone: nothing counts twice.
-        if event.startswith("/jax/core/compile/"):
+        if event.startswith("/jax/core/compile/") and threading.get_ident() == thread:
             spent[0] += duration_secs
 
     monitoring.register_event_duration_secs_listener(listen)

@@ -18,7 +18,7 @@ from nst_jax.encoders import vgg
 from nst_jax.encoders.vgg import VGG
 from nst_jax.feature_statistics import gram_matrix, guided_gram_matrices
 from nst_jax.guidance import Guides
-from nst_jax.losses import Grams, GuidedGrams, LayerWeights
+from nst_jax.losses import Grams, GuidedGrams, TracedLayerWeights
 
 LayerGuides = Mapping[str, Float[Array | np.ndarray, "1 _ _ regions"]]
 """Layer name to guidance channels, one for each region of a picture."""
@@ -50,8 +50,8 @@ class Weights(NamedTuple):
     The total is Σ_l content_l · content_loss_l + Σ_l style_l · gram_loss_l + the image term.
     """
 
-    content: LayerWeights
-    style: LayerWeights
+    content: TracedLayerWeights
+    style: TracedLayerWeights
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -345,7 +345,7 @@ def _sum_terms(features: Features, targets: Targets, weights: Weights, tv: Scala
     return _add_terms([terms], tv)
 
 
-def _style_term(features: Features, targets: Targets, layer_weights: LayerWeights) -> Scalar:
+def _style_term(features: Features, targets: Targets, layer_weights: TracedLayerWeights) -> Scalar:
     if targets.guides is None:
         grams = {layer: gram_matrix(features[layer]) for layer, _ in layer_weights}
         return losses.style_loss(grams, targets.grams, layer_weights=layer_weights)

@@ -1,6 +1,9 @@
 """What every test shares: how JAX runs, and two made pictures that nobody could confuse."""
 
 import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before JAX starts. Set in the environment so that commands that tests start inherit it.
@@ -27,6 +30,24 @@ from jaxtyping import Array, Float
 # An unstated change of type or a forgotten axis is an error here, not a slow or wrong answer.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def press_ctrl_c() -> Iterator[Callable[[], None]]:
+    """Presses Ctrl-C from any thread, and waits until the main thread has heard it."""
+    heard, before = threading.Event(), signal.getsignal(signal.SIGINT)
+
+    def hear(number, frame):
+        heard.set()
+        raise KeyboardInterrupt
+
+    def press() -> None:
+        signal.raise_signal(signal.SIGINT)
+        assert heard.wait(timeout=60)
+
+    signal.signal(signal.SIGINT, hear)
+    yield press
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -25,12 +25,19 @@ import tyro
 import nst_jax
 from nst_jax.cli import info, main
 from nst_jax.cli.environment import keep_compiled_programs
-from nst_jax.cli.optimize_options import Optimize, make_config, warn_of_scale
+from nst_jax.cli.optimize_options import (
+    Optimize,
+    make_config,
+    make_mixing_config,
+    warn_of_scale,
+)
 from nst_jax.cli.progress import follow_steps
 from nst_jax.coarse_to_fine import Level
+from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.files import asset_path
 from nst_jax.optimize import Report
-from nst_jax.papers.gatys_2016 import PRESETS, Config
+from nst_jax.papers.gatys_2016 import PRESETS, Config, stylize
+from nst_jax.papers.gatys_2017 import mix_scales
 
 # What every run of these tests shares: seconds, not minutes.
 SMOKE = ("--preset", "smoke", "--size", "32", "--style-weight", "2")
@@ -124,6 +131,8 @@ FIELDS = {
     "style_blend": ("--style-blend 3", [3.0]),
     "mask_mode": ("--mask-mode inside", "inside"),
     "mask_growth": ("--mask-growth 2", 2),
+    "color": ("--color histogram", "histogram"),
+    "color_when": ("--color-when after", "after"),
     "content_weight": ("--content-weight 1.5", 1.5),
     "style_weight": ("--style-weight 2.5", 2.5),
     "tv_weight": ("--tv-weight 0.5", 0.5),
@@ -153,12 +162,42 @@ def test_every_option_reaches_the_run(pictures, promotion):
 @pytest.mark.parametrize("name", FIELDS)
 def test_an_option_changes_its_field_alone(name):
     option, value = FIELDS[name]
-    preset = dataclasses.asdict(PRESETS["smoke"])
+    needed = {"color_when": "color"}.get(name)
+    words, preset = shlex.split(option), dataclasses.asdict(PRESETS["smoke"])
+    if needed is not None:
+        words += shlex.split(FIELDS[needed][0])
+        preset[needed] = FIELDS[needed][1]
     assert as_json(preset[name]) != value, "the test wants another value than the preset's"
 
-    config = parse("--preset", "smoke", *shlex.split(option))
+    config = parse("--preset", "smoke", *words)
 
     assert as_json(dataclasses.asdict(config)) == as_json(preset | {name: value})
+
+
+@pytest.mark.parametrize(("when", "means"), [("before", "pca"), ("after", "luminance")])
+def test_keep_is_what_suits_most_pictures(when, means):
+    config = parse("--color", "keep", "--color-when", when)
+    assert (config.color, config.color_when) == (means, when)
+    assert parse("--color", "keep") == parse("--color", "pca")
+    assert parse("--color", "style") == PRESETS["default"]
+
+
+def test_the_fine_texture_of_another_painting_is_mixed_in(pictures):
+    nst_jax.save_image("t.png", 1 - nst_jax.load_image("s.png"))
+    words = ("--num-steps", "2", "--fine-style", "t.png", "--scale", "1", "--style-size", "48")
+
+    assert optimize(*words, "--record", "r.json") == 0
+
+    (mixing,) = json.loads(Path("r.json").read_text())["info"]["fine_style"]
+    assert mixing["config"]["style_layers"] == [["relu1_1", 1.0]]
+    assert (mixing["config"]["num_steps"], mixing["config"]["weights"]) == (2, "vgg16-lpips")
+    network = load_encoder("vgg16")
+    config = make_mixing_config(parse_options("--scale", "1", "--fine-style", "t.png"), parse())
+    coarse, fine = (nst_jax.load_image(name, size=48) for name in ("s.png", "t.png"))
+    mixed, _ = mix_scales(coarse, fine, dataclasses.replace(config, num_steps=2), *network)
+    run = parse(*SMOKE, "--num-steps", "2", "--style-size", "48")
+    image, _ = stylize(nst_jax.load_image("c.png", size=32), mixed, run, *network)
+    np.testing.assert_allclose(pixels("out.png"), np.rint(image[0] * 255), atol=1)
 
 
 def test_no_options_are_the_default_preset():
@@ -373,6 +412,10 @@ BAD_INPUTS = {
     "negative steps": ("--num-steps -1", "num_steps: wanted 0 or more"),
     "negative save": ("--save-every -5", "save_every: wanted 0 or more"),
     "remat with line search": ("--remat --optimizer lbfgs_zoom", "remat: wanted optimizer lbfgs"),
+    "colours changed when, and not how": ("--color-when after", "color_when: wanted with --color"),
+    "scale of nothing": ("--scale 2", "scale: wanted with --fine-style FILE"),
+    "large scale": ("--fine-style s.png --scale 9", "scale: wanted 1 to 5 layers, got 9"),
+    "missing fine style": ("--fine-style none.png", "cannot read 'none.png'"),
     "no such start": ("--init painting", "init: wanted content, noise, style or a picture"),
     "start from text": ("--init text.png", "cannot read 'text.png'"),
     "unknown extension": ("-o out.xyz", "cannot write 'out.xyz': extension '.xyz' is not known"),
@@ -619,8 +662,8 @@ def test_help_tells_every_command_and_option(pictures, capsys):
         "preset encoder weights pooling size style-size num-steps init seed content-weight "
         "style-weight tv-weight style-blend content-layers content-layer-weights style-layers "
         "style-layer-weights optimizer learning-rate history precision remat record save-every "
-        "resume overwrite scales scale-shares tv-loss noise-std quiet mask style-mask mask-mode "
-        "mask-growth"
+        "resume overwrite scales scale-shares tv-loss noise-std quiet color color-when fine-style "
+        "scale mask style-mask mask-mode mask-growth"
     )
     for option in options.split():
         assert f"--{option}" in text

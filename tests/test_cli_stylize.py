@@ -13,6 +13,7 @@ from any_style_oracle import made_painting, save_made_model
 from network_oracle import made_arrays, made_pictures
 
 import nst_jax
+from nst_jax import color
 from nst_jax.cli import main
 from nst_jax.color import match_covariance_by_pca
 from nst_jax.networks.dumoulin import DumoulinNetwork
@@ -298,11 +299,37 @@ def test_the_photographs_colours_are_kept(paintings):
     assert stylize(*words, "--color", "keep", "-o", "out", model="any") == 0
     for name in ("a", "b"):
         photograph = nst_jax.load_image(f"photos/{name}.png")
-        style = match_covariance_by_pca(load_painting("lake"), photograph)
+        style = match_covariance_by_pca(load_painting("lake"), photograph).clip(0, 1)
         picture = load_stylizer("any.safetensors")(photograph, style)
         wanted = np.rint(np.asarray(picture)[0] * 255)
         np.testing.assert_allclose(pixels(f"out/{name}.png"), wanted, atol=1)
     np.testing.assert_array_less(10, np.abs(pixels("out/a.png") - after(["lake"])).max())
+
+
+def test_results_keep_the_photographs_hues_by_any_model(paintings):
+    words = ("photos/a.png", "--style-size", "64", *LAKE.split())
+    luminance = ("--color", "luminance")
+    assert stylize(*words, *luminance, "-o", "any.png", model="any") == 0
+    assert stylize("photos/a.png", "--color", "keep", "-o", "one.png", model="one") == 0
+    content = nst_jax.load_image("photos/a.png")
+    grey = color.prepare_content(content, color="luminance", when="before")
+    style = load_painting("lake", size=64)
+    style = color.prepare_style(style, content, color="luminance", when="before")
+    for name, result in (
+        ("any", load_stylizer("any.safetensors")(grey, style)),
+        ("one", load_stylizer("one.safetensors")(content)),
+    ):
+        wanted = color.replace_luminance(content, color.luminance(result)).clip(0, 1)
+        np.testing.assert_allclose(pixels(f"{name}.png"), np.rint(wanted[0] * 255), atol=1)
+
+
+def test_results_are_recoloured_by_any_model(paintings):
+    after_it = ("--color", "histogram", "--style", "dots")
+    assert stylize("photos/a.png", *after_it, "-o", "many.png", model="many") == 0
+    content = nst_jax.load_image("photos/a.png")
+    result = load_stylizer("many.safetensors")(content, "dots")
+    wanted = np.rint(color.match_histograms(result, content)[0] * 255)
+    np.testing.assert_allclose(pixels("many.png"), wanted, atol=1)
 
 
 def test_a_photograph_that_a_mask_does_not_fit_is_told_at_the_end(paintings, capsys):
@@ -336,7 +363,8 @@ LAKE = "--style paintings/lake.png"
         ("--style waves --mask upper.png upper.png", "many", "mask: wanted 1, one for each"),
         (f"{LAKE} --style-mask whole whole", "any", "style_mask: wanted 1, one for each painting"),
         (f"{LAKE} --style-mask wide.png", "any", "style_mask: 'wide.png': wanted the picture's"),
-        ("--color keep", "one", "leave out --color"),
+        ("--color keep --color-when before", "one", "leave out --color-when"),
+        (f"{LAKE} --color-when after", "any", "color_when: wanted with --color"),
         ("--style waves --style-size 64", "many", "leave out --style-size"),
     ],
 )

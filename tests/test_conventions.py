@@ -27,10 +27,11 @@ FLOOR = {"array_types", "convolution"}  # and, for convolution alone, its CPU si
 MATHS = ("color", "image_ops", "feature_statistics", "feature_transforms", "losses")
 BELOW_NETWORKS = FLOOR | set(MATHS)
 ENCODER_NETWORKS = {"encoders.vgg", "encoders.preprocessing"}
-OPTIMIZERS = {"lbfgs", "optimize", "coarse_to_fine"}
+OPTIMIZERS = {"lbfgs", "optimize", "coarse_to_fine", "batch_runs"}
 REGIONS = {"masks", "guidance", "regions"}
 PURE = BELOW_NETWORKS | ENCODER_NETWORKS | REGIONS | {"networks", "perceptual"} | OPTIMIZERS
 EVERYTHING = PURE | {"encoders", "train", "metrics", "papers", "files", "datasets", "stylizers"}
+EVERYTHING |= {"sweeps"}
 MAY_IMPORT = {
     "array_types": set(),
     "convolution": {"array_types", "convolution_on_cpu"},
@@ -48,10 +49,12 @@ MAY_IMPORT = {
     "lbfgs": FLOOR,
     "optimize": BELOW_NETWORKS | {"lbfgs"},
     "coarse_to_fine": BELOW_NETWORKS | {"optimize"},
+    "batch_runs": BELOW_NETWORKS | {"optimize", "coarse_to_fine"},
     "train": PURE | {"files", "datasets"},
     "metrics": BELOW_NETWORKS | ENCODER_NETWORKS,
     "papers": PURE | {"train"},
     "stylizers": FLOOR | {"image_ops", "masks", "networks", "files", "encoders"} | ENCODER_NETWORKS,
+    "sweeps": PURE | {"papers", "files", "encoders"},
     "cli": EVERYTHING | {"__init__"},
     "__main__": {"cli"},
     "__init__": EVERYTHING,
@@ -62,6 +65,7 @@ MAY_TOUCH_DISK = {
     "datasets",
     "train",
     "stylizers",
+    "sweeps",
     "cli",
     "__main__",
     "__init__",

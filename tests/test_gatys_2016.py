@@ -1,6 +1,7 @@
 """Oracles: the published formulas written out in NumPy, and PyTorch with the same weights."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from vgg_oracle import STYLE_LAYERS, random_arrays
 
-from nst_jax import files, perceptual
+from nst_jax import color, files, perceptual
 from nst_jax.encoders.preprocessing import CAFFE
 from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.encoders.vgg import VGG
@@ -81,6 +82,17 @@ def test_the_authors_presets():
     assert (first_share * 700, second_share * 700) == pytest.approx((500, 200))
     unchanged = {"size": 512, "num_steps": 500, "scales": ((1.0, 1.0),)}
     assert dataclasses.replace(again, **unchanged) == preset
+
+
+def test_the_high_resolution_of_gatys_2017():
+    preset = PRESETS["gatys_2017_high_resolution"]
+    (coarse, first_share), (_, second_share) = preset.scales
+    assert coarse * preset.size == pytest.approx(512)
+    steps = first_share * preset.num_steps, second_share * preset.num_steps
+    assert steps == pytest.approx((500, 200))
+    assert steps[0] / steps[1] == pytest.approx(2.5)
+    changed = {"size": 512, "num_steps": 500, "scales": ((1.0, 1.0),)}
+    assert dataclasses.replace(preset, **changed) == PRESETS["authors"]
 
 
 def test_jcjohnsons_preset():
@@ -376,7 +388,7 @@ def test_a_resumed_run_ends_with_the_same_picture(photograph, painting, vgg16):
         np.testing.assert_array_equal(image, whole)
         assert resumed["steps"] == record["steps"]
         assert resumed["info"] == record["info"]
-        assert resumed["seconds"]["compile"] > 1000.0  # of both parts together
+        assert resumed["seconds"]["compile"] >= 1000.0  # of both parts together
         assert resumed["seconds"]["run"] > 2000.0
 
 
@@ -599,3 +611,60 @@ def test_the_papers_noise_does_not_overflow(seed):
     totals = [entry["total"] for entry in record["steps"]]
     assert max(totals) < record["info"]["initial"]["total"]
     assert record["info"]["before_clipping"]["total"] < 0.1 * record["info"]["initial"]["total"]
+
+
+# Colour ---------------------------------------------------------------------------------------
+
+TINY = {"size": 64, "num_steps": 2, "scales": ((1.0, 1.0),), "style_layers": (("relu1_1", 1.0),)}
+
+
+def test_luminance_is_painted_alone(vgg16, photograph, painting):
+    """The pictures that go in are grey, and the result has the photograph's chroma."""
+    config, previews = smoke(**TINY, color="luminance"), []
+    image, record = gatys_2016.stylize(
+        photograph,
+        painting,
+        config,
+        *vgg16,
+        on_preview=lambda picture, step: previews.append(picture),
+        save=lambda arrays, data: None,
+        save_every=1,
+    )
+    chosen = {"color": "luminance", "when": "before"}
+    grey = color.prepare_content(photograph, **chosen)
+    style = color.prepare_style(painting, photograph, **chosen)
+    plain, of_grey = gatys_2016.stylize(grey, style, smoke(**TINY), *vgg16)
+    assert record["steps"] == of_grey["steps"]
+    wanted = color.replace_luminance(photograph, color.luminance(plain)).clip(0, 1)
+    np.testing.assert_allclose(image, wanted, atol=1e-6)
+    assert record["config"]["color"] == "luminance"
+    for preview in previews:
+        assert np.abs(preview[..., 0] - preview[..., 2]).max() > 0.1, "the preview has its hues too"
+
+
+def test_a_run_that_changes_colours_resumes_as_it_was(vgg16, photograph, painting):
+    config, saved = smoke(**TINY, color="histogram", color_when="after"), []
+    run = functools.partial(gatys_2016.stylize, photograph, painting)
+    whole, _ = run(
+        config, *vgg16, save=lambda arrays, data: saved.append((arrays, data)), save_every=1
+    )
+    resumed, _ = run(config, *vgg16, resume=saved[0])
+    np.testing.assert_array_equal(whole, resumed)
+    plain, _ = run(smoke(**TINY), *vgg16)
+    np.testing.assert_allclose(whole, color.match_histograms(plain, photograph), atol=1e-6)
+    with pytest.raises(ValueError, match="resume: the saved run had color histogram, this one"):
+        run(dataclasses.replace(config, color="pca"), *vgg16, resume=saved[0])
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("color", "color: wanted style, luminance, cholesky, pca, symmetric, histogram, got never"),
+        ("color_when", "color_when: wanted before, after, got never"),
+    ],
+)
+def test_unknown_colours_are_refused(field, told):
+    config = smoke()
+    object.__setattr__(config, field, "never")  # past the types that tests check
+    with pytest.raises(ValueError, match=told):
+        config.__post_init__()

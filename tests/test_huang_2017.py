@@ -18,6 +18,7 @@ from nst_jax.papers.huang_2017 import PRESETS, STYLE_LAYERS, Config, Pair
 
 CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512}
 SMOKE = PRESETS["smoke"]
+PLAIN = dataclasses.replace(SMOKE, identity_pairs=0)
 
 
 def make_pair(size=32) -> Pair:
@@ -85,6 +86,8 @@ def test_what_fits_this_machine_needs_no_download():
 
 BAD_FIELDS = {
     "warm_start_steps": (-1, "warm_start_steps: wanted 0 or more, got -1"),
+    "identity_pairs": (3, "identity_pairs: wanted at most 2, got 3"),
+    "identity_weight": (-1.0, "identity_weight: wanted a finite number, 0 or more, got -1.0"),
     "style_layers": ((("relu1_1", float("nan")),), "style_layers: wanted finite weights"),
     "style_weight": (-1.0, "style_weight: wanted a finite number, 0 or more, got -1.0"),
     "size": (36, "size: wanted a multiple of 8 from 16 on, got 36"),
@@ -152,7 +155,7 @@ def loss_of(config, vgg16, variables, pair, make=huang_2017.make_loss_fn):
 
 @pytest.mark.parametrize("style_weight", [10.0, 3.0])
 def test_the_loss_is_the_published_one(vgg16, variables, style_weight):
-    config = dataclasses.replace(SMOKE, style_weight=style_weight, content_weight=0.7)
+    config = dataclasses.replace(PLAIN, style_weight=style_weight, content_weight=0.7)
     total, terms = loss_of(config, vgg16, variables, PAIR)
     wanted = published_terms(config, vgg16, variables, PAIR)
     assert terms == pytest.approx(wanted, rel=1e-3)
@@ -162,10 +165,10 @@ def test_the_loss_is_the_published_one(vgg16, variables, style_weight):
 def test_sums_over_channels_are_means_times_their_number(vgg16, variables):
     """The authors' weights, on the same network: Σ over channels, by hand."""
     config = dataclasses.replace(
-        SMOKE, style_layers=Config().style_layers, style_weight=Config().style_weight
+        PLAIN, style_layers=Config().style_layers, style_weight=Config().style_weight
     )
     _, terms = loss_of(config, vgg16, variables, PAIR)
-    ones = dataclasses.replace(SMOKE, style_weight=1.0)
+    ones = dataclasses.replace(PLAIN, style_weight=1.0)
     literal = sum(
         1e-2
         * channels
@@ -175,6 +178,22 @@ def test_sums_over_channels_are_means_times_their_number(vgg16, variables):
         for layer, channels in CHANNELS.items()
     )
     assert terms["style"] == pytest.approx(literal, rel=1e-3)
+
+
+def test_an_identity_pair_is_painted_after_itself_and_compared_pixel_by_pixel(vgg16, variables):
+    config = dataclasses.replace(SMOKE, identity_pairs=1, identity_weight=700.0)
+    total, terms = loss_of(config, vgg16, variables, PAIR)
+    own = Pair(PAIR.content, np.stack([PAIR.content[0], PAIR.style[1]]))
+    wanted = published_terms(config, vgg16, variables, own)
+    features = features_of(vgg16, PAIR.content[:1])["relu4_1"]
+    painted = Decoder(architecture="vgg16").apply(variables, jnp.asarray(features, jnp.float32))
+    wanted["identity"] = 700 * np.mean((np.asarray(painted) - PAIR.content[:1]) ** 2)
+    assert terms == pytest.approx(wanted, rel=1e-3)
+    assert total == pytest.approx(sum(wanted.values()), rel=1e-3)
+    alone = dataclasses.replace(config, content_weight=0.0, style_weight=0.0)
+    total, terms = loss_of(alone, vgg16, variables, PAIR)
+    assert terms == {"identity": pytest.approx(wanted["identity"], rel=1e-3)}
+    assert total == terms["identity"]
 
 
 def test_the_parts_are_trained_to_invert_the_encoders(vgg16, variables):

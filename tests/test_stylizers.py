@@ -56,7 +56,7 @@ def save(path, network, *, styles=("waves",), card=None):
 @pytest.fixture
 def johnson(tmp_path):
     save(tmp_path / "johnson.safetensors", JOHNSON)
-    return load_stylizer(tmp_path / "johnson.safetensors")
+    return load_stylizer(tmp_path / "johnson.safetensors", median_filter=1)
 
 
 @pytest.fixture
@@ -263,9 +263,29 @@ def test_a_picture_of_any_size_is_mirrored_painted_and_cut(johnson):
     np.testing.assert_allclose(painted, wanted[:, :17, :61], atol=2e-5)
 
 
+def test_a_median_filter_takes_out_the_grid_unless_told_otherwise(johnson, tmp_path):
+    """Oracle: NumPy's medians of 3 x 3 windows, mirrored at the edges without their repetition."""
+    pictures = made_pictures(1, 64, 96, 3)
+    plain = np.pad(johnson(pictures)[0], ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(plain, (3, 3), axis=(0, 1))
+
+    filtered = load_stylizer(tmp_path / "johnson.safetensors")(pictures)[0]
+
+    np.testing.assert_array_equal(filtered, np.median(windows, axis=(-2, -1)))
+    assert np.abs(filtered - johnson(pictures)[0]).max() > 0.01
+
+
+def test_only_a_network_of_one_style_has_a_median_filter(johnson, dumoulin, tmp_path):
+    del johnson, dumoulin
+    with pytest.raises(ValueError, match="median_filter: wanted 1"):
+        load_stylizer(tmp_path / "johnson.safetensors", median_filter=2)
+    with pytest.raises(ValueError, match="median_filter: wanted with a network of one style"):
+        load_stylizer(tmp_path / "dumoulin.safetensors", median_filter=3)
+
+
 def test_results_are_clipped(tmp_path):
     save(tmp_path / "m.safetensors", BATCH_NORMALIZED)
-    stylizer = load_stylizer(tmp_path / "m.safetensors")
+    stylizer = load_stylizer(tmp_path / "m.safetensors", median_filter=1)
     pictures = made_pictures(1, 64, 96, 3)
 
     painted = stylizer(pictures)

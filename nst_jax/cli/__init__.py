@@ -11,7 +11,7 @@ from pathlib import Path
 import tyro
 
 import nst_jax
-from nst_jax.cli import bench, demo, info, optimize, stylize, train, weights
+from nst_jax.cli import bench, demo, info, optimize, stylize, sweep, train, weights
 from nst_jax.cli.environment import silence_libraries
 from nst_jax.cli.errors import FAILURE, INTERRUPTED, exit_status, one_line
 
@@ -22,6 +22,7 @@ Start here:
   nst-jax demo                                       paints bundled pictures
   nst-jax optimize photo.jpg painting.jpg -o out.png
   nst-jax stylize photos/ -o painted/                by a trained network, in one pass
+  nst-jax sweep photo.jpg painting.jpg -o folder --vary style_weight 5 50 500
   nst-jax train --help                               how to train a network of your own
   nst-jax optimize --help                            tells every option
 
@@ -31,6 +32,7 @@ _COMMANDS = {
     "demo": (demo.Demo, demo.run),
     "stylize": (stylize.Stylize, stylize.run),
     "optimize": (optimize.Optimize, optimize.run),
+    "sweep": (sweep.SweepArguments, sweep.run),
     "train": (train.Train, train.run),
     "weights": (weights.Weights, weights.run),
     "bench": (bench.Bench, bench.run),

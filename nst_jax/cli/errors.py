@@ -3,6 +3,7 @@
 from nst_jax.encoders.conversion import ConverterMissingError
 from nst_jax.files import DownloadError, HashMismatchError
 from nst_jax.optimize import DivergedError
+from nst_jax.sweeps.requirements import ReportLibraryMissingError
 from nst_jax.train import TrainingDivergedError
 
 BAD_INPUT = 2
@@ -17,6 +18,7 @@ _TOLD = (
     HashMismatchError,
     DownloadError,
     ConverterMissingError,
+    ReportLibraryMissingError,
 )
 
 

@@ -11,17 +11,25 @@ import numpy as np
 import tyro
 
 from nst_jax import files
-from nst_jax.array_types import Image
+from nst_jax.array_types import Image, Params
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import INTERRUPTED
 from nst_jax.cli.masks import check_mask, check_style_masks, load_masks, load_style_masks
-from nst_jax.cli.optimize_options import EXAMPLES, Optimize, make_config, warn_of_scale
+from nst_jax.cli.optimize_options import (
+    EXAMPLES,
+    Optimize,
+    make_config,
+    make_mixing_config,
+    warn_of_scale,
+)
 from nst_jax.cli.progress import describe_losses, describe_seconds, follow_steps
 from nst_jax.cli.unfinished import Unfinished, may_overwrite
 from nst_jax.coarse_to_fine import SavedRun
 from nst_jax.encoders.pretrained import describe_weights, load_encoder
+from nst_jax.encoders.vgg import VGG
 from nst_jax.masks import Mask, Masks
 from nst_jax.optimize import DivergedError
+from nst_jax.papers import gatys_2017
 from nst_jax.papers.gatys_2016 import Config, Record, plan, stylize
 
 
@@ -31,6 +39,7 @@ class _Pictures(NamedTuple):
     initial: Image | None
     masks: Masks | None
     style_masks: tuple[Mask | None, ...]
+    fine_style: Image | None
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -53,6 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     pictures = _load_pictures(options, config)
     described = describe_weights(config.encoder, weights=config.weights)
     config = dataclasses.replace(config, weights=config.weights or described["weights"])
+    mixing = make_mixing_config(options, config)
     if warning := warn_of_scale(options, config):
         _say(options, warning)
     if saved is not None:
@@ -60,12 +70,17 @@ def run(arguments: Sequence[str]) -> int:
     elif options.files.resume:
         _say(options, f"no unfinished run in {unfinished.folder}: starting afresh")
 
-    image, record = _paint(options, config, pictures, unfinished, saved, overwrite=overwrite)
+    keep_compiled_programs()
+    network = load_encoder(config.encoder, weights=config.weights)
+    pictures, mixed = _mix_fine_style(options, mixing, pictures, network)
+    image, record = _paint(
+        options, config, pictures, network, unfinished, saved, overwrite=overwrite
+    )
     if record["info"]["interrupted"]:
         return _tell_interrupted(record, config, unfinished)
     files.save_image(options.out, image)
     if options.files.record is not None:
-        record["info"]["weights"] = described
+        record["info"] |= {"weights": described, **({"fine_style": mixed} if mixed else {})}
         if guidance := record["info"].get("guidance"):
             guidance["masks"] = [str(path) for path in options.regions.mask]
             guidance["style_masks"] = list(options.regions.style_mask)
@@ -129,21 +144,49 @@ def _load_pictures(options: Optimize, config: Config) -> _Pictures:
     check_mask(paths, masks, np.asarray(content[0]))
     style_masks = load_style_masks(style_paths, len(styles))
     check_style_masks(style_paths, style_masks, [np.asarray(style[0]) for style in styles])
-    return _Pictures(content, styles, initial, masks, style_masks)
+    fine = options.texture.fine_style
+    fine_style = None if fine is None else files.load_image(fine, size=style_size)
+    return _Pictures(content, styles, initial, masks, style_masks, fine_style)
+
+
+def _mix_fine_style(
+    options: Optimize,
+    mixing: gatys_2017.Config,
+    pictures: _Pictures,
+    network: tuple[VGG, Params],
+) -> tuple[_Pictures, list[Record]]:
+    """The pictures with --fine-style's texture on each painting, and how it came there.
+
+    A resumed run does it again: the same programs give the same pictures.
+    """
+    if pictures.fine_style is None:
+        return pictures, []
+    styles, records = [], []
+    for style in pictures.styles:
+        _say(options, "mixing the fine texture into the painting")
+        levels = gatys_2017.plan(style, mixing)
+        with follow_steps(levels, quiet=options.files.quiet) as on_step:
+            mixed, record = gatys_2017.mix_scales(
+                style, pictures.fine_style, mixing, *network, on_step=on_step
+            )
+        if record["info"]["interrupted"]:
+            raise KeyboardInterrupt("stopped while the paintings were mixed; nothing new is kept")
+        styles.append(mixed)
+        records.append(record)
+    return pictures._replace(styles=styles), records
 
 
 def _paint(
     options: Optimize,
     config: Config,
     pictures: _Pictures,
+    network: tuple[VGG, Params],
     unfinished: Unfinished,
     saved: SavedRun | None,
     *,
     overwrite: bool,
 ) -> tuple[Image, Record]:
     """Run stylize with its progress shown and its state kept."""
-    keep_compiled_programs()
-    encoder, encoder_params = load_encoder(config.encoder, weights=config.weights)
     levels, first_step = plan(pictures.content, config), saved[1]["step"] if saved else 0
     try:
         with follow_steps(levels, first_step=first_step, quiet=options.files.quiet) as on_step:
@@ -151,8 +194,7 @@ def _paint(
                 pictures.content,
                 pictures.styles,
                 config,
-                encoder,
-                encoder_params,
+                *network,
                 initial_image=pictures.initial,
                 masks=pictures.masks,
                 style_masks=pictures.style_masks,

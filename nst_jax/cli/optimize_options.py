@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from nst_jax.cli.color_option import ColorOption, WhenOption, choose_color
 from nst_jax.cli.masks import MASK_HELP, STYLE_MASK_HELP
 from nst_jax.convolution import Precision
 from nst_jax.encoders.preprocessing import input_gain
@@ -14,6 +15,7 @@ from nst_jax.encoders.pretrained import WEIGHT_SETS, verify
 from nst_jax.encoders.vgg import Architecture, Pooling, check_layers
 from nst_jax.guidance import MaskMode
 from nst_jax.optimize import OptimizerName
+from nst_jax.papers import gatys_2017
 from nst_jax.papers.gatys_2016 import PRESETS, Config
 
 EXAMPLES = """\
@@ -44,6 +46,11 @@ _PRESET_HELP = (
     f"Where everything you leave out comes from: {', '.join(PRESETS)}. 'smoke' takes seconds, to "
     "try things out. Those after papers want VGG-19; --encoder vgg16 runs them without."
 )
+_SCALE_HELP = (
+    "How large the texture is that --fine-style gives: patterns up to about 3, 10, 24, 60 or 130 "
+    "pixels for N from 1 to 5. Larger pictures want more; the paper has 2 at 512 pixels, 4 at 1024."
+)
+_SCALE = f"(default: {len(gatys_2017.PRESETS['cpu'].style_layers)})"
 _FACTORS, _SHARES = _column("scales", 0), _column("scales", 1)
 _CONTENT, _CONTENT_WEIGHTS = _column("content_layers", 0), _column("content_layers", 1)
 _STYLE, _STYLE_WEIGHTS = _column("style_layers", 0), _column("style_layers", 1)
@@ -96,6 +103,8 @@ class BalanceOptions:
         tuple[float, ...] | None, _default("style_blend", metavar="W [W ...]", shown="equal shares")
     ] = None
     """Shares of several paintings, one for each."""
+    color: ColorOption = None
+    color_when: WhenOption = None
     content_layers: Annotated[
         tuple[str, ...] | None,
         _default("content_layers", metavar="NAME [NAME ...]", shown=_CONTENT),
@@ -133,6 +142,17 @@ class RegionOptions:
     a region, inside those that see nothing else, so that no style leaks out of its region."""
     mask_growth: Annotated[int | None, _default("mask_growth", metavar="K")] = None
     """Let masks grow by so many units in each layer, or shrink if it is negative."""
+
+
+@dataclass(frozen=True)
+class TextureOptions:
+    """The fine texture of another painting on the forms of the first."""
+
+    fine_style: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """A painting whose fine texture, such as brush strokes, STYLE gets before it is used."""
+    scale: Annotated[int | None, arg(metavar="N", help=_SCALE_HELP, help_behavior_hint=_SCALE)] = (
+        None
+    )
 
 
 @dataclass(frozen=True)
@@ -197,6 +217,7 @@ class Optimize:
     result: OmitArgPrefixes[ResultOptions] = ResultOptions()
     balance: OmitArgPrefixes[BalanceOptions] = BalanceOptions()
     regions: OmitArgPrefixes[RegionOptions] = RegionOptions()
+    texture: OmitArgPrefixes[TextureOptions] = TextureOptions()
     network: OmitArgPrefixes[NetworkOptions] = NetworkOptions()
     optimizer: OmitArgPrefixes[OptimizerOptions] = OptimizerOptions()
     files: OmitArgPrefixes[FileOptions] = FileOptions()
@@ -225,12 +246,47 @@ def make_config(options: Optimize) -> Config:
         ("style_layers", balance.style_layers, balance.style_layer_weights),
     ):
         given[field] = _pair(field, names, weights, getattr(preset, field))
+    if balance.color is not None or balance.color_when is not None:
+        given["color"], given["color_when"] = choose_color(
+            balance.color, balance.color_when, default=preset.color_when
+        )
     given["encoder"] = _choose_encoder(options.network, preset)
     given["weights"] = _choose_weights(options.network, preset, given["encoder"])
     config = dataclasses.replace(preset, **given)
     used = tuple(layer for layer, _ in config.content_layers + config.style_layers)
     check_layers(used, config.encoder)
     return config
+
+
+def make_mixing_config(options: Optimize, config: Config) -> gatys_2017.Config:
+    """Return how --fine-style is mixed into the paintings: with the run's own network and steps.
+
+    Args:
+        options: What the user gave.
+        config: The run's configuration.
+
+    Raises:
+        ValueError: --scale is out of range, or given without --fine-style.
+    """
+    texture, mixing = options.texture, gatys_2017.PRESETS["cpu"]
+    if texture.fine_style is None and texture.scale is not None:
+        raise ValueError(
+            f"scale: wanted with --fine-style FILE, whose texture it parts, got {texture.scale} "
+            "alone; for sizes from coarse to fine there is --scales"
+        )
+    if texture.scale is not None:
+        mixing = dataclasses.replace(mixing, style_layers=gatys_2017.low_layers(texture.scale))
+    return dataclasses.replace(
+        mixing,
+        encoder=config.encoder,
+        weights=config.weights,
+        pooling=config.pooling,
+        num_steps=config.num_steps,
+        optimizer=config.optimizer,
+        learning_rate=config.learning_rate,
+        history=config.history,
+        precision=config.precision,
+    )
 
 
 def _given_fields(options: Optimize) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
+from nst_jax.cli.color_option import ColorOption, WhenOption
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import BAD_INPUT, one_line
 from nst_jax.cli.masks import MASK_HELP, STYLE_MASK_HELP
@@ -19,7 +20,6 @@ from nst_jax.cli.stylize_plan import Job, plan_jobs
 from nst_jax.cli.stylize_styles import (
     ALL,
     STYLE_SIZE,
-    Color,
     Rendering,
     StyleChoice,
     choose_renderings,
@@ -31,6 +31,7 @@ from nst_jax.optimize import compile_seconds
 from nst_jax.stylizers import (
     DEFAULT_MODEL,
     MAX_PIXELS,
+    MEDIAN_FILTER,
     Stylizer,
     list_models,
     load_stylizer,
@@ -88,8 +89,12 @@ class Stylize:
     """How much of the style: from 0, the photograph, to 1."""
     mask: Annotated[tuple[Path, ...], _any_style("FILE [FILE ...]", help=MASK_HELP)] = ()
     style_mask: Annotated[tuple[str, ...], _any_style("FILE [FILE ...]", help=STYLE_MASK_HELP)] = ()
-    color: Annotated[Color | None, _any_style("{style,keep}", "(default: style)")] = None
-    """Whose colours: the painting's, or keep to the photograph's, on which it is recoloured."""
+    color: ColorOption = None
+    color_when: WhenOption = None
+    median_filter: Annotated[
+        int | None, arg(metavar="{1,3,5}", help_behavior_hint=f"(default: {MEDIAN_FILTER})")
+    ] = None
+    """Of models of one style: smooths the fine grid that they leave. 1 leaves it."""
     precision: Precision = "float32"
     """bfloat16 is faster, and almost as exact."""
     batch_size: Annotated[int, arg(metavar="N")] = 4
@@ -116,7 +121,9 @@ def run(arguments: Sequence[str]) -> int:
     check_device()
     _check(options)
     began = time.perf_counter()
-    stylizer = load_stylizer(options.model, precision=options.precision)
+    stylizer = load_stylizer(
+        options.model, precision=options.precision, median_filter=options.median_filter
+    )
     if options.max_pixels < stylizer.least_pixels:
         least = stylizer.least_pixels
         raise ValueError(f"max_pixels: wanted at least {least}, got {options.max_pixels}")
@@ -166,6 +173,7 @@ def _style_choice(options: Stylize) -> StyleChoice:
         masks=options.mask,
         style_masks=options.style_mask,
         color=options.color,
+        color_when=options.color_when,
     )
 
 

@@ -4,15 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from nst_jax import files
+from nst_jax import color, files
+from nst_jax.array_types import Image, ImageOfAnySize
+from nst_jax.cli.color_option import ColorWord, choose_color
 from nst_jax.cli.masks import check_mask, check_style_masks, load_masks, load_style_masks
-from nst_jax.color import match_covariance_by_pca
+from nst_jax.color import Color, When
 from nst_jax.files.disk import quoted
 from nst_jax.masks import Mask, Masks
 from nst_jax.stylizers import (
@@ -29,8 +31,11 @@ ALL = "all"
 STYLE_SIZE = 512
 """Pixels of the longer side that paintings are scaled to where the user says nothing."""
 
-Color = Literal["style", "keep"]
 Pixels = Float[np.ndarray, "_ _ 3"]
+
+
+def _as_it_is(pixels: Pixels, *_: Pixels) -> Pixels:
+    return pixels
 
 
 class Rendering(NamedTuple):
@@ -40,11 +45,15 @@ class Rendering(NamedTuple):
         suffix: What file names get for it.
         style_for: What the stylizer is told for a photograph.
         check: Raises a ValueError for a photograph that cannot be painted so.
+        content_for: What is painted of a photograph.
+        finish: Gives what came of it, and the photograph, the colours it is to have.
     """
 
     suffix: str
     style_for: Callable[[Pixels], Any]
     check: Callable[[Pixels], None] = lambda pixels: None
+    content_for: Callable[[Pixels], Pixels] = _as_it_is
+    finish: Callable[[Pixels, Pixels], Pixels] = _as_it_is
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,7 @@ class StyleChoice:
         masks: Pictures of where each style is painted.
         style_masks: Pictures of which part of each painting counts.
         color: Whose colours a result gets.
+        color_when: Whether paintings are recoloured, or results.
     """
 
     names: tuple[str, ...] = ()
@@ -67,7 +77,8 @@ class StyleChoice:
     alpha: float | None = None
     masks: tuple[Path, ...] = ()
     style_masks: tuple[str, ...] = ()
-    color: Color | None = None
+    color: ColorWord | None = None
+    color_when: When | None = None
 
 
 def choose_renderings(stylizer: Stylizer, choice: StyleChoice) -> list[Rendering]:
@@ -77,14 +88,39 @@ def choose_renderings(stylizer: Stylizer, choice: StyleChoice) -> list[Rendering
         ValueError: The model has no such styles, or options do not fit them or each other.
         OSError: A painting or a mask cannot be read.
     """
-    if isinstance(stylizer, AnyStyleStylizer):
-        return _after_pictures(stylizer, choice)
-    options = {
-        "size": "style_size",
-        "alpha": "alpha",
-        "style_masks": "style_mask",
-        "color": "color",
-    }
+    takes_pictures = isinstance(stylizer, AnyStyleStylizer)
+    chosen, when = choose_color(
+        choice.color, choice.color_when, default="before" if takes_pictures else "after"
+    )
+    if takes_pictures:
+        found = _after_pictures(stylizer, choice, chosen, when)
+    else:
+        if when == "before":
+            raise ValueError(
+                f"color_when: wanted after, since {stylizer.name} has styles of its own and takes "
+                "no painting to recolour, got before; leave out --color-when"
+            )
+        found = _of_its_own(stylizer, choice)
+    return found if chosen == "style" else [_recolored(each, chosen, when) for each in found]
+
+
+def _recolored(rendering: Rendering, chosen: Color, when: When) -> Rendering:
+    """The rendering with its photographs prepared and its results finished."""
+
+    def content_for(pixels: Pixels) -> Pixels:
+        content = jnp.asarray(pixels[None])
+        return np.asarray(color.prepare_content(content, color=chosen, when=when))[0]
+
+    def finish(painted: Pixels, pixels: Pixels) -> Pixels:
+        pair = jnp.asarray(painted[None]), jnp.asarray(pixels[None])
+        return np.asarray(color.finish(*pair, color=chosen, when=when))[0]
+
+    return rendering._replace(content_for=content_for, finish=finish)
+
+
+def _of_its_own(stylizer: Stylizer, choice: StyleChoice) -> list[Rendering]:
+    """Renderings by a model that has certain styles."""
+    options = {"size": "style_size", "alpha": "alpha", "style_masks": "style_mask"}
     for name, option in options.items():
         if getattr(choice, name) not in (None, ()):
             raise ValueError(
@@ -128,7 +164,9 @@ def _by_names(stylizer: ManyStylesStylizer, choice: StyleChoice) -> list[Renderi
     return [Rendering(suffix, partial(_always, style)) for suffix, style in styles.items()]
 
 
-def _after_pictures(stylizer: AnyStyleStylizer, choice: StyleChoice) -> list[Rendering]:
+def _after_pictures(
+    stylizer: AnyStyleStylizer, choice: StyleChoice, chosen: Color, when: When
+) -> list[Rendering]:
     if not choice.names:
         raise ValueError(
             f"style: {stylizer.name} paints after any picture: name one or several with --style, "
@@ -148,9 +186,10 @@ def _after_pictures(stylizer: AnyStyleStylizer, choice: StyleChoice) -> list[Ren
     styles = {"": pictures} if together else _apart(names, [[picture] for picture in pictures])
     mix = partial(_mix, stylizer, alpha=alpha, blend=choice.blend or None, masks=masks)
     check = partial(check_mask, choice.masks, masks)
-    if choice.color == "keep":
+    if chosen != "style" and when == "before":
+        recolor = partial(color.prepare_style, color=chosen, when=when)
         return [
-            Rendering(suffix, partial(_keeping_colors, mix, paintings), check)
+            Rendering(suffix, partial(_mix_recolored, mix, recolor, paintings), check)
             for suffix, paintings in styles.items()
         ]
     return [
@@ -215,13 +254,17 @@ def _always(style: Any, pixels: Pixels) -> Any:
     return style
 
 
-def _keeping_colors(
-    mix: Callable[[Sequence[_Painting]], Any], paintings: Sequence[_Painting], pixels: Pixels
+def _mix_recolored(
+    mix: Callable[[Sequence[_Painting]], Any],
+    recolor: Callable[[Image, ImageOfAnySize], Image],
+    paintings: Sequence[_Painting],
+    pixels: Pixels,
 ) -> Any:
     """Paintings with the photograph's colours."""
     target = jnp.asarray(pixels[None])
-    recolored = [
-        _Painting(np.asarray(match_covariance_by_pca(jnp.asarray(painting[None]), target))[0], mask)
-        for painting, mask in paintings
-    ]
-    return mix(recolored)
+    return mix(
+        [
+            _Painting(np.asarray(recolor(jnp.asarray(painting[None]), target))[0], mask)
+            for painting, mask in paintings
+        ]
+    )

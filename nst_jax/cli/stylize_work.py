@@ -80,13 +80,14 @@ def paint_all(
         missing = largest[run_size] - len(group)
         for place, rendering in enumerate(renderings):
             styles = [rendering.style_for(pixels) for pixels in pictures]
+            given = [rendering.content_for(pixels) for pixels in pictures]
             painted = stylizer.paint_each(
-                pictures + pictures[-1:] * missing,
+                given + given[-1:] * missing,
                 styles + styles[-1:] * missing,
                 max_pixels=max_pixels,
             )
-            for (job, _), result in zip(group, painted, strict=False):
-                _write(job.outputs[place], result, report)
+            for (job, pixels), result in zip(group, painted, strict=False):
+                _write(job.outputs[place], rendering.finish(result, pixels), report)
             on_part(report.done, total)
 
 

@@ -25,6 +25,8 @@ that network has it (content 1e6, style 1e9 / 5 a layer). The preset `paper` fol
 
 Pictures may have regions, each painted after a style of its own: the spatial control of Gatys et
 al. 2017, whose notebook has mask_mode simple for two styles, and inside with growth 3 for one.
+
+With config.color the content image's colours are kept: the colour control of Gatys et al. 2017.
 """
 
 import dataclasses
@@ -33,7 +35,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -42,15 +44,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from nst_jax import coarse_to_fine, losses, optimize, perceptual
+from nst_jax import batch_runs, coarse_to_fine, color, losses, optimize, perceptual
 from nst_jax.array_types import Image, ImageOfAnySize, Params, Scalar
 from nst_jax.coarse_to_fine import Level, Save, SavedRun
+from nst_jax.color import Color, When
 from nst_jax.convolution import Precision
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
 from nst_jax.guidance import Guides, MaskMode
 from nst_jax.image_ops import fit_longer_side, resize
 from nst_jax.losses import LayerWeights
-from nst_jax.optimize import OptimizerName, Report
+from nst_jax.optimize import DivergedError, OptimizerName, Report
 from nst_jax.regions import Regions, check_presence, check_regions
 
 Record = dict[str, Any]
@@ -91,6 +94,8 @@ class Config:
     content_layers: LayerWeights = (("relu4_2", 1.0),)  # §2.1, fig. 3 caption
     style_layers: LayerWeights = _EQUAL_LAYERS  # §2.2
     style_blend: tuple[float, ...] | None = None  # equal shares
+    color: Color = "style"  # the others are those of Gatys et al. 2017, §5
+    color_when: When = "before"  # Gatys et al. 2017, §5: what goes in is changed
     mask_mode: MaskMode = "simple"  # SpatialControl.ipynb, the example of two styles
     mask_growth: int = 0  # the same: k, in units of each layer
     content_weight: float = 1.0  # ours
@@ -123,6 +128,8 @@ class Config:
         for name, values in {**shares, "style_blend": list(self.style_blend or ())}.items():
             finite = all(0 <= value < float("inf") for value in values)
             _check(finite, name, "finite weights, 0 or more", values)
+        for name, choices in (("color", get_args(Color)), ("color_when", get_args(When))):
+            _check(getattr(self, name) in choices, name, ", ".join(choices), getattr(self, name))
         modes = get_args(MaskMode)
         _check(self.mask_mode in modes, "mask_mode", ", ".join(modes), self.mask_mode)
         _check(abs(self.mask_growth) <= 64, "mask_growth", "-64 to 64", self.mask_growth)
@@ -188,6 +195,13 @@ PRESETS: Mapping[str, Config] = {
     # The notebook's second pass: 800 pixels from the enlarged result, 200 iterations more.
     "authors_high_resolution": dataclasses.replace(
         _AUTHORS, size=800, num_steps=700, scales=((0.64, 500 / 700), (1.0, 200 / 700))
+    ),
+    # Gatys et al. 2017, §6: about 500 pixels first, and 2.5 times fewer iterations at full size.
+    "gatys_2017_high_resolution": dataclasses.replace(
+        _AUTHORS,
+        size=1024,  # BasicStyleTransfer.ipynb: img_size_hr
+        num_steps=700,
+        scales=((0.5, 500 / 700), (1.0, 200 / 700)),
     ),
     "johnson_neural_style": Config(
         encoder="vgg19",
@@ -259,7 +273,8 @@ def stylize(
 
     Returns:
         The picture, clipped to [0, 1], and the record: config, versions, device, seconds, steps
-        (one entry a step, the last one the returned picture's), info.
+        (one entry a step, the last one the returned picture's, before its colours are changed where
+        config.color asks for that), info.
 
     Raises:
         ValueError: The pictures or config do not fit together, or resume is another run's.
@@ -274,6 +289,12 @@ def stylize(
     fingerprint = pictures.fingerprint()
     if resume is not None:
         _check_same_run(config, fingerprint, resume[1])
+    pictures, finish = pictures.prepared(config), partial(_finish, config, pictures.content)
+
+    def preview(picture: np.ndarray, step: int) -> None:
+        if on_preview is not None:
+            on_preview(np.asarray(finish(jnp.asarray(picture))), step)
+
     started = time.perf_counter()
     with optimize.compile_seconds() as compiling:
 
@@ -293,29 +314,131 @@ def stylize(
             _problem(pictures, config, encoder, encoder_params, levels[-1], guides),
             levels,
             on_step=on_step,
-            on_preview=on_preview,
+            on_preview=preview,
             save=save_all,
             save_every=save_every,
             resume=resume,
         )
-        jax.block_until_ready(result.image)
-        regions = pictures.regions
-        record = {
-            "config": dataclasses.asdict(config),
-            "versions": {name: version(name) for name in _VERSIONS},
-            "device": jax.devices()[0].device_kind,
-            "seconds": seconds(),
-            "steps": result.steps,
-            "info": {
-                "encoder": encoder.architecture,
-                "sizes": [[level.height, level.width] for level in levels],
-                "initial": result.initial,
-                "before_clipping": result.before_clipping,
-                "interrupted": result.interrupted,
-                **({} if regions is None else {"guidance": regions.describe(guides)}),
-            },
-        }
-    return result.image, record
+        image = jax.block_until_ready(finish(result.image))
+        record = _make_record(config, encoder, levels, result, seconds())
+        if pictures.regions is not None:
+            record["info"]["guidance"] = pictures.regions.describe(guides)
+    return image, record
+
+
+def stylize_together(
+    content: ImageOfAnySize,
+    style: ImageOfAnySize | Sequence[ImageOfAnySize],
+    configs: Sequence[Config],
+    encoder: VGG,
+    encoder_params: Params,
+    *,
+    initial_image: ImageOfAnySize | None = None,
+    on_step: batch_runs.OnStep | None = None,
+) -> list[tuple[ImageOfAnySize, Record] | DivergedError]:
+    """Return what stylize returns or raises for each config, from runs that are steps of one batch.
+
+    Faster than one after another on an accelerator that one picture does not fill; there it takes
+    the memory of all. Seconds in a record are the batch's, divided by the number of runs.
+
+    Args:
+        content: One picture, resized to the configs' size if that is given.
+        style: One painting, or several to be blended by style_blend.
+        configs: They may differ in weights, seed, noise_std, init, style_size and style_blend,
+            and have optimizer 'lbfgs' and no remat: those of one batch_key.
+        encoder: From load_encoder; pooling and precision are set on it here.
+        encoder_params: Its parameters.
+        initial_image: Where to begin if an init is a file's path.
+        on_step: Called with every step's losses, a report a run.
+
+    Raises:
+        ValueError: The configs cannot share a batch, or do not fit the pictures.
+    """
+    keys = {batch_key(config) for config in configs}
+    if len(keys) != 1 or None in keys:
+        raise ValueError(
+            "configs: wanted some that differ in weights, seed, noise_std, init, style_size and "
+            "style_blend alone, with optimizer lbfgs and no remat; run the others by stylize"
+        )
+    started, first = time.perf_counter(), configs[0]
+    given = [_Pictures.check(content, style, initial_image, own) for own in configs]
+    pictures = [own.prepared(config) for own, config in zip(given, configs, strict=True)]
+    encoder = dataclasses.replace(encoder, pooling=first.pooling, precision=first.precision)
+    levels = plan(pictures[0].content, first)
+    problems = [
+        _problem(pictures, config, encoder, encoder_params, levels[-1], {})
+        for pictures, config in zip(pictures, configs, strict=True)
+    ]
+
+    def args_at(level: Level) -> tuple[perceptual.Targets, Params, _LossWeights]:
+        targets, _, weights = zip(*(problem.args_at(level) for problem in problems), strict=True)
+        return _stack(targets), encoder_params, _stack(weights)
+
+    def initial_at(level: Level) -> Any:
+        return _stack([problem.initial_at(level) for problem in problems])
+
+    with optimize.compile_seconds() as compiling:
+        optimizer = _make_batch_optimizer(_Program.of(first, encoder))
+        problem = coarse_to_fine.Problem(optimizer, args_at, initial_at)
+        results = batch_runs.optimize_levels_together(problem, levels, on_step=on_step)
+        run = time.perf_counter() - started - compiling()
+        seconds = {"compile": compiling() / len(configs), "run": run / len(configs)}
+    return [
+        result
+        if isinstance(result, DivergedError)
+        else (
+            _finish(config, own.content, result.image),
+            _make_record(config, encoder, levels, result, dict(seconds)),
+        )
+        for own, config, result in zip(given, configs, results, strict=True)
+    ]
+
+
+def batch_key(config: Config) -> Config | None:
+    """Return what configs that stylize_together takes have in common; None if it takes none."""
+    if config.optimizer != "lbfgs" or config.remat:
+        return None
+    return dataclasses.replace(
+        config,
+        content_layers=tuple((layer, 1.0) for layer, _ in config.content_layers),
+        style_layers=tuple((layer, 1.0) for layer, _ in config.style_layers),
+        **{name: getattr(_PLAIN, name) for name in _DATA_FIELDS},
+    )
+
+
+# What a compiled program takes as data, besides the layers' weights.
+_DATA_FIELDS = (
+    *("content_weight", "style_weight", "tv_weight"),
+    *("seed", "noise_std", "init", "style_size", "style_blend"),
+)
+_PLAIN = Config()
+
+
+def _stack(trees: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def _make_record(
+    config: Config,
+    encoder: VGG,
+    levels: Sequence[Level],
+    result: coarse_to_fine.Result,
+    seconds: dict[str, float],
+) -> Record:
+    return {
+        "config": dataclasses.asdict(config),
+        "versions": {name: version(name) for name in _VERSIONS},
+        "device": jax.devices()[0].device_kind,
+        "seconds": seconds,
+        "steps": result.steps,
+        "info": {
+            "encoder": encoder.architecture,
+            "sizes": [[level.height, level.width] for level in levels],
+            "initial": result.initial,
+            "before_clipping": result.before_clipping,
+            "interrupted": result.interrupted,
+        },
+    }
 
 
 def initial_picture(
@@ -383,6 +506,16 @@ class _Pictures(NamedTuple):
         )
         return cls(content, styles, initial_image, regions)
 
+    def prepared(self, config: Config) -> "_Pictures":
+        """What is optimised for, with the colours that config asks for."""
+        content = partial(color.prepare_content, color=config.color, when=config.color_when)
+        style = partial(color.prepare_style, color=config.color, when=config.color_when)
+        return self._replace(
+            content=content(self.content),
+            styles=tuple(style(each, self.content) for each in self.styles),
+            initial=None if self.initial is None else content(self.initial),
+        )
+
     def fingerprint(self) -> str:
         """A hash by which a resumed run knows its pictures and their masks."""
         digest = hashlib.sha256()
@@ -394,6 +527,12 @@ class _Pictures(NamedTuple):
 
 def _size_of(image: ImageOfAnySize) -> tuple[int, int]:
     return image.shape[1], image.shape[2]
+
+
+def _finish(config: Config, content: ImageOfAnySize, image: Image) -> Image:
+    """A result with the colours that config asks for."""
+    content = resize(content, height=image.shape[1], width=image.shape[2])
+    return color.finish(image, content, color=config.color, when=config.color_when)
 
 
 def plan(content: ImageOfAnySize, config: Config) -> list[Level]:
@@ -444,8 +583,13 @@ def _problem(
         tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
     )
     by_region = pictures.regions is not None and pictures.regions.content is not None
+    loss_weights = _LossWeights(
+        tuple(np.float32(weight) for _, weight in weights.content),
+        tuple(np.float32(weight) for _, weight in weights.style),
+        np.float32(config.tv_weight),
+    )
 
-    def args_at(level: Level) -> tuple[perceptual.Targets, Params]:
+    def args_at(level: Level) -> tuple[perceptual.Targets, Params, _LossWeights]:
         size = _style_size(config, level, final)
         given = (
             encoder,
@@ -463,7 +607,7 @@ def _problem(
                 style_blend=config.style_blend or (1.0,) * len(pictures.styles),
                 style_guides=None if at_level is None else at_level.styles,
             )
-        return targets, encoder_params
+        return targets, encoder_params, loss_weights
 
     def initial_at(level: Level) -> Image:
         size = {"height": level.height, "width": level.width}
@@ -471,7 +615,11 @@ def _problem(
             config, pictures.content, pictures.styles[0], initial=pictures.initial, **size
         )
 
-    return coarse_to_fine.Problem(_make_optimizer(config, encoder, weights), args_at, initial_at)
+    if config.remat:
+        optimizer = _make_sparing_optimizer(config, encoder, weights)
+    else:
+        optimizer = _make_optimizer(_Program.of(config, encoder))
+    return coarse_to_fine.Problem(optimizer, args_at, initial_at)
 
 
 def _style_size(config: Config, level: Level, final: Level) -> int:
@@ -485,21 +633,86 @@ def _fit(image: ImageOfAnySize, size: int) -> ImageOfAnySize:
     return resize(image, height=height, width=width)
 
 
-def _make_optimizer(
+class _LossWeights(NamedTuple):
+    """The weights as data of a program: of each layer, and of the total variation."""
+
+    content: tuple[Any, ...]
+    style: tuple[Any, ...]
+    tv: Any
+
+
+class _Program(NamedTuple):
+    """All that compiled programs depend on, but for sizes: runs that agree in it share them."""
+
+    encoder: VGG
+    content_layers: tuple[str, ...]
+    style_layers: tuple[str, ...]
+    tv_loss: str
+    optimizer: OptimizerName
+    learning_rate: float
+    history: int
+
+    @classmethod
+    def of(cls, config: Config, encoder: VGG) -> "_Program":
+        return cls(
+            encoder,
+            tuple(layer for layer, _ in config.content_layers),
+            tuple(layer for layer, _ in config.style_layers),
+            config.tv_loss,
+            config.optimizer,
+            config.learning_rate,
+            config.history,
+        )
+
+    def objective(
+        self, image: Image, targets: perceptual.Targets, params: Params, weights: _LossWeights
+    ) -> tuple[Scalar, perceptual.Terms]:
+        layer_weights = perceptual.Weights(
+            tuple(zip(self.content_layers, weights.content, strict=True)),
+            tuple(zip(self.style_layers, weights.style, strict=True)),
+        )
+
+        def image_term(image: Image) -> Scalar:
+            return weights.tv * losses.TOTAL_VARIATION_LOSSES[self.tv_loss](image)
+
+        weigh = perceptual.make_objective(
+            self.encoder, weights=layer_weights, image_term=image_term
+        )
+        return weigh(image, targets, params)
+
+    def transformation(self) -> Any:
+        return optimize.make_transformation(
+            self.optimizer, learning_rate=self.learning_rate, history=self.history
+        )
+
+
+# Kept from run to run: to compile takes as long as dozens of steps of a small picture.
+@lru_cache(maxsize=16)
+def _make_optimizer(program: _Program) -> optimize.Optimizer:
+    value_and_gradient = jax.jit(jax.value_and_grad(program.objective, has_aux=True))
+    tx = program.transformation()
+    return optimize.make_optimizer(value_and_gradient, tx, objective=program.objective)
+
+
+@lru_cache(maxsize=16)
+def _make_batch_optimizer(program: _Program) -> optimize.Optimizer:
+    evaluate = jax.value_and_grad(program.objective, has_aux=True)
+    value_and_gradient = jax.jit(jax.vmap(evaluate, in_axes=(0, 0, None, 0)))
+    return optimize.make_optimizer(value_and_gradient, optimize.over_runs(program.transformation()))
+
+
+def _make_sparing_optimizer(
     config: Config, encoder: VGG, weights: perceptual.Weights
 ) -> optimize.Optimizer:
-    tx = optimize.make_transformation(
-        config.optimizer, learning_rate=config.learning_rate, history=config.history
-    )
     image_term = partial(_total_variation, config) if config.tv_weight else None
-    if config.remat:
-        value_and_gradient = perceptual.make_blockwise_value_and_gradient(
-            encoder, weights=weights, image_term=image_term
-        )
-        return optimize.make_optimizer(value_and_gradient, tx)
-    objective = perceptual.make_objective(encoder, weights=weights, image_term=image_term)
-    value_and_gradient = jax.jit(jax.value_and_grad(objective, has_aux=True))
-    return optimize.make_optimizer(value_and_gradient, tx, objective=objective)
+    evaluate = perceptual.make_blockwise_value_and_gradient(
+        encoder, weights=weights, image_term=image_term
+    )
+    # Its weights are constants of its programs.
+    return optimize.make_optimizer(
+        lambda image, targets, params, weights: evaluate(image, targets, params),
+        _Program.of(config, encoder).transformation(),
+    )
 
 
 def _total_variation(config: Config, image: Image) -> Scalar:

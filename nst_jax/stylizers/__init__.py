@@ -18,6 +18,7 @@ from nst_jax.stylizers.model_files import save_model as save_model
 from nst_jax.stylizers.painting import BUCKET as BUCKET
 from nst_jax.stylizers.painting import MAX_PIXELS as MAX_PIXELS
 from nst_jax.stylizers.painting import fit_size as fit_size
+from nst_jax.stylizers.stylizer import MEDIAN_FILTER as MEDIAN_FILTER
 from nst_jax.stylizers.stylizer import ManyStylesStylizer as ManyStylesStylizer
 from nst_jax.stylizers.stylizer import OneStyleStylizer as OneStyleStylizer
 from nst_jax.stylizers.stylizer import StyleRegions as StyleRegions

@@ -40,7 +40,9 @@ def model_path(name: FilePath) -> Path:
     raise ValueError(f"model: wanted {wanted}; got {text!r}")
 
 
-def load_stylizer(name: FilePath, *, precision: Precision = "float32") -> Stylizer:
+def load_stylizer(
+    name: FilePath, *, precision: Precision = "float32", median_filter: int | None = None
+) -> Stylizer:
     """Return a trained network that paints pictures of any size: `stylizer(content)`.
 
     Networks of several styles want one: `stylizer(content, style)`, where style is a name among
@@ -49,13 +51,22 @@ def load_stylizer(name: FilePath, *, precision: Precision = "float32") -> Styliz
     Args:
         name: A name from list_models(), or the path of a file, which ends in .safetensors.
         precision: Of the convolutions; see nst_jax.convolution.
+        median_filter: For a network of one style: see OneStyleStylizer. By default 3 pixels.
 
     Raises:
-        ValueError: There is no model of that name, or the file is damaged.
+        ValueError: There is no model of that name, the file is damaged, or median_filter is given
+            for another kind of network.
         OSError: The file cannot be read.
     """
     path = model_path(name)
     model = load_model(path, precision=precision)
+    if median_filter is not None:
+        if model.architecture != "johnson2016":
+            raise ValueError(
+                f"median_filter: wanted with a network of one style, and {path.stem} is of "
+                f"{model.architecture}; leave it out"
+            )
+        return OneStyleStylizer(model, name=path.stem, median_filter=median_filter)
     return _STYLIZERS[model.architecture](model, name=path.stem)
 
 

@@ -1,0 +1,181 @@
+"""`nst-jax sweep`: many runs of optimize that differ in a few settings, and a report on them."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
+
+from nst_jax import sweeps
+from nst_jax.cli.environment import check_device, keep_compiled_programs
+from nst_jax.cli.errors import FAILURE, INTERRUPTED
+from nst_jax.cli.optimize_options import (
+    BalanceOptions,
+    NetworkOptions,
+    Optimize,
+    OptimizerOptions,
+    ResultOptions,
+    make_config,
+)
+from nst_jax.cli.progress import describe_losses, describe_seconds, follow_parts
+from nst_jax.sweeps import Grid, Sweep
+from nst_jax.sweeps.axes import LAYER_SETS
+from nst_jax.sweeps.requirements import require_libraries
+from nst_jax.sweeps.running import Outcome
+
+_EXAMPLES = f"""\
+Examples:
+  nst-jax sweep photo.jpg painting.jpg -o folder --vary style_weight 5 50 500
+  nst-jax sweep photo.jpg painting.jpg -o folder --size 256 \\
+      --vary style_layers cumulative --vary ratio 1e-1 1e-2 1e-3
+  nst-jax sweep photo.jpg painting.jpg -o folder \\
+      --vary style_layers relu1_1 relu1_1,relu2_1 relu1_1:0.2,relu4_1:1
+  nst-jax sweep photo.jpg painting.jpg -o folder --init noise --seeds 0 1 2 \\
+      --vary optimizer lbfgs lbfgs_zoom
+
+What --vary takes: a setting by the name that it has in a record, and its values.
+  style_weight, tv_weight, pooling, init, ...   one word each: 50, average, noise
+  size, style_size, weights                     may be none: as large as they are, the usual ones
+  style_layers, content_layers                  relu1_1,relu2_1 for equal weights that sum to 1;
+                                                relu1_1:0.2,relu4_1:1 for weights of their own;
+                                                or for many sets of the layers that you give or
+                                                leave: {", ".join(LAYER_SETS)}
+  ratio                                         content weight over style weight (the paper's
+                                                alpha/beta); the content weight stays
+  scales, style_blend                           0.5:0.65,1:0.35 and 2,1
+
+Each --vary multiplies the runs; the last one makes the columns of the report.
+
+FOLDER gets report.html, sheet.jpg, runs.csv, settings.csv, and runs/ with each run's picture and
+record. Runs that are there are not repeated: after Ctrl-C, a crash or with more values give the
+command again. All other options are those of nst-jax optimize, for all runs alike."""
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """How the runs are carried out."""
+
+    batch: Annotated[
+        int | None, arg(metavar="N", help_behavior_hint="(default: 1 on a CPU, else what fits)")
+    ] = None
+    """Runs at once on each device, where they differ in weights, seeds or beginnings alone."""
+    quiet: Annotated[bool, arg(help_behavior_hint="")] = False
+    """Print nothing but errors."""
+
+
+@dataclass(frozen=True)
+class SweepArguments:
+    """Run a grid of settings of nst-jax optimize, and report on it with pictures and losses."""
+
+    content: Annotated[Positional[Path], arg(metavar="CONTENT")]
+    """The photograph."""
+    style: Annotated[
+        Positional[tuple[Path, ...]],
+        arg(metavar="STYLE [STYLE ...]", help_behavior_hint="(required)"),
+    ]
+    """The painting, or several to be blended."""
+    out: Annotated[Path, arg(aliases=("-o",), metavar="FOLDER")]
+    """The folder to write: a new one, or that of an earlier sweep."""
+    vary: Annotated[
+        UseAppendAction[tuple[tuple[str, ...], ...]], arg(metavar="SETTING VALUE [VALUE ...]")
+    ] = ()
+    """A setting and its values; give it once for each setting."""
+    seeds: Annotated[tuple[int, ...], arg(metavar="N [N ...]", help_behavior_hint="")] = ()
+    """Run everything with each of these seeds, and tell mean and deviation."""
+    sweep: OmitArgPrefixes[SweepOptions] = SweepOptions()
+    result: OmitArgPrefixes[ResultOptions] = field(default_factory=ResultOptions)
+    balance: OmitArgPrefixes[BalanceOptions] = field(default_factory=BalanceOptions)
+    network: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
+    optimizer: OmitArgPrefixes[OptimizerOptions] = field(default_factory=OptimizerOptions)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the arguments after `nst-jax sweep` say and return the exit status."""
+    options = tyro.cli(
+        SweepArguments,
+        prog="nst-jax sweep",
+        description=f"{SweepArguments.__doc__}\n\n{_EXAMPLES}",
+        args=arguments,
+        config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
+    )
+    require_libraries()
+    check_device()
+    grid = _make_grid(options)
+    keep_compiled_programs()
+    quiet = options.sweep.quiet
+    following = nullcontext() if quiet else follow_parts("sweep", unit="steps")
+    with following as on_step:
+        sweep = sweeps.run_grid(
+            options.content,
+            options.style,
+            grid,
+            options.out,
+            batch=options.sweep.batch,
+            on_run=None if quiet else _tell_run,
+            on_step=on_step,
+        )
+    if not quiet:
+        print("writing the report", file=sys.stderr)
+    report = sweeps.write_report(sweep)
+    return _tell(sweep, report, quiet=quiet)
+
+
+def _make_grid(options: SweepArguments) -> Grid:
+    base = make_config(
+        Optimize(
+            *(options.content, options.style, options.out),
+            result=options.result,
+            balance=options.balance,
+            network=options.network,
+            optimizer=options.optimizer,
+        )
+    )
+    vary: dict[str, tuple[str, ...]] = {}
+    for words in options.vary:
+        if not words:
+            raise ValueError("vary: wanted a setting and its values, got nothing")
+        if words[0] in vary:
+            raise ValueError(f"vary {words[0]}: given twice; put all its values behind one --vary")
+        vary[words[0]] = words[1:]
+    return sweeps.make_grid(base, vary, seeds=options.seeds)
+
+
+def _tell_run(outcome: Outcome) -> None:
+    """Print a line for a run that has ended."""
+    told = f"{outcome.status}: {outcome.message}"
+    if outcome.status == "done" and outcome.record is not None:
+        last, seconds = dict(outcome.record["steps"][-1]), outcome.record["seconds"]
+        total, _ = last.pop("total"), last.pop("step")
+        took = describe_seconds(sum(seconds.values()), seconds["compile"])
+        told = f"{describe_losses(total, last)}; {took}"
+    setting = f"{outcome.run.setting}, " if outcome.run.setting else ""
+    print(f"{setting}seed {outcome.run.config.seed}: {told}", file=sys.stderr)
+
+
+def _tell(sweep: Sweep, report: Path, *, quiet: bool) -> int:
+    counts = {status: sweep.count(status) for status in ("done", "diverged", "failed", "missing")}
+    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    known = sum(not o.is_new and o.status in ("done", "diverged") for o in sweep.outcomes)
+    if sweep.interrupted:
+        print(
+            f"stopped: of {len(sweep.outcomes)} runs {told}; the same command goes on; "
+            f"so far: {report}",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    if not quiet:
+        there = f" ({known} were there)" if known else ""
+        print(f"{report}: {told}{there}")
+    if counts["failed"]:
+        first = next(o for o in sweep.outcomes if o.status == "failed")
+        print(
+            f"error: {counts['failed']} of {len(sweep.outcomes)} runs failed, the first with: "
+            f"{first.message}; the same command tries them again",
+            file=sys.stderr,
+        )
+        return FAILURE
+    return 0

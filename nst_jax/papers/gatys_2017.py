@@ -1,0 +1,211 @@
+"""Gatys, Ecker, Bethge, Hertzmann and Shechtman: Controlling Perceptual Factors (CVPR 2017).
+
+Here is the control of scale: a new style image that has one painting's forms and another's fine
+texture. Control of colour is config.color of gatys_2016, by nst_jax.color, and high resolution is
+its preset gatys_2017_high_resolution.
+
+| mixing of scales, §6.1 | paper | authors' code | ours: cpu |
+|---|---|---|---|
+| encoder | VGG-19 | VGG-19, Caffe | VGG-16, torchvision |
+| initial picture | | the coarse style | the coarse style |
+| layers at 512 pixels | | relu1_1, relu2_1 | relu1_1, relu2_1 |
+| layers at 1024 pixels | | relu1_1 … relu4_1 | |
+| weights | | 1e3, shared out equally | the same |
+| style loss, D = ΔFᵀF | Σ (D / M)² / (4 N²) | mean (D / M)² | mean (D / M)² |
+| colours | | both styles matched to the content, pca | the fine one to the coarse, pca |
+| optimiser | L-BFGS | L-BFGS, 100 pairs | L-BFGS, 20 pairs |
+| steps | | 500 | 100 |
+
+Matching the fine style to the coarse one, after that was matched to the content, comes to the same
+as the authors' matching of both.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import jax
+
+from nst_jax import coarse_to_fine, color, optimize, perceptual
+from nst_jax.array_types import ImageOfAnySize, Params
+from nst_jax.coarse_to_fine import Level, Problem
+from nst_jax.color import Color
+from nst_jax.convolution import Precision
+from nst_jax.encoders.vgg import VGG, Architecture, Pooling
+from nst_jax.losses import LayerWeights
+from nst_jax.optimize import OptimizerName, Report
+
+Record = dict[str, Any]
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # §3
+_VERSIONS = ("nst_jax", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+def low_layers(count: int) -> LayerWeights:
+    """Return the lowest of STYLE_LAYERS, with equal weights that sum to 1.
+
+    Args:
+        count: How many, from 1 to 5.
+
+    Raises:
+        ValueError: It is out of range.
+    """
+    if not 1 <= count <= len(STYLE_LAYERS):
+        raise ValueError(f"scale: wanted 1 to {len(STYLE_LAYERS)} layers, got {count}")
+    return tuple((layer, 1 / count) for layer in STYLE_LAYERS[:count])
+
+
+_AT_512 = low_layers(2)
+
+
+@dataclass(frozen=True)
+class Config:
+    """How the scales of two styles are mixed; style_weight is in units of gram_loss."""
+
+    encoder: Architecture = "vgg16"  # ours: its weights come with the package
+    weights: str | None = None  # the encoder's usual set
+    pooling: Pooling = "max"  # as VGG was trained
+    num_steps: int = 100  # ours: of two layers most is done by then
+    style_layers: LayerWeights = _AT_512  # ScaleControl.ipynb
+    style_weight: float = 1e3  # ScaleControl.ipynb
+    color: Color = "pca"  # ScaleControl.ipynb; luminance has no meaning here
+    optimizer: OptimizerName = "lbfgs"  # §3
+    learning_rate: float = 1.0  # the authors' notebooks
+    history: int = 20  # ours, as in gatys_2016
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises:
+            ValueError: One line that names the field.
+        """
+        maps = ("style", *color.COLOR_MAPS)
+        if self.color not in maps:
+            raise ValueError(f"color: wanted {', '.join(maps)}, got {self.color}")
+        if self.num_steps < 0:
+            raise ValueError(f"num_steps: wanted 0 or more, got {self.num_steps}")
+        if not 0 < self.style_weight < float("inf"):
+            raise ValueError(f"style_weight: wanted a number above 0, got {self.style_weight}")
+        if not self.style_layers:
+            raise ValueError("style_layers: wanted at least one layer, got none")
+
+
+_PAPER = Config(
+    encoder="vgg19",  # §3
+    weights="vgg19-keras",  # the Caffe weights of the notebooks
+    num_steps=500,  # ScaleControl.ipynb
+    history=100,  # Torch7's optim.lbfgs
+)
+
+PRESETS: Mapping[str, Config] = {
+    "paper": _PAPER,  # for styles of about 512 pixels
+    "paper_1024": dataclasses.replace(_PAPER, style_layers=low_layers(4)),  # ScaleControl.ipynb
+    "cpu": Config(),
+    "smoke": Config(num_steps=4, style_layers=low_layers(1)),
+}
+"""Ready configurations by name; vary one with dataclasses.replace."""
+
+
+def mix_scales(
+    coarse: ImageOfAnySize,
+    fine: ImageOfAnySize,
+    config: Config,
+    encoder: VGG,
+    encoder_params: Params,
+    *,
+    on_step: Callable[[Report], None] | None = None,
+) -> tuple[ImageOfAnySize, Record]:
+    """Return a style image with the forms of one and the fine texture of another.
+
+    x* = argmin_x style_weight · Σ_l w_l · gram_loss_l(x, fine) over low layers, from x = coarse.
+    Nothing else holds the forms than where the descent begins, and that low layers see no more.
+
+    Args:
+        coarse: The style image whose forms are kept; the result has its size.
+        fine: The one whose texture is taken, of any size, first recoloured by config.color.
+        config: One of PRESETS, or a variation by dataclasses.replace.
+        encoder: From load_encoder; config.pooling and config.precision are set on it here.
+        encoder_params: Its parameters.
+        on_step: Called with every step's losses.
+
+    Returns:
+        The picture, clipped to [0, 1], and the record, as gatys_2016.stylize has it. On Ctrl-C
+        the picture is that of the last step, and record["info"]["interrupted"] is true.
+
+    Raises:
+        ValueError: There are several pictures, or a layer is unknown.
+        DivergedError: The loss ceased to be a sensible number.
+
+    Reference: Gatys et al. 2017, §6.1.
+    """
+    for name, picture in (("coarse", coarse), ("fine", fine)):
+        if picture.shape[0] != 1:
+            raise ValueError(f"{name}: wanted one picture, (1, H, W, 3), got {picture.shape}")
+    started = time.perf_counter()
+    encoder = dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
+    texture = color.prepare_style(fine, coarse, color=config.color, when="before")
+    levels = plan(coarse, config)
+    with optimize.compile_seconds() as compiling:
+        problem = _problem(coarse, texture, config, encoder, encoder_params)
+        result = coarse_to_fine.optimize_levels(problem, levels, on_step=on_step)
+        jax.block_until_ready(result.image)
+        seconds = {
+            "compile": compiling(),
+            "run": time.perf_counter() - started - compiling(),
+        }
+    return result.image, {
+        "config": dataclasses.asdict(config),
+        "versions": {name: version(name) for name in _VERSIONS},
+        "device": jax.devices()[0].device_kind,
+        "seconds": seconds,
+        "steps": result.steps,
+        "info": {
+            "encoder": encoder.architecture,
+            "sizes": [[level.height, level.width] for level in levels],
+            "initial": result.initial,
+            "before_clipping": result.before_clipping,
+            "interrupted": result.interrupted,
+        },
+    }
+
+
+def plan(coarse: ImageOfAnySize, config: Config) -> list[Level]:
+    """Return the one size at which mix_scales runs, and the number of its last step.
+
+    Args:
+        coarse: The style image whose forms are kept.
+        config: Its num_steps counts.
+    """
+    height, width = coarse.shape[1:3]
+    return coarse_to_fine.plan_levels(
+        height, width, scales=((1.0, 1.0),), num_steps=config.num_steps
+    )
+
+
+def _problem(
+    coarse: ImageOfAnySize,
+    texture: ImageOfAnySize,
+    config: Config,
+    encoder: VGG,
+    encoder_params: Params,
+) -> Problem:
+    weights = perceptual.Weights(
+        content=(),
+        style=tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
+    )
+    grams = perceptual.compute_grams(encoder, encoder_params, texture, weights=weights)
+    targets = perceptual.Targets({}, grams)
+    objective = perceptual.make_objective(encoder, weights=weights)
+    tx = optimize.make_transformation(
+        config.optimizer, learning_rate=config.learning_rate, history=config.history
+    )
+    value_and_gradient = jax.jit(jax.value_and_grad(objective, has_aux=True))
+    return Problem(
+        optimize.make_optimizer(value_and_gradient, tx, objective=objective),
+        args_at=lambda level: (targets, encoder_params),
+        initial_at=lambda level: coarse,
+    )
