@@ -481,7 +481,7 @@ class _Pictures(NamedTuple):
 
     @classmethod
     def check(
-        cls, content, style, initial_image, config: Config, *, masks, style_masks
+        cls, content, style, initial_image, config: Config, *, masks=None, style_masks=None
     ) -> "_Pictures":
         styles = (style,) if hasattr(style, "shape") else tuple(style)
         if not styles:
