@@ -30,6 +30,54 @@ def gram_matrix(features: FeatureMap) -> Gram:
     return _second_moment(features.reshape(batch, height * width, channels))
 
 
+def guided_gram_matrices(
+    features: FeatureMap, guides: Float[Array, "#batch height width regions"]
+) -> Float[Array, "batch regions channels channels"]:
+    """Return a Gram matrix for each of a picture's regions.
+
+    G_r = F_rᵀF_r with F_r = T_r ∘ F: a region's guidance channel times every channel of F. With
+    Σ_k T_rk² = 1 that is a mean over positions, weighted by T_r². One guide that is the same
+    everywhere gives gram_matrix.
+
+    Args:
+        features: One layer's answer, F.
+        guides: The guidance channels, T, each of squares that sum to 1 (guidance.make_guides).
+
+    Returns:
+        One symmetric N × N matrix a region and image.
+
+    Reference: Gatys et al. 2017, §4.
+    """
+    batch, height, width, channels = features.shape
+    guided = [
+        _second_moment((features * guides[..., r, None]).reshape(batch, height * width, channels))
+        for r in range(guides.shape[-1])
+    ]
+    return height * width * jnp.stack(guided, axis=1)
+
+
+def guided_sums(
+    features: FeatureMap, guides: Float[Array, "#batch height width regions"]
+) -> Float[Array, "batch channels_and_regions channels_and_regions"]:
+    """Return one Gram matrix of the features and a picture's guidance channels together.
+
+    G = F'ᵀF' / M for the N + R channels F' = [F, √M T_1, …, √M T_R], where Σ_k T_rk² = 1. Besides
+    the Gram matrix of the whole picture it holds, in column N + r, the sum of each channel within
+    region r; √M brings that to the channels' own scale. It costs about one Gram matrix where guided
+    ones cost R, and says less: of regions it knows first moments alone. gram_loss compares two.
+
+    Args:
+        features: One layer's answer, F.
+        guides: The guidance channels, T, as for guided_gram_matrices.
+
+    Reference: Gatys et al. 2017, §4, on efficiency.
+    """
+    batch, height, width, _ = features.shape
+    shape = (batch, height, width, guides.shape[-1])
+    channels = jnp.broadcast_to((height * width) ** 0.5 * guides, shape)
+    return gram_matrix(jnp.concatenate([features, channels], axis=-1))
+
+
 @jax.custom_jvp
 def _second_moment(rows: Float[Array, "batch rows channels"]) -> Gram:
     return _mean_of_products(rows, rows)
@@ -70,3 +118,31 @@ def channel_moments(
     mean = features.mean((1, 2))
     deviations = features - mean[:, None, None, :]
     return mean, jnp.sqrt(jnp.square(deviations).mean((1, 2)) + eps)
+
+
+def region_moments(
+    features: FeatureMap, regions: Float[Array, "#batch height width regions"]
+) -> tuple[Float[Array, "batch regions channels"], Float[Array, "batch regions channels"]]:
+    """Return each channel's mean and biased variance within each of a picture's regions.
+
+    μ_r = Σ_k m_rk x_k / Σ_k m_rk and v_r = Σ_k m_rk (x_k − μ_r)² / Σ_k m_rk. A region that is empty
+    has moments 0.
+
+    Args:
+        features: One layer's answer, x.
+        regions: How much each position belongs to each region, m, from 0 to 1.
+    """
+    total = regions.sum((1, 2))[:, None, None]
+    empty = total < 1e-3  # of one position
+    weights = regions / jnp.where(empty, 1, total)
+    # About the mean of all, lest the difference of squares below cancels.
+    middle = features.mean((1, 2))[:, None, None]
+    centred = features - middle
+    offset = _mean_over(weights, centred)
+    variance = jnp.maximum(_mean_over(weights, jnp.square(centred)) - jnp.square(offset), 0)
+    return jnp.where(empty[:, 0].swapaxes(1, 2), 0, offset + middle[:, 0]), variance
+
+
+def _mean_over(weights: Array, x: Array) -> Float[Array, "batch regions channels"]:
+    weights = jnp.broadcast_to(weights, (*x.shape[:3], weights.shape[-1]))
+    return jnp.einsum("bhwr,bhwc->brc", weights, x, precision=lax.Precision.HIGHEST)

@@ -17,6 +17,9 @@ from nst_jax.array_types import FeatureMap, Features, Gram, Image, Scalar
 Grams = Mapping[str, Float[Array, "_ _ _"]]
 """Layer name, such as 'relu4_1', to that layer's Gram matrices."""
 
+GuidedGrams = Mapping[str, Float[Array, "_ _ _ _"]]
+"""The same of pictures with regions: (batch, regions, channels, channels)."""
+
 LayerWeights = tuple[tuple[str, float], ...]
 """Pairs of a layer's name and its weight; hashable, so fit for a frozen config."""
 
@@ -62,6 +65,27 @@ def gram_loss(gram: Gram, target_gram: Float[Array, "#batch channels channels"])
     Reference: Gatys et al. 2016, eq. (4). Differs: no factor ¼; see GRAM_NORMALIZATIONS.
     """
     return jnp.square(gram - target_gram).mean()
+
+
+def guided_gram_loss(
+    grams: Float[Array, "batch regions channels channels"],
+    target_grams: Float[Array, "#batch regions channels channels"],
+) -> Scalar:
+    """Return the mean over regions of the mean squared difference of their Gram matrices.
+
+    L = Σ_r λ_r Σ (G_r − A_r)² / (batch · N²) with λ_r = 1/R, so that a picture of one region has
+    gram_loss.
+
+    Args:
+        grams: The picture's, G, as guided_gram_matrices returns them.
+        target_grams: The styles', A: each region's own.
+
+    Returns:
+        The loss, four times the paper's E_l.
+
+    Reference: Gatys et al. 2017, §4; λ_r is the authors' code's. Differs: no factor ¼.
+    """
+    return jnp.square(grams - target_grams).mean()
 
 
 def moment_loss(moments: Moments, target_moments: Moments) -> Scalar:
@@ -177,6 +201,27 @@ def style_loss(grams: Grams, target_grams: Grams, *, layer_weights: TracedLayerW
     Reference: Gatys et al. 2016, eq. (5), for gram_loss in place of E_l.
     """
     return _weighted_sum(gram_loss, grams, target_grams, layer_weights)
+
+
+def guided_style_loss(
+    grams: GuidedGrams, target_grams: GuidedGrams, *, layer_weights: TracedLayerWeights
+) -> Scalar:
+    """Return the weighted sum over layers of guided_gram_loss.
+
+    Args:
+        grams: The Gram matrices of the picture's regions, by layer.
+        target_grams: The styles'.
+        layer_weights: The layers to compare, each with its weight.
+
+    Returns:
+        The loss.
+
+    Raises:
+        ValueError: layer_weights names a layer that the Gram matrices lack.
+
+    Reference: Gatys et al. 2017, §4.
+    """
+    return _weighted_sum(guided_gram_loss, grams, target_grams, layer_weights)
 
 
 def moments_loss(

@@ -4,19 +4,24 @@ Targets are computed once and passed to the objective as data. The objective exi
 with equal results: traceable as a whole, and block by block for pictures that would not fit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from nst_jax import losses
 from nst_jax.array_types import Features, Image, ImageOfAnySize, Params, Scalar
 from nst_jax.encoders import vgg
 from nst_jax.encoders.vgg import VGG
-from nst_jax.feature_statistics import gram_matrix
-from nst_jax.losses import Grams, TracedLayerWeights
+from nst_jax.feature_statistics import gram_matrix, guided_gram_matrices
+from nst_jax.guidance import Guides
+from nst_jax.losses import Grams, GuidedGrams, TracedLayerWeights
+
+LayerGuides = Mapping[str, Float[Array | np.ndarray, "1 _ _ regions"]]
+"""Layer name to guidance channels, one for each region of a picture."""
 
 Terms = dict[str, Scalar]
 Objective = Callable[[Image, "Targets", Params], tuple[Scalar, Terms]]
@@ -26,10 +31,17 @@ ImageTerm = Callable[[Image], Scalar]
 
 
 class Targets(NamedTuple):
-    """What the picture's features are compared with."""
+    """What the picture's features are compared with.
+
+    Attributes:
+        content: The content image's features.
+        grams: The styles' Gram matrices: blended, or with guides one for each region.
+        guides: The picture's guidance channels, where its regions have styles of their own.
+    """
 
     content: Features
-    grams: Grams
+    grams: Grams | GuidedGrams
+    guides: LayerGuides | None = None
 
 
 class Weights(NamedTuple):
@@ -55,6 +67,7 @@ def compute_targets(
     *,
     weights: Weights,
     style_blend: Sequence[float],
+    style_guides: Sequence[LayerGuides | None] | None = None,
 ) -> Targets:
     """Return the content image's features and the blended Gram matrices of the styles.
 
@@ -67,6 +80,7 @@ def compute_targets(
         style_images: One or more, of any sizes.
         weights: Which layers are wanted; weights of 0 need no target but get one.
         style_blend: One non-negative weight for each style.
+        style_guides: For each style, which part of it counts: one guidance channel; None for all.
 
     Raises:
         ValueError: As many blend weights as styles are wanted, non-negative and not all zero.
@@ -79,18 +93,71 @@ def compute_targets(
             f"style_blend: wanted {len(style_images)} non-negative weights, one a style, "
             f"not all 0; got {tuple(style_blend)}"
         )
-    content_layers = tuple(layer for layer, _ in weights.content)
-    content = _encode(encoder, encoder_params, content_image, content_layers)
+    content = _compute_content(encoder, encoder_params, content_image, weights)
     grams: dict[str, Float[Array, "_ _ _"]] = {}
-    for share, style_image in zip(style_blend, style_images, strict=True):
-        found = compute_grams(encoder, encoder_params, style_image, weights=weights)
+    guides = style_guides or [None] * len(style_images)
+    for share, style_image, guide in zip(style_blend, style_images, guides, strict=True):
+        found = compute_grams(encoder, encoder_params, style_image, weights=weights, guides=guide)
         for layer, gram in found.items():
             grams[layer] = grams.get(layer, 0.0) + (share / total) * gram
     return Targets(content, grams)
 
 
+def compute_guided_targets(
+    encoder: VGG,
+    encoder_params: Params,
+    content_image: Image,
+    style_images: Sequence[ImageOfAnySize],
+    *,
+    weights: Weights,
+    guides: Guides,
+) -> Targets:
+    """Return the content image's features, and for each region the Gram matrices of its own style.
+
+    A_lr = G_lr(style_r), as guided_gram_matrices has it. Where guides skip a region it is 0.
+
+    Args:
+        encoder: Fixed loss network.
+        encoder_params: Its parameters.
+        content_image: Of the size of the picture to come.
+        style_images: As many as regions, in their order, of any sizes.
+        weights: Which layers are wanted; weights of 0 need no target but get one.
+        guides: The guidance channels of the picture and of the styles, in the style layers.
+
+    Reference: Gatys et al. 2017, §4.
+    """
+    content = _compute_content(encoder, encoder_params, content_image, weights)
+    of_styles = [
+        compute_grams(encoder, encoder_params, image, weights=weights, guides=guide)
+        for image, guide in zip(style_images, guides.styles, strict=True)
+    ]
+    grams = {
+        layer: jnp.stack(
+            [
+                jnp.zeros_like(found[layer]) if (layer, region) in guides.skipped else found[layer]
+                for region, found in enumerate(of_styles)
+            ],
+            axis=1,
+        )
+        for layer, _ in weights.style
+    }
+    return Targets(content, grams, jax.tree.map(jnp.asarray, dict(guides.content)))
+
+
+def _compute_content(
+    encoder: VGG, encoder_params: Params, content_image: Image, weights: Weights
+) -> Features:
+    layers = tuple(layer for layer, _ in weights.content)
+    return _encode(encoder, encoder_params, content_image, layers)
+
+
 def compute_grams(
-    encoder: VGG, encoder_params: Params, style_image: Image, *, weights: Weights
+    encoder: VGG,
+    encoder_params: Params,
+    style_image: Image,
+    *,
+    weights: Weights,
+    guides: LayerGuides | None = None,
 ) -> Grams:
     """Return the Gram matrices of pictures in the style layers of weights, compiled once a size.
 
@@ -99,9 +166,10 @@ def compute_grams(
         encoder_params: Its parameters.
         style_image: One or more paintings of one size.
         weights: Which layers are wanted.
+        guides: Which part of them counts: one guidance channel; None for all.
     """
     layers = tuple(layer for layer, _ in weights.style)
-    return _encode_grams(encoder, encoder_params, style_image, layers)
+    return _encode_grams(encoder, encoder_params, style_image, layers, guides)
 
 
 # The encoder is a frozen dataclass: hashable, so a static argument. Jitted functions at module
@@ -115,10 +183,19 @@ def _encode(
 
 @jax.jit(static_argnums=(0, 3))
 def _encode_grams(
-    encoder: VGG, encoder_params: Params, image: Image, layers: tuple[str, ...]
+    encoder: VGG,
+    encoder_params: Params,
+    image: Image,
+    layers: tuple[str, ...],
+    guides: LayerGuides | None,
 ) -> Grams:
     features = _apply(encoder, encoder_params, image, layers)
-    return {layer: gram_matrix(found) for layer, found in features.items()}
+    if guides is None:
+        return {layer: gram_matrix(found) for layer, found in features.items()}
+    return {
+        layer: guided_gram_matrices(found, jnp.asarray(guides[layer]))[:, 0]
+        for layer, found in features.items()
+    }
 
 
 def _apply(encoder: VGG, encoder_params: Params, image: Image, layers: tuple[str, ...]) -> Features:
@@ -223,10 +300,7 @@ def make_blockwise_value_and_gradient(
             terms, d_out = backward(
                 inputs.pop(),
                 d_out,
-                Targets(
-                    {layer: targets.content[layer] for layer, _ in within.content},
-                    {layer: targets.grams[layer] for layer, _ in within.style},
-                ),
+                _within_targets(targets, within),
                 _block_params(encoder_params, block),
                 block=block,
             )
@@ -243,6 +317,16 @@ def _within_block(weights: Weights, block: int) -> Weights:
     )
 
 
+def _within_targets(targets: Targets, within: Weights) -> Targets:
+    style_layers = [layer for layer, _ in within.style]
+    guides = targets.guides
+    return Targets(
+        {layer: targets.content[layer] for layer, _ in within.content},
+        {layer: targets.grams[layer] for layer in style_layers},
+        None if guides is None else {layer: guides[layer] for layer in style_layers},
+    )
+
+
 def _block_params(encoder_params: Params, block: int) -> Params:
     """The parameters of one block: fewer buffers for each program to check."""
     layers = encoder_params["params"]
@@ -254,12 +338,22 @@ def _image_term(image_term: ImageTerm | None, image: Image) -> Scalar:
 
 
 def _sum_terms(features: Features, targets: Targets, weights: Weights, tv: Scalar):
-    grams = {layer: gram_matrix(features[layer]) for layer, _ in weights.style}
     terms = {
         "content": losses.feature_loss(features, targets.content, layer_weights=weights.content),
-        "style": losses.style_loss(grams, targets.grams, layer_weights=weights.style),
+        "style": _style_term(features, targets, weights.style),
     }
     return _add_terms([terms], tv)
+
+
+def _style_term(features: Features, targets: Targets, layer_weights: TracedLayerWeights) -> Scalar:
+    if targets.guides is None:
+        grams = {layer: gram_matrix(features[layer]) for layer, _ in layer_weights}
+        return losses.style_loss(grams, targets.grams, layer_weights=layer_weights)
+    grams = {
+        layer: guided_gram_matrices(features[layer], jnp.asarray(targets.guides[layer]))
+        for layer, _ in layer_weights
+    }
+    return losses.guided_style_loss(grams, targets.grams, layer_weights=layer_weights)
 
 
 def _add_terms(found: list[Terms], tv: Scalar) -> tuple[Scalar, Terms]:

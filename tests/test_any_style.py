@@ -158,7 +158,7 @@ def test_a_blend_is_of_moments(model, stylizer):
 
 def test_masks_are_scaled_to_the_picture(model, stylizer):
     content, paintings = crop(CONTENT), [FIRST[:, :, :64], SECOND[:, :32]]
-    left = np.repeat(np.array([[1.0, 0.0]], np.float32), 2, axis=0)
+    left = np.array([[1.0, 0.0]], np.float32)
     found = stylizer(content, paintings, masks=np.stack([left, 1 - left]))
 
     _, network, variables = model
@@ -172,6 +172,31 @@ def test_masks_are_scaled_to_the_picture(model, stylizer):
     pixels = np.concatenate([content, regions, 1 - regions], -1).astype(np.float32)
     wanted = network.apply(variables, jnp.asarray(pixels), mean, deviation, jnp.ones((1, 1)))
     np.testing.assert_allclose(found, wanted.clip(0, 1), atol=1e-4)
+
+
+def test_a_painting_may_count_in_part(model, stylizer):
+    """By the moments of the features that lie in it."""
+    painting = np.concatenate([SECOND[:, :32, :32], FIRST[:, :32, :32]], 2)
+    part = np.zeros((32, 64), np.float32)
+    part[:, :32] = 1
+    _, network, variables = model
+    encoder = network.encoder
+    params = {"params": variables["params"]["encoder"]}
+    features = np.asarray(
+        encoder.apply(params, jnp.asarray(painting), layers=("relu4_1",))["relu4_1"]
+    )
+    rows = features[:, :, :4].reshape(-1, 512).astype(np.float64)
+
+    style = stylizer.encode_style(painting, mask=part)
+
+    np.testing.assert_allclose(style.mean[0], rows.mean(0), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        style.deviation[0], np.sqrt(rows.var(0) + 1e-5), rtol=1e-2, atol=1e-3
+    )
+    with pytest.raises(ValueError, match="style_masks: wanted the picture's proportions"):
+        stylizer.encode_style(painting, mask=part[:, :32])
+    with pytest.raises(ValueError, match="style_masks: number 1 is empty"):
+        stylizer.encode_style(painting, mask=0 * part)
 
 
 def test_other_sizes_are_mirrored_and_cut_again(model, stylizer):
@@ -220,7 +245,7 @@ MASKS = np.ones((2, 8, 8), np.float32)
         (
             [FIRST, SECOND],
             {"masks": MASKS * np.asarray([[[1]], [[0]]], np.float32)},
-            "masks: number 1 is empty",
+            "masks: number 2 is empty",
         ),
         (FIRST, {"bucket": 12}, "bucket: wanted a multiple of 8"),
         (FIRST, {"max_pixels": 128**2}, "max_pixels: wanted at least 65536"),

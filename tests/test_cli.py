@@ -129,6 +129,8 @@ FIELDS = {
     ),
     "style_layers": ("--style-layers relu1_1 --style-layer-weights 2", [["relu1_1", 2.0]]),
     "style_blend": ("--style-blend 3", [3.0]),
+    "mask_mode": ("--mask-mode inside", "inside"),
+    "mask_growth": ("--mask-growth 2", 2),
     "color": ("--color histogram", "histogram"),
     "color_when": ("--color-when after", "after"),
     "content_weight": ("--content-weight 1.5", 1.5),
@@ -327,7 +329,42 @@ def test_two_styles_are_blended(pictures):
     assert not np.array_equal(first, both)
 
 
+def save_mask(path: str, mask: np.ndarray) -> None:
+    """Half a picture in white, or what else is given from 0 to 1."""
+    PIL.Image.fromarray(np.uint8(np.rint(255 * mask))).save(path)
+
+
+def test_each_part_is_painted_after_its_own_painting(pictures, painting):
+    nst_jax.save_image("t.png", painting[:, ::-1, :, ::-1])
+    upper = np.zeros((48, 64))
+    upper[:20] = 1
+    save_mask("upper.png", upper)
+    save_mask("lower.png", 1 - upper)
+    colours = np.where(upper[..., None] == 1, [0.0, 0.5, 1.0], [1.0, 0.0, 0.0])
+    save_mask("colours.png", colours)
+    save_mask("part.png", np.tile(np.arange(56) < 30, (40, 1)))
+    words = ("--preset", "smoke", "--size", "32", "--num-steps", "2", "--quiet")
+
+    def paint(out, *more):
+        assert main(["optimize", "c.png", "s.png", "t.png", "-o", out, *words, *more]) == 0
+        return pixels(out)
+
+    alone = paint("alone.png", "--mask", "upper.png", "--record", "r.json")
+    np.testing.assert_array_equal(paint("two.png", "--mask", "upper.png", "lower.png"), alone)
+    np.testing.assert_array_equal(paint("colours.png.png", "--mask", "colours.png"), alone)
+    assert np.abs(paint("turned.png", "--mask", "lower.png", "upper.png") - alone).max() > 2
+    part = paint("part.png.png", "--mask", "upper.png", "--style-mask", "part.png", "whole")
+    assert np.abs(part - alone).max() > 2
+
+    told = json.loads(Path("r.json").read_text())["info"]["guidance"]
+    assert told["regions"] == [pytest.approx(20 / 48, abs=1e-4), pytest.approx(28 / 48, abs=1e-4)]
+    assert (told["masks"], told["mode"], told["skipped"]) == (["upper.png"], "simple", [])
+
+
 def bad_files() -> None:
+    save_mask("half.png", np.tile(np.arange(64) < 32, (48, 1)))
+    save_mask("black.png", np.zeros((48, 64)))
+    save_mask("square.png", np.ones((48, 48)))
     Path("folder").mkdir()
     Path("text.png").write_text("no picture")
     Path("there.png").write_bytes(Path("c.png").read_bytes())
@@ -405,6 +442,31 @@ BAD_INPUTS = {
         "--encoder vgg16 --weights vgg19-keras",
         "vgg19-keras are of vgg19, wanted vgg16",
     ),
+    "masks and a blend": ("--mask half.png --style-blend 1", "mask: wanted without --style-blend"),
+    "too many masks": ("--mask half.png half.png", "mask: wanted 1, one for each style"),
+    "too few masks": (
+        "c.png s.png s.png s.png --mask half.png",
+        "mask: wanted a flat colour for each of 3 styles in 'half.png', or one mask for each "
+        "style; got 2 colours: #ffffff (50.0%), #000000 (50.0%)",
+    ),
+    "an empty mask": ("--mask black.png", "mask: number 1 is empty"),
+    "nothing left": (
+        "c.png s.png s.png --mask square.png",
+        "mask: those given leave no place for the last style",
+    ),
+    "a mask of another shape": (
+        "--mask square.png",
+        "mask: 'square.png': wanted the picture's proportions, 32 to 24, got 48 by 48 pixels",
+    ),
+    "masks of two sizes": ("c.png s.png s.png --mask half.png square.png", "masks of one size"),
+    "a missing mask": ("--mask none.png", "cannot read 'none.png'"),
+    "style masks too many": ("--style-mask half.png whole", "style_mask: wanted 1, one for each"),
+    "a style mask of another shape": (
+        "--style-mask square.png",
+        "style_mask: 'square.png': wanted the picture's proportions",
+    ),
+    "an empty style mask": ("--style-mask black.png", "style_mask: 'black.png': number 1 is empty"),
+    "no such mode": ("--mask-growth 99", "mask_growth: wanted -64 to 64, got 99"),
     "junk weights": ("--weights junk.safetensors", "cannot read 'junk.safetensors'"),
 }
 
@@ -601,7 +663,7 @@ def test_help_tells_every_command_and_option(pictures, capsys):
         "style-weight tv-weight style-blend content-layers content-layer-weights style-layers "
         "style-layer-weights optimizer learning-rate history precision remat record save-every "
         "resume overwrite scales scale-shares tv-loss noise-std quiet color color-when fine-style "
-        "scale"
+        "scale mask style-mask mask-mode mask-growth"
     )
     for option in options.split():
         assert f"--{option}" in text

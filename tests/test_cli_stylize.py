@@ -18,7 +18,12 @@ from nst_jax.cli import main
 from nst_jax.color import match_covariance_by_pca
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
-from nst_jax.stylizers import load_stylizer, save_model
+from nst_jax.stylizers import (
+    AnyStyleStylizer,
+    ManyStylesStylizer,
+    load_stylizer,
+    save_model,
+)
 
 STYLES = ("waves", "la muse", "dots")
 
@@ -258,6 +263,37 @@ def test_paintings_are_blended_or_share_the_picture(paintings):
     np.testing.assert_array_equal(pixels("masks.png"), pixels("mask.png"))
 
 
+def test_a_part_of_a_painting_may_count_alone(paintings):
+    part = np.zeros((48, 64), np.uint8)
+    part[:, :30] = 255
+    PIL.Image.fromarray(part).save("part.png")
+    words = ("photos/a.png", "--style", "paintings/lake.png", "--style-mask", "part.png")
+    assert stylize(*words, "-o", "out.png", model="any") == 0
+    stylizer = load_stylizer("any.safetensors")
+    assert isinstance(stylizer, AnyStyleStylizer)
+    style = stylizer.encode_style(load_painting("lake"), mask=part / np.float32(255))
+    wanted = np.rint(np.asarray(stylizer(nst_jax.load_image("photos/a.png"), style))[0] * 255)
+    np.testing.assert_allclose(pixels("out.png"), wanted, atol=1)
+    assert np.abs(pixels("out.png") - after(["lake"])).max() > 2
+
+
+def test_styles_of_a_model_share_the_picture(paintings):
+    """A mask and what it leaves, or a picture of two colours, which first appear in this order."""
+    words = ("photos/a.png", "--style", "dots", "waves")
+    assert stylize(*words, "--mask", "upper.png", "-o", "mask.png", model="many") == 0
+    upper = np.asarray(PIL.Image.open("upper.png"))[..., 0] / np.float32(255)
+    stylizer = load_stylizer("many.safetensors")
+    assert isinstance(stylizer, ManyStylesStylizer)
+    photograph = nst_jax.load_image("photos/a.png")
+    wanted = stylizer(photograph, ["dots", "waves"], masks=np.stack([upper, 1 - upper]))
+    np.testing.assert_allclose(pixels("mask.png"), np.rint(np.asarray(wanted)[0] * 255), atol=1)
+    colours = np.where(upper[..., None] == 1, [250, 200, 0], [0, 0, 90]).astype(np.uint8)
+    colours[5:8, 5:8] = (250, 190, 10)  # too little, and too like, to be a region
+    PIL.Image.fromarray(colours).save("colours.png")
+    assert stylize(*words, "--mask", "colours.png", "-o", "two.png", model="many") == 0
+    np.testing.assert_array_equal(pixels("two.png"), pixels("mask.png"))
+
+
 def test_the_photographs_colours_are_kept(paintings):
     words = ("photos/a.png", "photos/b.png", "--style", "paintings/lake.png")
     assert stylize(*words, "--color", "keep", "-o", "out", model="any") == 0
@@ -300,7 +336,8 @@ def test_a_photograph_that_a_mask_does_not_fit_is_told_at_the_end(paintings, cap
     words = ("photos", "--style", "paintings/lake.png", "--mask", "upper.png", "-o", "out")
     assert stylize(*words, model="any") == 2
     assert written("out") == ["a.png"]
-    assert capsys.readouterr().err.count("mask: wanted the photograph's proportions") == 2
+    errors = capsys.readouterr().err
+    assert errors.count("mask: 'upper.png': wanted the picture's proportions") == 2
 
 
 LAKE = "--style paintings/lake.png"
@@ -321,7 +358,11 @@ LAKE = "--style paintings/lake.png"
         (f"{LAKE} --mask upper.png --style-blend 1", "any", "mask: wanted without --style-blend"),
         (f"{LAKE} --max-pixels 16384", "any", "max_pixels: wanted at least 65536"),
         ("--alpha 0.5", "one", "leave out --alpha"),
-        ("--style waves --mask upper.png", "many", "leave out --mask"),
+        ("--mask upper.png", "one", "leave out --mask"),
+        ("--style waves --style-mask upper.png", "many", "leave out --style-mask"),
+        ("--style waves --mask upper.png upper.png", "many", "mask: wanted 1, one for each"),
+        (f"{LAKE} --style-mask whole whole", "any", "style_mask: wanted 1, one for each painting"),
+        (f"{LAKE} --style-mask wide.png", "any", "style_mask: 'wide.png': wanted the picture's"),
         ("--color keep --color-when before", "one", "leave out --color-when"),
         (f"{LAKE} --color-when after", "any", "color_when: wanted with --color"),
         ("--style waves --style-size 64", "many", "leave out --style-size"),

@@ -28,7 +28,8 @@ MATHS = ("color", "image_ops", "feature_statistics", "feature_transforms", "loss
 BELOW_NETWORKS = FLOOR | set(MATHS)
 ENCODER_NETWORKS = {"encoders.vgg", "encoders.preprocessing"}
 OPTIMIZERS = {"lbfgs", "optimize", "coarse_to_fine", "batch_runs"}
-PURE = BELOW_NETWORKS | ENCODER_NETWORKS | {"networks", "perceptual"} | OPTIMIZERS
+REGIONS = {"masks", "guidance", "regions"}
+PURE = BELOW_NETWORKS | ENCODER_NETWORKS | REGIONS | {"networks", "perceptual"} | OPTIMIZERS
 EVERYTHING = PURE | {"encoders", "train", "metrics", "papers", "files", "datasets", "stylizers"}
 EVERYTHING |= {"sweeps"}
 MAY_IMPORT = {
@@ -41,7 +42,10 @@ MAY_IMPORT = {
     **dict.fromkeys(ENCODER_NETWORKS, BELOW_NETWORKS | ENCODER_NETWORKS),
     "encoders": BELOW_NETWORKS | ENCODER_NETWORKS | {"files"},
     "networks": BELOW_NETWORKS | ENCODER_NETWORKS,
-    "perceptual": BELOW_NETWORKS | ENCODER_NETWORKS,
+    "masks": FLOOR,
+    "guidance": FLOOR | ENCODER_NETWORKS | {"masks"},
+    "regions": FLOOR | ENCODER_NETWORKS | {"masks", "guidance"},
+    "perceptual": BELOW_NETWORKS | ENCODER_NETWORKS | {"guidance"},
     "lbfgs": FLOOR,
     "optimize": BELOW_NETWORKS | {"lbfgs"},
     "coarse_to_fine": BELOW_NETWORKS | {"optimize"},
@@ -49,7 +53,7 @@ MAY_IMPORT = {
     "train": PURE | {"files", "datasets"},
     "metrics": BELOW_NETWORKS | ENCODER_NETWORKS,
     "papers": PURE | {"train"},
-    "stylizers": FLOOR | {"image_ops", "networks", "files", "encoders"} | ENCODER_NETWORKS,
+    "stylizers": FLOOR | {"image_ops", "masks", "networks", "files", "encoders"} | ENCODER_NETWORKS,
     "sweeps": PURE | {"papers", "files", "encoders"},
     "cli": EVERYTHING | {"__init__"},
     "__main__": {"cli"},

@@ -107,6 +107,46 @@ def test_a_tile_is_part_of_the_whole_but_for_its_margin():
     assert differences[TILE_MARGIN - 2] > 5e-6
 
 
+# Regions -----------------------------------------------------------------------------------------
+
+
+def with_masks(images, *masks):
+    channels = [jnp.full((*images.shape[:3], 1), mask, jnp.float32) for mask in masks]
+    return jnp.concatenate([images, *channels], -1)
+
+
+def test_masks_that_are_the_same_everywhere_mix_styles():
+    network = DumoulinNetwork(num_styles=3, width=2)
+    variables = made_variables(network)
+    images = jnp.asarray(made_pictures(1, 16, 12, 3))
+    apply = jax.jit(network.apply)
+    rows = jnp.array([[[0, 0, 1.0], [0.5, 0.5, 0]]])
+    wanted = apply(variables, images, jnp.array([[0.375, 0.375, 0.25]]))
+    found = apply(variables, with_masks(images, 0.25, 0.75), rows)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    # What no region covers stays the photograph.
+    found = apply(variables, with_masks(images, 0.125, 0.375), rows)
+    np.testing.assert_allclose(found, 0.5 * wanted + 0.5 * images, atol=1e-5)
+
+
+def test_each_region_has_its_own_style_far_from_the_other():
+    """Given one set of statistics; the whole picture's are those of both."""
+    network = DumoulinNetwork(num_styles=2, width=2)
+    variables = made_variables(network)
+    images = jnp.asarray(made_pictures(1, 152, 20, 3))
+    left = (jnp.arange(152) < 76).reshape(1, -1, 1, 1).astype(jnp.float32)
+    masks = jnp.broadcast_to(jnp.concatenate([left, 1 - left], -1), (1, 152, 20, 2))
+    both = jnp.concatenate([images, masks], -1)
+    rows = jnp.eye(2)[None]
+    apply = jax.jit(network.apply, static_argnames="mutable")
+    found, recorded = apply(variables, both, rows, mutable=("statistics",))
+    given = {**variables, "given_statistics": recorded["statistics"]}
+    for style, kept in ((0, slice(76 - TILE_MARGIN)), (1, slice(76 + TILE_MARGIN, None))):
+        alone = jax.jit(network.apply)(given, images, rows[:, style])
+        np.testing.assert_allclose(found[:, kept], alone[:, kept], atol=2e-6)
+        assert np.abs(found - alone).max() > 0.01
+
+
 # Styles ------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
-from nst_jax.feature_statistics import channel_moments, gram_matrix
+from nst_jax.feature_statistics import (
+    channel_moments,
+    gram_matrix,
+    guided_gram_matrices,
+    guided_sums,
+    region_moments,
+)
 
 
 def made_features(*shape: int, seed: int = 0) -> np.ndarray:
@@ -149,3 +155,71 @@ def test_gram_loss_gradient_matches_torch():
     theirs.backward()
     np.testing.assert_allclose(ours, theirs.item(), rtol=1e-5)
     np.testing.assert_allclose(gradient, x.grad.numpy(), rtol=1e-4, atol=1e-6)
+
+
+# Regions --------------------------------------------------------------------------------------
+
+
+def made_guides(*shape, seed=3) -> np.ndarray:
+    """Soft ones, each of squares that sum to 1 in each picture."""
+    guides = np.random.default_rng(seed).random(shape)
+    return (guides / np.sqrt(np.square(guides).sum((1, 2), keepdims=True))).astype(np.float32)
+
+
+def test_guided_grams_match_sums_over_positions():
+    features, guides = made_features(2, 4, 5, 3), made_guides(2, 4, 5, 2)
+    found = guided_gram_matrices(jnp.asarray(features), jnp.asarray(guides))
+    rows, weights = features.astype(np.float64), guides.astype(np.float64) ** 2
+    wanted = np.einsum("bhwr,bhwi,bhwj->brij", weights, rows, rows)
+    assert found.shape == (2, 2, 3, 3)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_one_guide_that_is_the_same_everywhere_gives_the_gram_matrix():
+    features = jnp.asarray(made_features(2, 4, 5, 3))
+    found = guided_gram_matrices(features, jnp.full((1, 4, 5, 1), 20**-0.5))
+    np.testing.assert_allclose(found[:, 0], gram_matrix(features), rtol=1e-6)
+
+
+def test_the_guided_grams_gradient_matches_the_formula():
+    features, guides = made_features(1, 3, 4, 5), made_guides(1, 3, 4, 2)
+    guides[0, 1, 2] = 0
+    cotangent = np.random.default_rng(2).normal(size=(1, 2, 5, 5)).astype(np.float32)
+    _, pull_back = jax.vjp(
+        lambda x: guided_gram_matrices(x, jnp.asarray(guides)), jnp.asarray(features)
+    )
+    (found,) = pull_back(jnp.asarray(cotangent))
+    both = cotangent.astype(np.float64) + cotangent.swapaxes(2, 3)
+    weights = guides.astype(np.float64) ** 2
+    wanted = np.einsum("bhwr,brij,bhwj->bhwi", weights, both, features.astype(np.float64))
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found[0, 1, 2], 0)
+
+
+def test_guided_sums_are_a_gram_matrix_and_the_regions_sums():
+    features, guides = made_features(2, 4, 5, 3), made_guides(1, 4, 5, 2)
+    found = guided_sums(jnp.asarray(features), jnp.asarray(guides))
+    whole, channels = features.astype(np.float64), guides.astype(np.float64)[0]
+    np.testing.assert_allclose(
+        found[:, :3, :3], np.einsum("bhwi,bhwj->bij", whole, whole) / 20, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        found[:, :3, 3:], np.einsum("bhwi,hwr->bir", whole, channels) / 20**0.5, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        found[:, 3:, 3:], [np.einsum("hwr,hws->rs", channels, channels)] * 2, rtol=1e-5
+    )
+
+
+def test_region_moments_match_numpys_of_the_positions_alone():
+    features = made_features(2, 4, 5, 3)
+    regions = np.zeros((1, 4, 5, 3), np.float32)
+    regions[:, :2, :, 0] = 0.5  # evenly soft: the same moments
+    regions[:, 1:, 2:, 1] = 1
+    mean, variance = region_moments(jnp.asarray(features), jnp.asarray(regions))
+    for place, part in enumerate((features[:, :2], features[:, 1:, 2:])):
+        rows = part.reshape(2, -1, 3).astype(np.float64)
+        np.testing.assert_allclose(mean[:, place], rows.mean(1), rtol=1e-5)
+        np.testing.assert_allclose(variance[:, place], rows.var(1), rtol=1e-4)
+    np.testing.assert_array_equal(mean[:, 2], 0)
+    np.testing.assert_array_equal(variance[:, 2], 0)

@@ -87,7 +87,8 @@ def test_the_authors_presets():
 def test_the_high_resolution_of_gatys_2017():
     preset = PRESETS["gatys_2017_high_resolution"]
     (coarse, first_share), (_, second_share) = preset.scales
-    assert coarse * preset.size == pytest.approx(512)
+    assert preset.size == 1024
+    assert coarse * 1024 == pytest.approx(512)
     steps = first_share * preset.num_steps, second_share * preset.num_steps
     assert steps == pytest.approx((500, 200))
     assert steps[0] / steps[1] == pytest.approx(2.5)
@@ -392,6 +393,72 @@ def test_a_resumed_run_ends_with_the_same_picture(photograph, painting, vgg16):
         assert resumed["seconds"]["run"] > 2000.0
 
 
+def made_masks():
+    upper = np.zeros((1, 24, 32), np.float32)
+    upper[:, :10] = 1
+    return upper
+
+
+def test_a_run_with_masks_resumes_and_says_what_they_were(photograph, painting, vgg16):
+    keeper, styles = Keeper(), [painting, photograph[:, ::-1]]
+    part = np.zeros((40, 56), np.float32)
+    part[:, 20:] = 1
+    config = dataclasses.replace(TWO_SIZES, num_steps=4, mask_mode="inside", mask_growth=1)
+    given: Any = {"masks": made_masks(), "style_masks": [part, None]}
+    whole, record = gatys_2016.stylize(
+        photograph, styles, config, *vgg16, **given, save=keeper, save_every=1
+    )
+    assert record["info"]["sizes"] == [[48, 64], [96, 128]]
+    assert record["info"]["guidance"] == {
+        "mode": "inside",
+        "growth": 1,
+        "regions": [pytest.approx(10 / 24, abs=1e-4), pytest.approx(14 / 24, abs=1e-4)],
+        "style_regions": [pytest.approx(36 / 56, abs=1e-4), None],
+        "skipped": [],
+    }
+    for step in (1, 3):  # at either size
+        saved = keeper.load(step)
+        image, resumed = gatys_2016.stylize(
+            photograph, styles, config, *vgg16, **given, resume=saved
+        )
+        np.testing.assert_array_equal(image, whole)
+        assert resumed["info"] == record["info"]
+    for change in ({"masks": given["masks"] * 0.5}, {"style_masks": None}):
+        with pytest.raises(ValueError, match="resume: the saved run had other pictures or masks"):
+            gatys_2016.stylize(
+                photograph, styles, config, *vgg16, **{**given, **change}, resume=keeper.load(1)
+            )
+
+
+def test_one_mask_of_everything_changes_nothing(photograph, painting, vgg16):
+    _, plain = start_of(photograph, painting, SMOKE, vgg16)
+    ones = np.ones((1, 6, 8), np.float32)
+    for given in ({"masks": ones}, {"style_masks": [np.ones((40, 56), np.float32)]}):
+        _, guided = start_of(photograph, painting, SMOKE, vgg16, **given)
+        assert guided == pytest.approx(plain, rel=1e-4)
+
+
+def test_masks_that_do_not_fit_are_refused(photograph, painting, vgg16):
+    upper = made_masks()
+    thin = np.zeros((1, 48, 64), np.float32)
+    thin[:, 20] = 1
+    inside, deep = smoke(mask_mode="inside"), (("relu2_1", 1.0),)
+    for styles, given, config, told in (
+        (1, {"masks": np.concatenate([upper, upper])}, SMOKE, "masks: wanted 1, one for each"),
+        (1, {"masks": upper[:, :, :20]}, SMOKE, "masks: wanted the picture's proportions"),
+        (2, {"masks": upper}, smoke(style_blend=(1.0, 1.0)), "masks: wanted without style_blend"),
+        (2, {"style_masks": [upper[0]]}, SMOKE, "style_masks: wanted 2, one for each style"),
+        (1, {"style_masks": [upper[0, :10]]}, SMOKE, "style_masks: wanted the picture's"),
+        (1, {"masks": thin}, inside, "masks: number 1, or its style's, holds no whole unit of any"),
+        (
+            *(1, {"style_masks": [thin[0, :40, :56]]}),
+            *(smoke(mask_mode="inside", style_layers=deep), "style_masks: number 1 holds no whole"),
+        ),
+    ):
+        with pytest.raises(ValueError, match=told):
+            gatys_2016.stylize(photograph, [painting] * styles, config, *vgg16, **given)
+
+
 def test_another_runs_state_is_refused(photograph, painting, vgg16):
     keeper = Keeper()
     gatys_2016.stylize(photograph, painting, SMOKE, *vgg16, save=keeper, save_every=2)
@@ -405,7 +472,9 @@ def test_another_runs_state_is_refused(photograph, painting, vgg16):
             gatys_2016.stylize(photograph, painting, smoke(**change), *vgg16, resume=saved)
     darker = painting.at[0, 3, 4, 1].add(-0.01)
     for content, style in ((photograph, darker), (photograph[:, ::-1], painting)):
-        with pytest.raises(ValueError, match="resume: the saved run had other pictures; give"):
+        with pytest.raises(
+            ValueError, match="resume: the saved run had other pictures or masks; give"
+        ):
             gatys_2016.stylize(content, style, SMOKE, *vgg16, resume=saved)
 
 
@@ -562,7 +631,7 @@ def test_luminance_is_painted_alone(vgg16, photograph, painting):
         save=lambda arrays, data: None,
         save_every=1,
     )
-    chosen = {"color": "luminance", "when": "before"}
+    chosen: dict[str, Any] = {"color": "luminance", "when": "before"}
     grey = color.prepare_content(photograph, **chosen)
     style = color.prepare_style(painting, photograph, **chosen)
     plain, of_grey = gatys_2016.stylize(grey, style, smoke(**TINY), *vgg16)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from vgg_oracle import random_arrays
 
-from nst_jax import losses, optimize, perceptual
+from nst_jax import guidance, losses, optimize, perceptual
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
 from nst_jax.perceptual import Weights
@@ -124,6 +124,80 @@ def test_a_missing_term_counts_nothing(photograph, painting, params):
         targets = targets_of(params, photograph, [painting], weights=weights)
         _, terms = perceptual.make_objective(ENCODER, weights=weights)(image, targets, params)
         assert {name for name, term in terms.items() if float(term) == 0.0} == absent
+
+
+# Regions --------------------------------------------------------------------------------------
+
+
+def guided_gram(features, guide):
+    """G = Σ_k T_k² F_k F_kᵀ, for a guide of any scale."""
+    squares = np.square(guide, dtype=np.float64).reshape(-1, 1)
+    rows = features.reshape(-1, features.shape[-1])
+    return (squares * rows).T @ rows / squares.sum()
+
+
+def made_guidance(photograph, painting):
+    """Two regions that overlap, a style taken in part and one whole; one region lost in a layer."""
+    layers = tuple(layer for layer, _ in WEIGHTS.style)
+    masks = np.zeros((2, *photograph.shape[1:3]), np.float32)
+    masks[0, :20], masks[1, 17:] = 0.5, 1
+    part = np.zeros((1, *painting.shape[1:3]), np.float32)
+    part[:, :, :30] = 1
+    on_picture, on_style = (
+        guidance.propagate_masks(each, ENCODER, layers, mode="simple") for each in (masks, part)
+    )
+    on_picture["relu2_2"][0] = 0
+    return on_picture, on_style, guidance.make_guides(on_picture, [on_style, None], layers)
+
+
+def test_each_region_has_its_styles_gram_matrix(photograph, painting, params):
+    image, styles = halfway(photograph), [painting, painting[:, ::-1, ::2]]
+    on_picture, on_style, guides = made_guidance(photograph, painting)
+    targets = perceptual.compute_guided_targets(
+        ENCODER, params, photograph, styles, weights=WEIGHTS, guides=guides
+    )
+    objective = perceptual.make_objective(ENCODER, weights=WEIGHTS, image_term=half)
+    (_, terms), gradient = jax.jit(jax.value_and_grad(objective, has_aux=True))(
+        image, targets, params
+    )
+
+    mine, *theirs = (features_of(x, params, WEIGHTS.layers) for x in (image, *styles))
+    wanted = 0.0
+    for layer, weight in WEIGHTS.style:
+        size = mine[layer].shape[1:3]
+        for region, style in enumerate(theirs):
+            if (layer, region) == ("relu2_2", 0):
+                continue
+            on = on_style[layer][0] if region == 0 else np.ones(style[layer].shape[1:3])
+            found = guided_gram(mine[layer], on_picture[layer][region].reshape(size))
+            difference = found - guided_gram(style[layer], on)
+            wanted += weight * np.mean(difference**2) / 2  # λ = 1/R
+    assert float(terms["style"]) == pytest.approx(wanted, rel=1e-4)
+
+    blockwise = perceptual.make_blockwise_value_and_gradient(
+        ENCODER, weights=WEIGHTS, image_term=half
+    )
+    (_, in_blocks), gradient_in_blocks = blockwise(image, targets, params)
+    assert float(in_blocks["style"]) == pytest.approx(wanted, rel=1e-4)
+    np.testing.assert_allclose(gradient_in_blocks, gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_a_blended_style_may_count_in_part(photograph, painting, params):
+    _, on_style, guides = made_guidance(photograph, painting)
+    targets = perceptual.compute_targets(
+        ENCODER,
+        params,
+        photograph,
+        [painting, painting],
+        weights=WEIGHTS,
+        style_blend=(3.0, 1.0),
+        style_guides=guides.styles,
+    )
+    features = features_of(painting, params, ("relu1_1", "relu3_1"))
+    assert targets.guides is None
+    for layer, found in features.items():
+        wanted = 0.75 * guided_gram(found, on_style[layer]) + 0.25 * gram(found)
+        np.testing.assert_allclose(targets.grams[layer][0], wanted, rtol=1e-4, atol=1e-4)
 
 
 # Block by block -------------------------------------------------------------------------------

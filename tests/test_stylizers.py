@@ -363,6 +363,39 @@ def test_styles_that_a_model_lacks_are_refused(dumoulin, style, told):
         dumoulin(made_pictures(1, 64, 96, 3), style)
 
 
+# Regions -----------------------------------------------------------------------------------------
+
+
+def test_masks_give_each_region_its_style(dumoulin):
+    content = made_pictures(1, 64, 96, 3)
+    masks = np.zeros((1, 64, 96), np.float32)
+    masks[:, :25, :41] = 1
+
+    found = dumoulin(content, ["été", {"waves": 1, "la muse": 3}], masks=masks)
+
+    rows = jnp.array([[[0, 0, 1], [0.25, 0.75, 0]]], jnp.float32)
+    both = np.concatenate([content, np.stack([masks, 1 - masks], -1)], -1)
+    wanted = dumoulin.network.apply(dumoulin.variables, jnp.asarray(both), rows)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    swapped = dumoulin(content, [{"waves": 1, "la muse": 3}, "été"], masks=masks)
+    assert np.abs(swapped - wanted).mean() > 0.02
+
+
+@pytest.mark.parametrize(
+    ("style", "masks", "told"),
+    [
+        ("waves", np.ones((1, 4, 6)), "style: wanted a sequence of styles, one for each mask"),
+        (["waves", "wave"], np.ones((2, 4, 6)), "wanted one of waves, la muse, été, got 'wave'"),
+        (["waves"], np.ones((2, 4, 6)), "masks: wanted 1, one for each style"),
+        (["waves"], np.ones((1, 6, 6)), "masks: wanted the picture's proportions"),
+        (["waves", "été"], np.zeros((1, 4, 6)), "masks: number 1 is empty"),
+    ],
+)
+def test_masks_that_do_not_fit_are_refused(dumoulin, style, masks, told):
+    with pytest.raises(ValueError, match=told):
+        dumoulin(made_pictures(1, 64, 96, 3), style, masks=masks.astype(np.float32))
+
+
 def test_a_model_of_one_style_takes_none(johnson):
     with pytest.raises(ValueError, match="one style 'waves'"):
         johnson(made_pictures(1, 64, 96, 3), "waves")
@@ -444,11 +477,22 @@ def made_scene(height, width):
     return (left + side * (0.3 + rings)).clip(0, 1).astype(np.float32)
 
 
-@pytest.mark.parametrize("network", [JOHNSON, DUMOULIN], ids=type)
-def test_large_pictures_run_in_tiles_that_agree(network):
+@pytest.mark.parametrize(
+    ("network", "conditions"),
+    [
+        (JOHNSON, ()),
+        (DUMOULIN, (np.array([[0.0, 1.0, 0.0]], np.float32),)),
+        (DUMOULIN, (np.array([[[0.0, 1.0, 0.0], [0.5, 0.0, 0.5]]], np.float32),)),
+    ],
+    ids=["johnson", "dumoulin", "regions"],
+)
+def test_large_pictures_run_in_tiles_that_agree(network, conditions):
     model = as_model(network, made_variables(network))
-    conditions = (jnp.array([[0.0, 1.0, 0.0]]),) if network is DUMOULIN else ()
+    conditions = tuple(map(jnp.asarray, conditions))
     pixels = made_scene(160, 224)
+    if conditions and conditions[0].ndim == 3:
+        disc = np.hypot(*(np.mgrid[0:160, 0:224] - 90)) < 60
+        pixels = np.concatenate([pixels, np.stack([disc, ~disc], -1)], -1).astype(np.float32)
     (whole,) = painting.paint(model, [pixels], [conditions])
 
     (tiled,) = painting.paint(model, [pixels], [conditions], max_pixels=128**2)

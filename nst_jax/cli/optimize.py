@@ -7,12 +7,14 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tyro
 
 from nst_jax import files
 from nst_jax.array_types import Image, Params
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import INTERRUPTED
+from nst_jax.cli.masks import check_mask, check_style_masks, load_masks, load_style_masks
 from nst_jax.cli.optimize_options import (
     EXAMPLES,
     Optimize,
@@ -25,6 +27,7 @@ from nst_jax.cli.unfinished import Unfinished, may_overwrite
 from nst_jax.coarse_to_fine import SavedRun
 from nst_jax.encoders.pretrained import describe_weights, load_encoder
 from nst_jax.encoders.vgg import VGG
+from nst_jax.masks import Mask, Masks
 from nst_jax.optimize import DivergedError
 from nst_jax.papers import gatys_2017
 from nst_jax.papers.gatys_2016 import Config, Record, plan, stylize
@@ -34,6 +37,8 @@ class _Pictures(NamedTuple):
     content: Image
     styles: list[Image]
     initial: Image | None
+    masks: Masks | None
+    style_masks: tuple[Mask | None, ...]
     fine_style: Image | None
 
 
@@ -76,6 +81,9 @@ def run(arguments: Sequence[str]) -> int:
     files.save_image(options.out, image)
     if options.files.record is not None:
         record["info"] |= {"weights": described, **({"fine_style": mixed} if mixed else {})}
+        if guidance := record["info"].get("guidance"):
+            guidance["masks"] = [str(path) for path in options.regions.mask]
+            guidance["style_masks"] = list(options.regions.style_mask)
         command = shlex.join(("nst-jax", "optimize", *arguments))
         files.write_record(options.files.record, {"command": command, **record})
     unfinished.remove()
@@ -128,13 +136,17 @@ def _load_pictures(options: Optimize, config: Config) -> _Pictures:
         initial = files.load_image(config.init)
     content = files.load_image(options.content, size=config.size)
     style_size = config.style_size or config.size
+    styles = [files.load_image(style, size=style_size) for style in options.style]
+    paths, style_paths = options.regions.mask, options.regions.style_mask
+    if paths and config.style_blend is not None:
+        raise ValueError("mask: wanted without --style-blend, which mixes styles everywhere")
+    masks = load_masks(paths, len(styles))
+    check_mask(paths, masks, np.asarray(content[0]))
+    style_masks = load_style_masks(style_paths, len(styles))
+    check_style_masks(style_paths, style_masks, [np.asarray(style[0]) for style in styles])
     fine = options.texture.fine_style
-    return _Pictures(
-        content,
-        [files.load_image(style, size=style_size) for style in options.style],
-        initial,
-        None if fine is None else files.load_image(fine, size=style_size),
-    )
+    fine_style = None if fine is None else files.load_image(fine, size=style_size)
+    return _Pictures(content, styles, initial, masks, style_masks, fine_style)
 
 
 def _mix_fine_style(
@@ -184,6 +196,8 @@ def _paint(
                 config,
                 *network,
                 initial_image=pictures.initial,
+                masks=pictures.masks,
+                style_masks=pictures.style_masks,
                 on_step=on_step,
                 on_preview=lambda picture, step: unfinished.show(picture),
                 save=lambda arrays, data: unfinished.save(arrays, data, overwrite=overwrite),

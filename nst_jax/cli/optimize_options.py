@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from nst_jax.cli.color_option import ColorOption, WhenOption, choose_color
+from nst_jax.cli.masks import MASK_HELP, STYLE_MASK_HELP
 from nst_jax.convolution import Precision
 from nst_jax.encoders.preprocessing import input_gain
 from nst_jax.encoders.pretrained import WEIGHT_SETS, verify
 from nst_jax.encoders.vgg import Architecture, Pooling, check_layers
+from nst_jax.guidance import MaskMode
 from nst_jax.optimize import OptimizerName
 from nst_jax.papers import gatys_2017
 from nst_jax.papers.gatys_2016 import PRESETS, Config
@@ -21,6 +23,7 @@ Examples:
   nst-jax optimize photo.jpg painting.jpg -o out.png
   nst-jax optimize photo.jpg painting.jpg -o out.png --style-weight 150 --size 768
   nst-jax optimize photo.jpg first.jpg second.jpg -o out.png --style-blend 2 1
+  nst-jax optimize photo.jpg sky.jpg land.jpg -o out.png --mask sky_mask.png
   nst-jax optimize photo.jpg painting.jpg -o out.png --save-every 20
   nst-jax optimize photo.jpg painting.jpg -o out.png --resume
 
@@ -124,6 +127,24 @@ class BalanceOptions:
 
 
 @dataclass(frozen=True)
+class RegionOptions:
+    """Where in the photograph each painting's style goes, in place of a blend."""
+
+    mask: Annotated[
+        tuple[Path, ...], arg(metavar="FILE [FILE ...]", help_behavior_hint="", help=MASK_HELP)
+    ] = ()
+    style_mask: Annotated[
+        tuple[str, ...],
+        arg(metavar="FILE [FILE ...]", help_behavior_hint="", help=STYLE_MASK_HELP),
+    ] = ()
+    mask_mode: Annotated[MaskMode | None, _default("mask_mode")] = None
+    """How masks reach the network's layers: simple resamples them; all takes units that see any of
+    a region, inside those that see nothing else, so that no style leaks out of its region."""
+    mask_growth: Annotated[int | None, _default("mask_growth", metavar="K")] = None
+    """Let masks grow by so many units in each layer, or shrink if it is negative."""
+
+
+@dataclass(frozen=True)
 class TextureOptions:
     """The fine texture of another painting on the forms of the first."""
 
@@ -195,6 +216,7 @@ class Optimize:
     """The picture to write: .png, .jpg, .webp, .tif or .bmp."""
     result: OmitArgPrefixes[ResultOptions] = ResultOptions()
     balance: OmitArgPrefixes[BalanceOptions] = BalanceOptions()
+    regions: OmitArgPrefixes[RegionOptions] = RegionOptions()
     texture: OmitArgPrefixes[TextureOptions] = TextureOptions()
     network: OmitArgPrefixes[NetworkOptions] = NetworkOptions()
     optimizer: OmitArgPrefixes[OptimizerOptions] = OptimizerOptions()
@@ -270,7 +292,13 @@ def make_mixing_config(options: Optimize, config: Config) -> gatys_2017.Config:
 def _given_fields(options: Optimize) -> dict[str, Any]:
     """The fields of Config that the user gave, by name; the lists are paired up later."""
     known = {field.name for field in dataclasses.fields(Config)}
-    groups = (options.result, options.balance, options.network, options.optimizer)
+    groups = (
+        options.result,
+        options.balance,
+        options.regions,
+        options.network,
+        options.optimizer,
+    )
     values = {
         field.name: getattr(group, field.name)
         for group in groups

@@ -14,6 +14,7 @@ from tyro.conf import Positional, arg
 from nst_jax.cli.color_option import ColorOption, WhenOption
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import BAD_INPUT, one_line
+from nst_jax.cli.masks import MASK_HELP, STYLE_MASK_HELP
 from nst_jax.cli.progress import describe_seconds, follow_parts
 from nst_jax.cli.stylize_plan import Job, plan_jobs
 from nst_jax.cli.stylize_styles import (
@@ -45,18 +46,14 @@ Examples:
   nst-jax stylize photo.jpg --style a.jpg b.jpg --style-blend 2 1 -o out.png --alpha 0.7
   nst-jax stylize photo.jpg --style sky.jpg land.jpg --mask sky.png -o out.png --color keep
   nst-jax stylize photo.jpg --model johnson2016-starry_night -o out.png
-  nst-jax stylize photo.jpg --model dumoulin2017 --style all -o painted/"""
+  nst-jax stylize photo.jpg --model dumoulin2017 --style all -o painted/
+  nst-jax stylize photo.jpg --model dumoulin2017 --style wave udnie --mask sky.png -o out.png"""
 
 _UNIT = "pictures"
 _FLAG = arg(help_behavior_hint="")
 _STYLE_HELP = (
     "Paintings to paint after, as pictures or folders of them; for a model of certain styles (see "
     f"above) their names, or '{ALL}'. Of several, each is painted, as NAME_STYLE."
-)
-_MASK_HELP = (
-    "Pictures that are white where a style is painted, one for each of --style in turn, of the "
-    "photograph's proportions. With one less, the last style gets what is left; what is in none "
-    "takes no style, and where they overlap styles are averaged."
 )
 
 
@@ -90,7 +87,8 @@ class Stylize:
     """Longer side of the paintings: less makes a crisper picture, more a softer one."""
     alpha: Annotated[float | None, _any_style("A", "(default: 1)")] = None
     """How much of the style: from 0, the photograph, to 1."""
-    mask: Annotated[tuple[Path, ...], _any_style("FILE [FILE ...]", help=_MASK_HELP)] = ()
+    mask: Annotated[tuple[Path, ...], _any_style("FILE [FILE ...]", help=MASK_HELP)] = ()
+    style_mask: Annotated[tuple[str, ...], _any_style("FILE [FILE ...]", help=STYLE_MASK_HELP)] = ()
     color: ColorOption = None
     color_when: WhenOption = None
     median_filter: Annotated[
@@ -173,6 +171,7 @@ def _style_choice(options: Stylize) -> StyleChoice:
         size=options.style_size,
         alpha=options.alpha,
         masks=options.mask,
+        style_masks=options.style_mask,
         color=options.color,
         color_when=options.color_when,
     )

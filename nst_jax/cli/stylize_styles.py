@@ -13,9 +13,17 @@ from jaxtyping import Float
 from nst_jax import color, files
 from nst_jax.array_types import Image, ImageOfAnySize
 from nst_jax.cli.color_option import ColorWord, choose_color
+from nst_jax.cli.masks import check_mask, check_style_masks, load_masks, load_style_masks
 from nst_jax.color import Color, When
 from nst_jax.files.disk import quoted
-from nst_jax.stylizers import AnyStyleStylizer, Mixture, OneStyleStylizer, Stylizer
+from nst_jax.masks import Mask, Masks
+from nst_jax.stylizers import (
+    AnyStyleStylizer,
+    ManyStylesStylizer,
+    Mixture,
+    OneStyleStylizer,
+    Stylizer,
+)
 
 ALL = "all"
 """Stands for every style of a model."""
@@ -24,9 +32,6 @@ STYLE_SIZE = 512
 """Pixels of the longer side that paintings are scaled to where the user says nothing."""
 
 Pixels = Float[np.ndarray, "_ _ 3"]
-Masks = Float[np.ndarray, "regions height width"]
-
-_SAME_SHAPE = 0.02  # how far apart the proportions of a mask and a photograph may be
 
 
 def _as_it_is(pixels: Pixels, *_: Pixels) -> Pixels:
@@ -61,6 +66,7 @@ class StyleChoice:
         size: Pixels of the paintings' longer side.
         alpha: How much of the style is taken.
         masks: Pictures of where each style is painted.
+        style_masks: Pictures of which part of each painting counts.
         color: Whose colours a result gets.
         color_when: Whether paintings are recoloured, or results.
     """
@@ -70,6 +76,7 @@ class StyleChoice:
     size: int | None = None
     alpha: float | None = None
     masks: tuple[Path, ...] = ()
+    style_masks: tuple[str, ...] = ()
     color: ColorWord | None = None
     color_when: When | None = None
 
@@ -113,24 +120,31 @@ def _recolored(rendering: Rendering, chosen: Color, when: When) -> Rendering:
 
 def _of_its_own(stylizer: Stylizer, choice: StyleChoice) -> list[Rendering]:
     """Renderings by a model that has certain styles."""
-    for name in ("size", "alpha", "masks"):
+    options = {"size": "style_size", "alpha": "alpha", "style_masks": "style_mask"}
+    for name, option in options.items():
         if getattr(choice, name) not in (None, ()):
-            option = {"size": "style_size", "masks": "mask"}.get(name, name)
             raise ValueError(
                 f"{option}: wanted with a model that paints after any picture, and {stylizer.name} "
                 f"does not; leave out --{option.replace('_', '-')}, or choose another --model"
             )
     if isinstance(stylizer, OneStyleStylizer):
+        if choice.masks:
+            raise ValueError(
+                f"mask: wanted with a model of several styles, and {stylizer.name} has one; leave "
+                "out --mask, or choose another --model"
+            )
         if choice.names or choice.blend:
             raise ValueError(
                 f"style: {stylizer.name} has the one style {stylizer.styles[0]}; leave out --style "
                 "and --style-blend, or choose another --model"
             )
         return [Rendering("", lambda pixels: None)]
-    return _by_names(stylizer, choice.names, choice.blend)
+    assert isinstance(stylizer, ManyStylesStylizer)  # of whose kinds there are three
+    return _by_names(stylizer, choice)
 
 
-def _by_names(stylizer: Stylizer, names: Sequence[str], blend: Sequence[float]) -> list[Rendering]:
+def _by_names(stylizer: ManyStylesStylizer, choice: StyleChoice) -> list[Rendering]:
+    names, blend = choice.names, choice.blend
     if not names:
         raise ValueError(
             f"style: {stylizer.name} wants --style with some of {', '.join(stylizer.styles)}; "
@@ -140,6 +154,10 @@ def _by_names(stylizer: Stylizer, names: Sequence[str], blend: Sequence[float]) 
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"style: wanted each once, got {' '.join(chosen)}")
     _check_blend(blend, chosen)
+    masks = _masks_for(choice, len(chosen))
+    if masks is not None:
+        style = stylizer.prepare(chosen, masks=masks)
+        return [Rendering("", partial(_always, style), partial(check_mask, choice.masks, masks))]
     styles = {"": dict(zip(chosen, blend, strict=True))} if blend else _apart(chosen, chosen)
     for style in styles.values():
         stylizer.conditions(style)  # for its errors
@@ -157,16 +175,17 @@ def _after_pictures(
     alpha = 1.0 if choice.alpha is None else choice.alpha
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha: wanted a number from 0 to 1, got {alpha}")
-    paintings = _load_paintings(choice.names, choice.size or STYLE_SIZE)
-    names, pictures = tuple(paintings), list(paintings.values())
+    loaded = _load_paintings(choice.names, choice.size or STYLE_SIZE)
+    names = tuple(loaded)
     _check_blend(choice.blend, names)
-    masks = _load_masks(choice.masks, names)
-    if masks is not None and choice.blend:
-        raise ValueError("mask: wanted without --style-blend, which mixes styles everywhere")
+    masks = _masks_for(choice, len(names))
+    of_styles = load_style_masks(choice.style_masks, len(names))
+    check_style_masks(choice.style_masks, of_styles, list(loaded.values()))
+    pictures = [_Painting(*pair) for pair in zip(loaded.values(), of_styles, strict=True)]
     together = masks is not None or bool(choice.blend)
     styles = {"": pictures} if together else _apart(names, [[picture] for picture in pictures])
     mix = partial(_mix, stylizer, alpha=alpha, blend=choice.blend or None, masks=masks)
-    check = partial(_check_shape, choice.masks, masks)
+    check = partial(check_mask, choice.masks, masks)
     if chosen != "style" and when == "before":
         recolor = partial(color.prepare_style, color=chosen, when=when)
         return [
@@ -177,6 +196,20 @@ def _after_pictures(
         Rendering(suffix, partial(_always, mix(paintings)), check)
         for suffix, paintings in styles.items()
     ]
+
+
+class _Painting(NamedTuple):
+    """A painting, and which part of it counts, if not all."""
+
+    pixels: Pixels
+    mask: Mask | None
+
+
+def _masks_for(choice: StyleChoice, count: int) -> Masks | None:
+    """Where each of so many styles is painted."""
+    if choice.masks and choice.blend:
+        raise ValueError("mask: wanted without --style-blend, which mixes styles everywhere")
+    return load_masks(choice.masks, count)
 
 
 def _apart(names: Sequence[str], styles: Sequence[Any]) -> dict[str, Any]:
@@ -208,37 +241,11 @@ def _load_paintings(places: Sequence[str], size: int) -> dict[str, Pixels]:
     return {name: files.load_pixels(path, size=size) for name, path in found.items()}
 
 
-def _load_masks(paths: Sequence[Path], names: Sequence[str]) -> Masks | None:
-    """Where each style is painted; the last one's place may be what the others leave."""
-    if not paths:
-        return None
-    if len(paths) not in (len(names), len(names) - 1):
-        raise ValueError(
-            f"mask: wanted {len(names)}, one for each of --style, or one less, when the last style "
-            f"gets what is left, got {len(paths)}"
-        )
-    masks = [files.load_pixels(path).mean(-1) for path in paths]
-    shapes = {mask.shape for mask in masks}
-    if len(shapes) > 1:
-        raise ValueError(f"mask: wanted masks of one size, got {sorted(shapes)}")
-    if len(masks) < len(names):
-        masks.append((1 - np.sum(masks, axis=0)).clip(0, 1))
-    return np.stack(masks).astype(np.float32)
-
-
-def _check_shape(paths: Sequence[Path], masks: Masks | None, pixels: Pixels) -> None:
-    if masks is None:
-        return
-    (height, width), (rows, columns) = masks.shape[1:], pixels.shape[:2]
-    if abs(height * columns / (width * rows) - 1) > _SAME_SHAPE:
-        raise ValueError(
-            f"mask: wanted the photograph's proportions, {columns} to {rows}, got "
-            f"{quoted(paths[0])} of {width} by {height} pixels"
-        )
-
-
-def _mix(stylizer: AnyStyleStylizer, paintings: Sequence[Pixels], **options: Any) -> Mixture:
-    return stylizer.prepare([painting[None] for painting in paintings], **options)
+def _mix(stylizer: AnyStyleStylizer, paintings: Sequence[_Painting], **options: Any) -> Mixture:
+    encode = stylizer.encode_style
+    return stylizer.prepare(
+        [encode(pixels[None], mask=mask) for pixels, mask in paintings], **options
+    )
 
 
 def _always(style: Any, pixels: Pixels) -> Any:
@@ -248,13 +255,16 @@ def _always(style: Any, pixels: Pixels) -> Any:
 
 
 def _mix_recolored(
-    mix: Callable[[Sequence[Pixels]], Any],
+    mix: Callable[[Sequence[_Painting]], Any],
     recolor: Callable[[Image, ImageOfAnySize], Image],
-    paintings: Sequence[Pixels],
+    paintings: Sequence[_Painting],
     pixels: Pixels,
 ) -> Any:
     """Paintings with the photograph's colours."""
     target = jnp.asarray(pixels[None])
     return mix(
-        [np.asarray(recolor(jnp.asarray(painting[None]), target))[0] for painting in paintings]
+        [
+            _Painting(np.asarray(recolor(jnp.asarray(painting[None]), target))[0], mask)
+            for painting, mask in paintings
+        ]
     )

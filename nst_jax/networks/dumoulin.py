@@ -5,7 +5,7 @@ Training is in nst_jax.papers.dumoulin_2017.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -18,6 +18,7 @@ from nst_jax.networks.layers import (
     ConditionalInstanceNorm,
     Convolution,
     UpsampledConvolution,
+    block_means,
     require_pictures,
 )
 
@@ -26,6 +27,7 @@ TILE_MARGIN = 56
 
 _NUM_RESIDUAL_BLOCKS = 5
 _NORM = "_norm"  # what the names of the normalisations end with
+_NOWHERE = 1e-3  # of a pixel in all regions together, below which it belongs to none
 _KERNEL_INIT = nn.initializers.normal(0.01)
 
 
@@ -35,6 +37,10 @@ class DumoulinNetwork(nn.Module):
     `network.apply(variables, images, style_weights)` answers pictures of the same size, which must
     be a multiple of 4. Every convolution is reflection-padded, and followed by conditional instance
     normalisation: the last one too, before the sigmoid. variables are {"params": ...}.
+
+    Pictures may have regions, each painted in a style of its own: every further channel of images
+    says how much each pixel belongs to a region. Where regions overlap, styles are mixed, as
+    ConditionalInstanceNorm tells; what belongs to none stays as it is.
 
     On a tile whose sides begin at multiples of 4, the output is that part of the whole picture's,
     except within 56 pixels (TILE_MARGIN) of sides that are not the picture's, if all tiles get one
@@ -58,35 +64,45 @@ class DumoulinNetwork(nn.Module):
             """Linen's, which is what runs."""
 
     @nn.compact
-    def __call__(self, images: Image, style_weights: Float[Array, "_ _"]) -> Image:
+    def __call__(
+        self, images: Float[Array, "batch height width _"], style_weights: Float[Array, "..."]
+    ) -> Image:
         """Return the pictures stylised.
 
         Args:
-            images: RGB in [0, 1]; sides are multiples of 4 and at least 8.
+            images: RGB in [0, 1], and where there are regions a channel for each of them, from 0
+                to 1; sides are multiples of 4 and at least 8.
             style_weights: (batch, num_styles): a picture's row is 1 at its style and 0 elsewhere,
-                or mixes several styles with weights that sum to 1.
+                or mixes several styles with weights that sum to 1. With regions there is such a
+                row for each: (batch, regions, num_styles).
 
         Raises:
             ValueError: images are not such pictures, or style_weights has another shape.
         """
         self._check(images, style_weights)
-        x = relu(self._layer(images, style_weights, "contract1", self.width, kernel_size=9))
-        x = relu(self._layer(x, style_weights, "contract2", 2 * self.width, stride=2))
-        x = relu(self._layer(x, style_weights, "contract3", 4 * self.width, stride=2))
+        pictures, masks = images[..., :3], images[..., 3:]
+        style = _Style(style_weights, _shares_of(masks))
+        x = relu(self._layer(pictures, style, "contract1", self.width, kernel_size=9))
+        x = relu(self._layer(x, style, "contract2", 2 * self.width, stride=2))
+        x = relu(self._layer(x, style, "contract3", 4 * self.width, stride=2))
         for i in range(1, _NUM_RESIDUAL_BLOCKS + 1):
-            y = relu(self._layer(x, style_weights, f"residual{i}a", 4 * self.width))
-            x = x + self._layer(y, style_weights, f"residual{i}b", 4 * self.width)
+            y = relu(self._layer(x, style, f"residual{i}a", 4 * self.width))
+            x = x + self._layer(y, style, f"residual{i}b", 4 * self.width)
         for name, features in (("expand1", 2 * self.width), ("expand2", self.width)):
             enlarge = UpsampledConvolution(
                 features, kernel_init=_KERNEL_INIT, precision=self.precision, name=name
             )
-            x = relu(self._normalize(enlarge(x), style_weights, name))
-        return nn.sigmoid(self._layer(x, style_weights, "output", 3, kernel_size=9))
+            x = relu(self._normalize(enlarge(x), style, name))
+        painted = nn.sigmoid(self._layer(x, style, "output", 3, kernel_size=9))
+        if style.shares is None:
+            return painted
+        covered = jnp.minimum(masks.sum(-1, keepdims=True), 1)
+        return covered * painted + (1 - covered) * pictures
 
     def _layer(
         self,
         x: Array,
-        style_weights: Array,
+        style: "_Style",
         name: str,
         features: int,
         *,
@@ -102,22 +118,45 @@ class DumoulinNetwork(nn.Module):
             padding="reflect",
             name=name,
         )
-        return self._normalize(convolve(x), style_weights, name)
+        return self._normalize(convolve(x), style, name)
 
-    def _normalize(self, x: Array, style_weights: Array, name: str) -> Array:
+    def _normalize(self, x: Array, style: "_Style", name: str) -> Array:
         norm = ConditionalInstanceNorm(num_styles=self.num_styles, name=name + _NORM)
-        return norm(x, style_weights)
+        if style.shares is None:
+            return norm(x, style.weights)
+        side = style.shares.shape[1] // x.shape[1]
+        return norm(x, style.weights, shares=block_means(style.shares, side))
 
     def _check(self, images: Array, style_weights: Array) -> None:
-        require_pictures(images, least=8)
+        require_pictures(images[..., :3], least=8)
         if self.num_styles < 1:
             raise ValueError(f"num_styles: wanted at least 1, got {self.num_styles}")
-        wanted = (images.shape[0], self.num_styles)
+        batch, regions = images.shape[0], images.shape[-1] - 3
+        each = "picture and style"
+        wanted = (batch, self.num_styles)
+        if regions:
+            each, wanted = "picture, region and style", (batch, regions, self.num_styles)
         if style_weights.shape != wanted:
             raise ValueError(
-                f"style_weights: wanted shape {wanted}, one weight for each picture and style, "
+                f"style_weights: wanted shape {wanted}, one weight for each {each}, "
                 f"got {style_weights.shape}; for one style of all use jax.nn.one_hot"
             )
+
+
+class _Style(NamedTuple):
+    """A picture's weights over the styles, and, where it has regions, each pixel's shares."""
+
+    weights: Array
+    shares: Array | None
+
+
+def _shares_of(masks: Array) -> Array | None:
+    """Each pixel's shares of the regions, which sum to 1; equal ones where it belongs to none."""
+    regions = masks.shape[-1]
+    if regions == 0:
+        return None
+    total = masks.sum(-1, keepdims=True)
+    return jnp.where(total > _NOWHERE, masks / jnp.maximum(total, _NOWHERE), 1 / regions)
 
 
 def is_style_table(path: Sequence[Any]) -> bool:

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image, ImageOfAnySize, Params
 from nst_jax.convolution import Precision, relu
 from nst_jax.encoders.vgg import VGG, Architecture, channels_of, kernel_shapes
-from nst_jax.feature_statistics import channel_moments
-from nst_jax.networks.layers import Convolution, RegionMoments, UpsampledConvolution
+from nst_jax.feature_statistics import channel_moments, region_moments
+from nst_jax.networks.layers import (
+    Convolution,
+    RegionMoments,
+    UpsampledConvolution,
+    block_means,
+    spread,
+)
 
 LAYER = "relu4_1"
 """The encoder's layer whose features are decoded, an eighth of the picture's size."""
@@ -169,7 +174,7 @@ class HuangNetwork(nn.Module):
         Raises:
             ValueError: images have other sides, or other channels than regions want.
         """
-        batch, height, width, channels = images.shape
+        _, height, width, channels = images.shape
         if height % 8 or width % 8 or min(height, width) < 16:
             raise ValueError(
                 f"images: wanted sides that are multiples of 8 and at least 16 pixels, got "
@@ -184,29 +189,28 @@ class HuangNetwork(nn.Module):
         x = self.encoder(images[..., :3], layers=(LAYER,))[LAYER]
         regions = jnp.ones((*x.shape[:3], 1))
         if channels > 3:
-            blocks = images[..., 3:].reshape(batch, height // 8, 8, width // 8, 8, num_regions)
-            regions = blocks.mean((2, 4))
+            regions = block_means(images[..., 3:], 8)
         own_mean, own_deviation = self.content(x, regions)
         scale = deviation / own_deviation
         shares = alpha[:, None, None] * regions / jnp.maximum(regions.sum(-1, keepdims=True), 1)
         # AdaIN is affine in x, and so is its mixture over regions: x + Σ_r s_r (a_r x + b_r − x).
-        changed = _spread(shares, scale - 1) * x + _spread(shares, mean - scale * own_mean)
+        changed = spread(shares, scale - 1) * x + spread(shares, mean - scale * own_mean)
         return self.decoder(x + changed)
 
     def style_moments(
-        self, paintings: Image
+        self, paintings: Float[Array, "batch height width _"]
     ) -> tuple[Float[Array, "batch 512"], Float[Array, "batch 512"]]:
         """Return what a painting is to the network: its features' channel moments in relu4_1.
 
         Args:
-            paintings: RGB in [0, 1], of any size from 16 pixels on.
+            paintings: RGB in [0, 1], of any size from 16 pixels on; a fourth channel, whose sides
+                are then multiples of 8, says from 0 to 1 which part of a painting counts.
         """
-        return channel_moments(self.encoder(paintings, layers=(LAYER,))[LAYER])
-
-
-def _spread(shares: Array, of_regions: Array) -> Array:
-    """What regions have, at each position by its shares of them."""
-    return jnp.einsum("bhwr,brc->bhwc", shares, of_regions, precision=lax.Precision.HIGHEST)
+        x = self.encoder(paintings[..., :3], layers=(LAYER,))[LAYER]
+        if paintings.shape[-1] == 3:
+            return channel_moments(x)
+        mean, variance = region_moments(x, block_means(paintings[..., 3:], 8))
+        return mean[:, 0], jnp.sqrt(variance[:, 0] + self.content.eps)
 
 
 def conditions_shapes(*, num_regions: int) -> tuple[jax.ShapeDtypeStruct, ...]:

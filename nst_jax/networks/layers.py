@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Shaped
 from nst_jax import convolution
 from nst_jax.array_types import FeatureMap
 from nst_jax.convolution import Padding, Precision
+from nst_jax.feature_statistics import region_moments
 
 Initializer = Callable[..., Array]
 """What makes an array's first values: init(key, shape), as in linen."""
@@ -112,21 +113,8 @@ class RegionMoments(_InstanceStatistics):
             x: Feature maps.
             regions: How much each position belongs to each region, from 0 to 1.
         """
-        total = regions.sum((1, 2))[:, :, None]
-        empty = total < 1e-3  # of one position
-        weights = regions / jnp.where(empty, 1, total).reshape(len(x), 1, 1, -1)
-        # About the mean of all, lest the difference of squares below cancels.
-        middle = x.mean((1, 2))
-        centred = x - _at_each_position(middle)
-        offset = _mean_over(weights, centred)
-        var = jnp.maximum(_mean_over(weights, jnp.square(centred)) - jnp.square(offset), 0)
-        mean = jnp.where(empty, 0, offset + middle[:, None])
-        mean, var = self._exchanged(mean, var)
+        mean, var = self._exchanged(*region_moments(x, regions))
         return mean, jnp.sqrt(var + self.eps)
-
-
-def _mean_over(weights: Array, x: Array) -> Array:
-    return jnp.einsum("bhwr,bhwc->brc", weights, x, precision=lax.Precision.HIGHEST)
 
 
 class InstanceNorm(_InstanceStatistics):
@@ -158,20 +146,32 @@ class ConditionalInstanceNorm(_InstanceStatistics):
     picture's weights w: 1 for one of the N styles and 0 for the others, or a mixture. The
     statistics, and their two collections, are InstanceNorm's.
 
-    Reference: Dumoulin et al. 2017, section 2.2. Weights need not sum to 1.
+    A picture may have regions, of which each has weights of its own: γ and β then differ from
+    position to position, Σ_r m_r γ_r for its shares m_r of the regions. The statistics stay the
+    whole picture's: they say what the photograph is, not how it is painted; a network is trained
+    with them; and those of a region alone would stretch the faintest grain of an even sky to the
+    contrast of a whole photograph. What shares are the same everywhere is a mixture of styles.
+
+    Reference: Dumoulin et al. 2017, section 2.2. Weights need not sum to 1. Regions are ours.
     """
 
     num_styles: int = 1
 
     @nn.compact
     def __call__(
-        self, x: FeatureMap, style_weights: Float[Array, "batch num_styles"]
+        self,
+        x: FeatureMap,
+        style_weights: Float[Array, "batch ... num_styles"],
+        *,
+        shares: Float[Array, "batch height width regions"] | None = None,
     ) -> FeatureMap:
         """Return x normalised, then scaled and shifted as the weighted styles want.
 
         Args:
             x: Feature maps.
-            style_weights: Each picture's weights over the styles.
+            style_weights: Each picture's weights over the styles, (batch, num_styles); with shares
+                each region's, (batch, regions, num_styles).
+            shares: How much each position belongs to each region.
         """
         shape = (self.num_styles, x.shape[-1])
         scales = self.param("scale", nn.initializers.ones_init(), shape)
@@ -180,7 +180,31 @@ class ConditionalInstanceNorm(_InstanceStatistics):
             jnp.matmul(style_weights, table, precision=lax.Precision.HIGHEST)
             for table in (scales, biases)
         )
-        return self._normalized(x) * _at_each_position(scale) + _at_each_position(bias)
+        if shares is None:
+            return self._normalized(x) * _at_each_position(scale) + _at_each_position(bias)
+        return self._normalized(x) * spread(shares, scale) + spread(shares, bias)
+
+
+def spread(
+    shares: Float[Array, "batch height width regions"],
+    of_regions: Float[Array, "batch regions channels"],
+) -> FeatureMap:
+    """Return what regions have, at each position by its shares of them: Σ_r m_r v_r."""
+    return jnp.einsum("bhwr,brc->bhwc", shares, of_regions, precision=lax.Precision.HIGHEST)
+
+
+def block_means(
+    masks: Float[Array, "batch height width regions"], side: int
+) -> Float[Array, "batch _ _ regions"]:
+    """Return masks as a layer of so many times fewer rows and columns has them.
+
+    Args:
+        masks: Of a picture whose sides are multiples of side.
+        side: What a position of the layer stands for, in pixels along each axis.
+    """
+    batch, height, width, regions = masks.shape
+    blocks = masks.reshape(batch, height // side, side, width // side, side, regions)
+    return blocks.mean((2, 4))
 
 
 def _at_each_position(per_channel: Float[Array, "batch channels"]) -> Float[Array, "batch 1 1 _"]:

@@ -23,6 +23,9 @@ The paper's formulas taken to the letter make the content term a sum over two mi
 its ratios are reproduced by means on the normalised network, as the authors' own notebook for
 that network has it (content 1e6, style 1e9 / 5 a layer). The preset `paper` follows that.
 
+Pictures may have regions, each painted after a style of its own: the spatial control of Gatys et
+al. 2017, whose notebook has mask_mode simple for two styles, and inside with growth 3 for one.
+
 With config.color the content image's colours are kept: the colour control of Gatys et al. 2017.
 """
 
@@ -39,6 +42,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from nst_jax import batch_runs, coarse_to_fine, color, losses, optimize, perceptual
 from nst_jax.array_types import Image, ImageOfAnySize, Params, Scalar
@@ -46,9 +50,11 @@ from nst_jax.coarse_to_fine import Level, Save, SavedRun
 from nst_jax.color import Color, When
 from nst_jax.convolution import Precision
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
+from nst_jax.guidance import Guides, MaskMode
 from nst_jax.image_ops import fit_longer_side, resize
 from nst_jax.losses import LayerWeights
 from nst_jax.optimize import DivergedError, OptimizerName, Report
+from nst_jax.regions import Regions, check_presence, check_regions
 
 Record = dict[str, Any]
 
@@ -90,6 +96,8 @@ class Config:
     style_blend: tuple[float, ...] | None = None  # equal shares
     color: Color = "style"  # the others are those of Gatys et al. 2017, §5
     color_when: When = "before"  # Gatys et al. 2017, §5: what goes in is changed
+    mask_mode: MaskMode = "simple"  # SpatialControl.ipynb, the example of two styles
+    mask_growth: int = 0  # the same: k, in units of each layer
     content_weight: float = 1.0  # ours
     style_weight: float = 50.0  # ours
     tv_weight: float = 50.0  # ours: takes out noise of one pixel
@@ -122,6 +130,9 @@ class Config:
             _check(finite, name, "finite weights, 0 or more", values)
         for name, choices in (("color", get_args(Color)), ("color_when", get_args(When))):
             _check(getattr(self, name) in choices, name, ", ".join(choices), getattr(self, name))
+        modes = get_args(MaskMode)
+        _check(self.mask_mode in modes, "mask_mode", ", ".join(modes), self.mask_mode)
+        _check(abs(self.mask_growth) <= 64, "mask_growth", "-64 to 64", self.mask_growth)
         _check(0 <= self.seed < 2**32, "seed", "0 to 4294967295", self.seed)
         _check(self.history >= 1, "history", "1 or more", self.history)
         _check(self.learning_rate > 0, "learning_rate", "a number above 0", self.learning_rate)
@@ -228,6 +239,8 @@ def stylize(
     encoder_params: Params,
     *,
     initial_image: ImageOfAnySize | None = None,
+    masks: Float[Array, "_ _ _"] | Float[np.ndarray, "_ _ _"] | None = None,
+    style_masks: Sequence[Float[Array, "_ _"] | Float[np.ndarray, "_ _"] | None] | None = None,
     on_step: Callable[[Report], None] | None = None,
     on_preview: Callable[[np.ndarray, int], None] | None = None,
     save: Save | None = None,
@@ -248,6 +261,10 @@ def stylize(
         encoder: From load_encoder; config.pooling and config.precision are set on it here.
         encoder_params: Its parameters.
         initial_image: Where to begin if config.init is a file's path.
+        masks: Where in the content image each style goes, instead of a blend: (styles, height,
+            width) from 0 to 1, scaled to the picture; with one less the last style gets what is
+            left. What is in none takes no style; where they overlap, styles share.
+        style_masks: Which part of each style counts: (height, width), or None for all of it.
         on_step: Called with every step's losses.
         on_preview: Called with the picture (a NumPy array) and the step whenever save is.
         save: Called every save_every steps and on Ctrl-C with what resume wants back.
@@ -265,7 +282,9 @@ def stylize(
 
     Reference: Gatys et al. 2016, eq. (7).
     """
-    pictures = _Pictures.check(content, style, initial_image, config)
+    pictures = _Pictures.check(
+        content, style, initial_image, config, masks=masks, style_masks=style_masks
+    )
     encoder = dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
     fingerprint = pictures.fingerprint()
     if resume is not None:
@@ -290,8 +309,9 @@ def stylize(
                 save(arrays, {**metadata, **own, "seconds": seconds()})
 
         levels = plan(pictures.content, config)
+        guides = _plan_guides(pictures, config, encoder, levels)
         result = coarse_to_fine.optimize_levels(
-            _problem(pictures, config, encoder, encoder_params, levels[-1]),
+            _problem(pictures, config, encoder, encoder_params, levels[-1], guides),
             levels,
             on_step=on_step,
             on_preview=preview,
@@ -301,6 +321,8 @@ def stylize(
         )
         image = jax.block_until_ready(finish(result.image))
         record = _make_record(config, encoder, levels, result, seconds())
+        if pictures.regions is not None:
+            record["info"]["guidance"] = pictures.regions.describe(guides)
     return image, record
 
 
@@ -339,12 +361,12 @@ def stylize_together(
             "style_blend alone, with optimizer lbfgs and no remat; run the others by stylize"
         )
     started, first = time.perf_counter(), configs[0]
-    given = [_Pictures.check(content, style, initial_image, config) for config in configs]
+    given = [_Pictures.check(content, style, initial_image, own) for own in configs]
     pictures = [own.prepared(config) for own, config in zip(given, configs, strict=True)]
     encoder = dataclasses.replace(encoder, pooling=first.pooling, precision=first.precision)
     levels = plan(pictures[0].content, first)
     problems = [
-        _problem(pictures, config, encoder, encoder_params, levels[-1])
+        _problem(pictures, config, encoder, encoder_params, levels[-1], {})
         for pictures, config in zip(pictures, configs, strict=True)
     ]
 
@@ -455,9 +477,12 @@ class _Pictures(NamedTuple):
     content: ImageOfAnySize
     styles: tuple[ImageOfAnySize, ...]
     initial: ImageOfAnySize | None
+    regions: Regions | None
 
     @classmethod
-    def check(cls, content, style, initial_image, config: Config) -> "_Pictures":
+    def check(
+        cls, content, style, initial_image, config: Config, *, masks=None, style_masks=None
+    ) -> "_Pictures":
         styles = (style,) if hasattr(style, "shape") else tuple(style)
         if not styles:
             raise ValueError("style: wanted at least one picture, got none")
@@ -469,7 +494,17 @@ class _Pictures(NamedTuple):
                 f"init: {config.init!r} is not content, noise or style; "
                 "for a picture of your own give it as initial_image"
             )
-        return cls(content, styles, initial_image)
+        if masks is not None and config.style_blend is not None:
+            raise ValueError("masks: wanted without style_blend, which mixes styles everywhere")
+        regions = check_regions(
+            masks,
+            style_masks,
+            size=_size_of(content),
+            style_sizes=[_size_of(style) for style in styles],
+            mode=config.mask_mode,
+            growth=config.mask_growth,
+        )
+        return cls(content, styles, initial_image, regions)
 
     def prepared(self, config: Config) -> "_Pictures":
         """What is optimised for, with the colours that config asks for."""
@@ -482,11 +517,16 @@ class _Pictures(NamedTuple):
         )
 
     def fingerprint(self) -> str:
-        """A hash by which a resumed run knows its pictures."""
+        """A hash by which a resumed run knows its pictures and their masks."""
         digest = hashlib.sha256()
         for picture in (self.content, *self.styles, self.initial):
             digest.update(b"-" if picture is None else np.ascontiguousarray(picture).tobytes())
+        digest.update(b"" if self.regions is None else self.regions.digest())
         return digest.hexdigest()
+
+
+def _size_of(image: ImageOfAnySize) -> tuple[int, int]:
+    return image.shape[1], image.shape[2]
 
 
 def _finish(config: Config, content: ImageOfAnySize, image: Image) -> Image:
@@ -510,14 +550,39 @@ def plan(content: ImageOfAnySize, config: Config) -> list[Level]:
     )
 
 
+def _plan_guides(
+    pictures: _Pictures, config: Config, encoder: VGG, levels: Sequence[Level]
+) -> dict[tuple[int, int], Guides]:
+    """The guidance channels at each size of a run; none where there are no masks."""
+    layers, final = tuple(layer for layer, _ in config.style_layers), levels[-1]
+    if pictures.regions is None or not layers:
+        return {}
+    guides = {}
+    for level in levels:
+        size = _style_size(config, level, final)
+        guides[level.height, level.width] = pictures.regions.guides_at(
+            (level.height, level.width),
+            [fit_longer_side(*_size_of(style), size) for style in pictures.styles],
+            encoder,
+            layers,
+        )
+    check_presence(guides[final.height, final.width], layers)
+    return guides
+
+
 def _problem(
-    pictures: _Pictures, config: Config, encoder: VGG, encoder_params: Params, final: Level
+    pictures: _Pictures,
+    config: Config,
+    encoder: VGG,
+    encoder_params: Params,
+    final: Level,
+    guides: Mapping[tuple[int, int], Guides],
 ) -> coarse_to_fine.Problem:
     weights = perceptual.Weights(
         tuple((layer, config.content_weight * w) for layer, w in config.content_layers),
         tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
     )
-    style_size = config.style_size or max(final.height, final.width)
+    by_region = pictures.regions is not None and pictures.regions.content is not None
     loss_weights = _LossWeights(
         tuple(np.float32(weight) for _, weight in weights.content),
         tuple(np.float32(weight) for _, weight in weights.style),
@@ -525,15 +590,23 @@ def _problem(
     )
 
     def args_at(level: Level) -> tuple[perceptual.Targets, Params, _LossWeights]:
-        size = max(16, round(style_size * level.scale))
-        targets = perceptual.compute_targets(
+        size = _style_size(config, level, final)
+        given = (
             encoder,
             encoder_params,
             resize(pictures.content, height=level.height, width=level.width),
             [_fit(style, size) for style in pictures.styles],
-            weights=weights,
-            style_blend=config.style_blend or (1.0,) * len(pictures.styles),
         )
+        at_level = guides.get((level.height, level.width))
+        if by_region and at_level is not None:
+            targets = perceptual.compute_guided_targets(*given, weights=weights, guides=at_level)
+        else:
+            targets = perceptual.compute_targets(
+                *given,
+                weights=weights,
+                style_blend=config.style_blend or (1.0,) * len(pictures.styles),
+                style_guides=None if at_level is None else at_level.styles,
+            )
         return targets, encoder_params, loss_weights
 
     def initial_at(level: Level) -> Image:
@@ -549,8 +622,14 @@ def _problem(
     return coarse_to_fine.Problem(optimizer, args_at, initial_at)
 
 
+def _style_size(config: Config, level: Level, final: Level) -> int:
+    """The longer side of the styles at a level, in pixels."""
+    style_size = config.style_size or max(final.height, final.width)
+    return max(16, round(style_size * level.scale))
+
+
 def _fit(image: ImageOfAnySize, size: int) -> ImageOfAnySize:
-    height, width = fit_longer_side(image.shape[1], image.shape[2], size)
+    height, width = fit_longer_side(*_size_of(image), size)
     return resize(image, height=height, width=width)
 
 
@@ -652,5 +731,5 @@ def _check_same_run(config: Config, fingerprint: str, metadata: Mapping[str, Any
             )
     if metadata["fingerprint"] != fingerprint:
         raise ValueError(
-            "resume: the saved run had other pictures; give the same ones or start afresh"
+            "resume: the saved run had other pictures or masks; give the same ones or start afresh"
         )

@@ -21,4 +21,5 @@ from nst_jax.stylizers.painting import fit_size as fit_size
 from nst_jax.stylizers.stylizer import MEDIAN_FILTER as MEDIAN_FILTER
 from nst_jax.stylizers.stylizer import ManyStylesStylizer as ManyStylesStylizer
 from nst_jax.stylizers.stylizer import OneStyleStylizer as OneStyleStylizer
+from nst_jax.stylizers.stylizer import StyleRegions as StyleRegions
 from nst_jax.stylizers.stylizer import Stylizer as Stylizer

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import PIL.Image
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image, ImageOfAnySize
+from nst_jax.masks import complete_mask, complete_masks
 from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions
 from nst_jax.stylizers.stylizer import Stylizer
-from nst_jax.stylizers.tiling import MaskedPixels, Pixels, cut, round_up
+from nst_jax.stylizers.tiling import MaskedPixels, Pixels, add_masks, cut, round_up
 
 
 class Style(NamedTuple):
@@ -71,8 +71,8 @@ class AnyStyleStylizer(Stylizer):
             blend: Weights of several styles in one picture, which are divided by their sum; equal
                 ones if None.
             masks: Instead, where each of the styles is painted: (styles, height, width), from 0 to
-                1, scaled to the pictures. Where they overlap styles are averaged; what is in none
-                takes no style.
+                1, in the pictures' proportions; with one less the last style gets what is left.
+                Where they overlap styles are averaged; what is in none takes no style.
             bucket: Pictures are mirrored to sides that are multiples of so many pixels, and cut
                 again: few sizes need few programs.
             max_pixels: How many pixels run at once, which bounds the memory: larger pictures run
@@ -84,15 +84,23 @@ class AnyStyleStylizer(Stylizer):
         prepared = self.prepare(style, alpha=alpha, blend=blend, masks=masks)
         return super().__call__(content, prepared, bucket=bucket, max_pixels=max_pixels)
 
-    def encode_style(self, painting: ImageOfAnySize | Float[np.ndarray, "_ _ _ 3"]) -> Style:
+    def encode_style(
+        self,
+        painting: ImageOfAnySize | Float[np.ndarray, "_ _ _ 3"],
+        *,
+        mask: Float[Array, "_ _"] | Float[np.ndarray, "_ _"] | None = None,
+    ) -> Style:
         """Return what is needed of a painting, to be used again and again.
 
         Args:
             painting: One picture, RGB in [0, 1]. It is mirrored to sides that are multiples of 32
                 pixels, so that few sizes need few programs.
+            mask: Which part of it counts: (height, width), from 0 to 1, in its proportions; None
+                for all of it.
 
         Raises:
-            ValueError: There are several pictures, or a side is under 16 pixels.
+            ValueError: There are several pictures, a side is under 16 pixels, or the mask is empty
+                or does not fit.
         """
         if len(painting) != 1 or min(painting.shape[1:3]) < 16:
             raise ValueError(
@@ -100,6 +108,9 @@ class AnyStyleStylizer(Stylizer):
                 f"{painting.shape}"
             )
         pixels = np.asarray(painting[0])
+        if mask is not None:
+            whole = complete_mask(mask, name="style_masks")[None]
+            pixels = add_masks(pixels, whole, name="style_masks")
         height, width = (round_up(side, BUCKET) for side in pixels.shape[:2])
         image = cut(pixels, top=0, left=0, size=(height, width))[None]
         return Style(*_encode(self.network, self.variables, image))
@@ -130,7 +141,7 @@ class AnyStyleStylizer(Stylizer):
         if masks is not None:
             if blend is not None:
                 raise ValueError("blend: wanted without masks, which share the picture out")
-            masks = _checked_masks(masks, len(styles))
+            masks = complete_masks(masks, len(styles))
         elif len(styles) > 1 or blend is not None:
             shares = _checked_blend(blend, len(styles))
             # AdaIN is affine in the moments: blending them is blending what it answers, eq. (15).
@@ -146,17 +157,7 @@ class AnyStyleStylizer(Stylizer):
 
     def with_regions(self, pixels: Pixels, style: Any) -> MaskedPixels:
         """Return a picture with a channel for each region of a Mixture that has masks."""
-        masks = self._mixture(style).masks
-        if masks is None:
-            return pixels
-        height, width = pixels.shape[:2]
-        scaled = [
-            np.asarray(
-                PIL.Image.fromarray(mask).resize((width, height), PIL.Image.Resampling.BILINEAR)
-            )
-            for mask in masks
-        ]
-        return np.concatenate([pixels, np.stack(scaled, -1)], axis=-1)
+        return add_masks(pixels, self._mixture(style).masks)
 
     def _mixture(self, style: Any) -> Mixture:
         return style if isinstance(style, Mixture) else self.prepare(style)
@@ -190,19 +191,3 @@ def _checked_blend(blend: Sequence[float] | None, count: int) -> Float[Array, " 
             f"blend: wanted weights of 0 or more that are not all 0, got {weights.tolist()}"
         )
     return jnp.asarray(weights / total, jnp.float32)
-
-
-def _checked_masks(masks: Any, count: int) -> Float[np.ndarray, "regions _ _"]:
-    masks = np.asarray(masks, np.float32)
-    if len(masks) != count or 0 in masks.shape:
-        raise ValueError(
-            f"masks: wanted {count}, one for each style, got an array of shape {masks.shape}"
-        )
-    if not (masks.min() >= 0 and masks.max() <= 1):
-        raise ValueError(
-            f"masks: wanted values from 0 to 1, got {masks.min():g} to {masks.max():g}"
-        )
-    for number, mask in enumerate(masks):
-        if mask.max() == 0:
-            raise ValueError(f"masks: number {number} is empty, so that its style has no place")
-    return masks

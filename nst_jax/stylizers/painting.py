@@ -190,7 +190,7 @@ def pool_statistics(
 
 
 def estimate_statistics(
-    model: Model, pixels: Pixels, conditions: Conditions, *, size: Size, max_pixels: int
+    model: Model, pixels: MaskedPixels, conditions: Conditions, *, size: Size, max_pixels: int
 ) -> Statistics:
     """Return about the statistics that the instance normalisations would see in the whole picture.
 
@@ -218,7 +218,7 @@ def estimate_statistics(
     return jax.tree_util.tree_map_with_path(follow, first, second)
 
 
-def record_statistics(model: Model, pixels: Pixels, conditions: Conditions) -> Statistics:
+def record_statistics(model: Model, pixels: MaskedPixels, conditions: Conditions) -> Statistics:
     """Return the statistics that the instance normalisations see in a picture, run whole.
 
     Args:

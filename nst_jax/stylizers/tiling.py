@@ -10,6 +10,8 @@ import numpy as np
 import PIL.Image
 from jaxtyping import Float
 
+from nst_jax.masks import Masks, check_proportions, resize_masks
+
 Pixels = Float[np.ndarray, "_ _ 3"]
 """One RGB picture in [0, 1] on the host."""
 
@@ -64,7 +66,26 @@ def cut(pixels: MaskedPixels, *, top: int, left: int, size: Size) -> MaskedPixel
     return pixels.take(rows, axis=0).take(columns, axis=1)
 
 
-def shrink(pixels: Pixels, *, max_pixels: int) -> Pixels:
+def add_masks(pixels: Pixels, masks: Masks | None, *, name: str = "masks") -> MaskedPixels:
+    """Return a picture with a channel for each mask, scaled to it; the picture itself for None.
+
+    Args:
+        pixels: The picture.
+        masks: Of any size, in its proportions.
+        name: What an error calls the masks.
+
+    Raises:
+        ValueError: They have other proportions.
+    """
+    if masks is None:
+        return pixels
+    height, width = pixels.shape[:2]
+    check_proportions(masks, height=height, width=width, name=name)
+    scaled = resize_masks(masks, height=height, width=width)
+    return np.concatenate([pixels, np.moveaxis(scaled, 0, -1)], axis=-1)
+
+
+def shrink(pixels: MaskedPixels, *, max_pixels: int) -> MaskedPixels:
     """Return a smaller copy of a picture, of at most so many pixels and sides in multiples of 4.
 
     Pillow's triangle filter, which needs far less memory and time than products with matrices.
