@@ -134,7 +134,7 @@ def test_layers_are_called_by_short_names():
     ("vary", "told"),
     [
         ({"style_wieght": ["5"]}, "vary: style_wieght is no setting; did you mean style_weight?"),
-        ({"zzz": ["5"]}, "vary: zzz is no setting; wanted content_layers, content_weight, encoder"),
+        ({"zzz": ["5"]}, "vary: zzz is no setting; wanted color, color_when, content_layers"),
         ({"style_weight": ["five"]}, "vary style_weight: wanted a number, got 'five'"),
         ({"num_steps": ["1.5"]}, "vary num_steps: wanted a whole number, got '1.5'"),
         ({"num_steps": [1.5]}, "vary num_steps: wanted a whole number, got 1.5"),

@@ -163,7 +163,8 @@ PRESETS: Mapping[str, Config] = {
         batch_size=2,
         num_steps=4,
         warm_start_steps=2,
-        identity_pairs=1,
+        identity_pairs=0,
+        identity_weight=0.0,
         average_decay=None,
     ),
 }
