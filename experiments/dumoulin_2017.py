@@ -38,7 +38,7 @@ from nst_jax import files
 from nst_jax.array_types import Image
 from nst_jax.papers import johnson_2016
 from nst_jax.papers.dumoulin_2017 import Config
-from nst_jax.stylizers import Stylizer
+from nst_jax.stylizers import OneStyleStylizer, Stylizer
 
 POINTS = 11
 NOTE = (
@@ -55,6 +55,9 @@ def styles(options: argparse.Namespace, out: Path) -> None:
         for single in network_figures.load_networks("johnson2016", options.models)
         if single.styles[0] in many.styles
     }
+    for single in singles.values():
+        assert isinstance(single, OneStyleStylizer)
+        single.median_filter = 1  # losses are of what networks paint, not of what is made of it
     if not singles:
         raise ValueError(f"models: {many.name} has no style that a network of one style has")
     judge = style_losses.make_judge(many, list(singles), options.data)
