@@ -4,7 +4,9 @@ Coarse sizes are cheap and lay out large shapes; fine ones add the brush strokes
 serves a single size, so that saving, resuming and interrupting are written once.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +25,10 @@ Save = Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], None]
 SavedRun = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 """What a Save was given."""
 
+Record = dict[str, Any]
+"""What a finished run tells of itself, in types that JSON has."""
+
+_VERSIONS = ("nst_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 # Below this longer side VGG's deep layers see a handful of positions.
 _LEAST_COARSE_SIZE = 64
 
@@ -226,6 +232,38 @@ def optimize_levels(
     _, metrics = optimizer.init(image, *args)
     steps[-1:] = [_entry(done, metrics)]
     return Result(image, steps, initial, before_clipping, interrupted)
+
+
+def make_record(
+    config: Any,
+    encoder: str,
+    levels: Sequence[Level],
+    result: Result,
+    seconds: Mapping[str, float],
+) -> Record:
+    """Return the record of a run.
+
+    Args:
+        config: The dataclass that a paper's run is made from.
+        encoder: The architecture of the network that judged.
+        levels: From plan_levels.
+        result: What came of them.
+        seconds: Those of "compile" and of "run".
+    """
+    return {
+        "config": dataclasses.asdict(config),
+        "versions": {name: version(name) for name in _VERSIONS},
+        "device": jax.devices()[0].device_kind,
+        "seconds": dict(seconds),
+        "steps": result.steps,
+        "info": {
+            "encoder": encoder,
+            "sizes": [[level.height, level.width] for level in levels],
+            "initial": result.initial,
+            "before_clipping": result.before_clipping,
+            "interrupted": result.interrupted,
+        },
+    }
 
 
 def _entry(step: int, metrics: Metrics) -> dict[str, int | float]:

@@ -36,7 +36,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from importlib.metadata import version
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
@@ -56,13 +55,12 @@ from nst_jax.losses import LayerWeights
 from nst_jax.optimize import DivergedError, OptimizerName, Report
 from nst_jax.regions import Regions, check_presence, check_regions
 
-Record = dict[str, Any]
+Record = coarse_to_fine.Record
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # §2.2; fig. 3 caption
 # ImageNet's mean colour, the picture that VGG's preprocessing maps to zero.
 _MEAN_COLOR = (0.485, 0.456, 0.406)
 _EQUAL_LAYERS: LayerWeights = tuple((layer, 0.2) for layer in STYLE_LAYERS)  # §2.2: w_l = 1/5
-_VERSIONS = ("nst_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def _published(weight: float, source: str) -> LayerWeights:
@@ -320,7 +318,7 @@ def stylize(
             resume=resume,
         )
         image = jax.block_until_ready(finish(result.image))
-        record = _make_record(config, encoder, levels, result, seconds())
+        record = coarse_to_fine.make_record(config, encoder.architecture, levels, result, seconds())
         if pictures.regions is not None:
             record["info"]["guidance"] = pictures.regions.describe(guides)
     return image, record
@@ -388,7 +386,7 @@ def stylize_together(
         if isinstance(result, DivergedError)
         else (
             _finish(config, own.content, result.image),
-            _make_record(config, encoder, levels, result, dict(seconds)),
+            coarse_to_fine.make_record(config, encoder.architecture, levels, result, dict(seconds)),
         )
         for own, config, result in zip(given, configs, results, strict=True)
     ]
@@ -416,29 +414,6 @@ _PLAIN = Config()
 
 def _stack(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
-
-
-def _make_record(
-    config: Config,
-    encoder: VGG,
-    levels: Sequence[Level],
-    result: coarse_to_fine.Result,
-    seconds: dict[str, float],
-) -> Record:
-    return {
-        "config": dataclasses.asdict(config),
-        "versions": {name: version(name) for name in _VERSIONS},
-        "device": jax.devices()[0].device_kind,
-        "seconds": seconds,
-        "steps": result.steps,
-        "info": {
-            "encoder": encoder.architecture,
-            "sizes": [[level.height, level.width] for level in levels],
-            "initial": result.initial,
-            "before_clipping": result.before_clipping,
-            "interrupted": result.interrupted,
-        },
-    }
 
 
 def initial_picture(

@@ -24,24 +24,19 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any
 
 import jax
 
 from nst_jax import coarse_to_fine, color, optimize, perceptual
 from nst_jax.array_types import ImageOfAnySize, Params
-from nst_jax.coarse_to_fine import Level, Problem
+from nst_jax.coarse_to_fine import Level, Problem, Record, make_record
 from nst_jax.color import Color
 from nst_jax.convolution import Precision
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling
 from nst_jax.losses import LayerWeights
 from nst_jax.optimize import OptimizerName, Report
 
-Record = dict[str, Any]
-
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # §3
-_VERSIONS = ("nst_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def low_layers(count: int) -> LayerWeights:
@@ -157,20 +152,7 @@ def mix_scales(
             "compile": compiling(),
             "run": time.perf_counter() - started - compiling(),
         }
-    return result.image, {
-        "config": dataclasses.asdict(config),
-        "versions": {name: version(name) for name in _VERSIONS},
-        "device": jax.devices()[0].device_kind,
-        "seconds": seconds,
-        "steps": result.steps,
-        "info": {
-            "encoder": encoder.architecture,
-            "sizes": [[level.height, level.width] for level in levels],
-            "initial": result.initial,
-            "before_clipping": result.before_clipping,
-            "interrupted": result.interrupted,
-        },
-    }
+    return result.image, make_record(config, encoder.architecture, levels, result, seconds)
 
 
 def plan(coarse: ImageOfAnySize, config: Config) -> list[Level]:
