@@ -63,8 +63,8 @@ def load_stylizer(
     if median_filter is not None:
         if model.architecture != "johnson2016":
             raise ValueError(
-                f"median_filter: wanted with a network of one style, and {path.stem} is of "
-                f"{model.architecture}; leave it out"
+                f"median_filter: wanted with a network of one style, and {path.stem} is none; "
+                "leave it out"
             )
         return OneStyleStylizer(model, name=path.stem, median_filter=median_filter)
     return _STYLIZERS[model.architecture](model, name=path.stem)
