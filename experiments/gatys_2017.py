@@ -1,6 +1,8 @@
-"""Gatys et al. 2017: control of colour and scale, as sheets of pictures.
+"""Gatys et al. 2017: control of place, colour and scale, as sheets of pictures.
 
-    python experiments/gatys_2017.py [--figures color scale resolution] [--size 384]
+    python experiments/gatys_2017.py [--figures spatial methods color scale resolution] [--size 384]
+
+`spatial` and `methods` are spatial_figures.py's: where styles go, and that in every method.
 
 `color` is the paper's figure 3: a photograph painted plainly, by luminance alone, and with its
 colours kept by each map, before and after. `scale` is figure 4: two paintings, the forms of one
@@ -25,6 +27,7 @@ from typing import Any, NamedTuple
 import network_figures
 from contact_sheet import Cell, save_sheet, split_rows
 from data_folder import TUBINGEN, pictures_in
+from spatial_figures import methods, spatial
 
 from nst_jax import files
 from nst_jax.array_types import ImageOfAnySize
@@ -168,7 +171,13 @@ def resolution(options: argparse.Namespace, out: Path) -> None:
     figure.save([*figure.inputs("content", "style"), *painted], columns=5)
 
 
-FIGURES = {"color": color, "scale": scale, "resolution": resolution}
+FIGURES = {
+    "spatial": spatial,
+    "methods": methods,
+    "color": color,
+    "scale": scale,
+    "resolution": resolution,
+}
 
 
 def main() -> None:

@@ -29,7 +29,8 @@ TracedLayerWeights = tuple[tuple[str, float | Scalar], ...]
 Moments = tuple[Float[Array, "batch channels"], Float[Array, "batch channels"]]
 """Means and standard deviations, as channel_moments returns them."""
 
-_Statistic = TypeVar("_Statistic")
+_Value = TypeVar("_Value")
+_Target = TypeVar("_Target")
 
 
 def content_loss(features: FeatureMap, target: FeatureMap) -> Scalar:
@@ -181,26 +182,7 @@ def feature_loss(
     Raises:
         ValueError: layer_weights names a layer that the features lack.
     """
-    return _weighted_sum(content_loss, features, target_features, layer_weights)
-
-
-def style_loss(grams: Grams, target_grams: Grams, *, layer_weights: TracedLayerWeights) -> Scalar:
-    """Return the weighted sum over layers of gram_loss.
-
-    Args:
-        grams: The picture's Gram matrices, by layer.
-        target_grams: The style's.
-        layer_weights: The layers to compare, each with its weight.
-
-    Returns:
-        The loss.
-
-    Raises:
-        ValueError: layer_weights names a layer that the Gram matrices lack.
-
-    Reference: Gatys et al. 2016, eq. (5), for gram_loss in place of E_l.
-    """
-    return _weighted_sum(gram_loss, grams, target_grams, layer_weights)
+    return sum_over_layers(content_loss, features, target_features, layer_weights)
 
 
 def guided_style_loss(
@@ -221,7 +203,7 @@ def guided_style_loss(
 
     Reference: Gatys et al. 2017, §4.
     """
-    return _weighted_sum(guided_gram_loss, grams, target_grams, layer_weights)
+    return sum_over_layers(guided_gram_loss, grams, target_grams, layer_weights)
 
 
 def moments_loss(
@@ -245,15 +227,26 @@ def moments_loss(
 
     Reference: Huang and Belongie 2017, eq. (13).
     """
-    return _weighted_sum(moment_loss, moments, target_moments, layer_weights)
+    return sum_over_layers(moment_loss, moments, target_moments, layer_weights)
 
 
-def _weighted_sum(
-    loss: Callable[[_Statistic, _Statistic], Scalar],
-    values: Mapping[str, _Statistic],
-    targets: Mapping[str, _Statistic],
+def sum_over_layers(
+    loss: Callable[[_Value, _Target], Scalar],
+    values: Mapping[str, _Value],
+    targets: Mapping[str, _Target],
     layer_weights: TracedLayerWeights,
 ) -> Scalar:
+    """Return the weighted sum of a loss of one layer, Σ_l w_l · loss(values_l, targets_l).
+
+    Args:
+        loss: Compares one layer's value with its target.
+        values: Of the picture, by layer.
+        targets: What they are compared with.
+        layer_weights: The layers to compare, each with its weight.
+
+    Raises:
+        ValueError: layer_weights names a layer that the values or targets lack.
+    """
     total = jnp.zeros(())
     for layer, weight in layer_weights:
         for found in (values, targets):

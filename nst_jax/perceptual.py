@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from nst_jax import losses
+from nst_jax import losses, style_losses
 from nst_jax.array_types import Features, Image, ImageOfAnySize, Params, Scalar
 from nst_jax.encoders import vgg
 from nst_jax.encoders.vgg import VGG
-from nst_jax.feature_statistics import gram_matrix, guided_gram_matrices
+from nst_jax.feature_statistics import guided_gram_matrices
 from nst_jax.guidance import Guides
-from nst_jax.losses import Grams, GuidedGrams, TracedLayerWeights
+from nst_jax.losses import Grams, TracedLayerWeights
+from nst_jax.style_losses import STYLE_LOSSES, StyleLossName
 
 LayerGuides = Mapping[str, Float[Array | np.ndarray, "1 _ _ regions"]]
 """Layer name to guidance channels, one for each region of a picture."""
@@ -35,19 +36,21 @@ class Targets(NamedTuple):
 
     Attributes:
         content: The content image's features.
-        grams: The styles' Gram matrices: blended, or with guides one for each region.
+        style: What is kept of the styles, by layer: what the style loss measures, blended; with
+            guides each region's Gram matrix.
         guides: The picture's guidance channels, where its regions have styles of their own.
     """
 
     content: Features
-    grams: Grams | GuidedGrams
+    style: Mapping[str, Any]
     guides: LayerGuides | None = None
 
 
 class Weights(NamedTuple):
-    """The weights of an objective's layers, in units of losses.content_loss and losses.gram_loss.
+    """The weights of an objective's layers, in units of content_loss and the style's distance.
 
-    The total is Σ_l content_l · content_loss_l + Σ_l style_l · gram_loss_l + the image term.
+    The total is Σ_l content_l · content_loss_l + Σ_l style_l · distance_l + the image term, with
+    the distance that style_loss names, by default losses.gram_loss.
     """
 
     content: TracedLayerWeights
@@ -68,10 +71,12 @@ def compute_targets(
     weights: Weights,
     style_blend: Sequence[float],
     style_guides: Sequence[LayerGuides | None] | None = None,
+    style_loss: StyleLossName = "gram",
 ) -> Targets:
-    """Return the content image's features and the blended Gram matrices of the styles.
+    """Return the content image's features and what is kept of the styles, blended.
 
-    A_l = Σ_k b_k G_l(style_k), the blend b normalised to sum 1.
+    Of Gram matrices that is A_l = Σ_k b_k G_l(style_k), the blend b normalised to sum 1; of
+    other style losses what style_losses says.
 
     Args:
         encoder: Fixed loss network.
@@ -81,9 +86,12 @@ def compute_targets(
         weights: Which layers are wanted; weights of 0 need no target but get one.
         style_blend: One non-negative weight for each style.
         style_guides: For each style, which part of it counts: one guidance channel; None for all.
+            Of Gram matrices alone.
+        style_loss: How styles are compared, a name in style_losses.STYLE_LOSSES.
 
     Raises:
-        ValueError: As many blend weights as styles are wanted, non-negative and not all zero.
+        ValueError: As many blend weights as styles are wanted, non-negative and not all zero; or
+            the style loss knows no such blend.
 
     Reference: the blend of Gram matrices is jcjohnson/neural-style's.
     """
@@ -94,13 +102,17 @@ def compute_targets(
             f"not all 0; got {tuple(style_blend)}"
         )
     content = _compute_content(encoder, encoder_params, content_image, weights)
-    grams: dict[str, Float[Array, "_ _ _"]] = {}
-    guides = style_guides or [None] * len(style_images)
-    for share, style_image, guide in zip(style_blend, style_images, guides, strict=True):
-        found = compute_grams(encoder, encoder_params, style_image, weights=weights, guides=guide)
-        for layer, gram in found.items():
-            grams[layer] = grams.get(layer, 0.0) + (share / total) * gram
-    return Targets(content, grams)
+    layers = tuple(layer for layer, _ in weights.style)
+    measured = [
+        _measure_styles(encoder, encoder_params, style_image, layers, guides, style_loss)
+        for style_image, guides in zip(
+            style_images, style_guides or [None] * len(style_images), strict=True
+        )
+    ]
+    blend, shares = STYLE_LOSSES[style_loss].blend, [share / total for share in style_blend]
+    return Targets(
+        content, {layer: blend([found[layer] for found in measured], shares) for layer in layers}
+    )
 
 
 def compute_guided_targets(
@@ -169,7 +181,7 @@ def compute_grams(
         guides: Which part of them counts: one guidance channel; None for all.
     """
     layers = tuple(layer for layer, _ in weights.style)
-    return _encode_grams(encoder, encoder_params, style_image, layers, guides)
+    return _measure_styles(encoder, encoder_params, style_image, layers, guides, "gram")
 
 
 # The encoder is a frozen dataclass: hashable, so a static argument. Jitted functions at module
@@ -181,17 +193,19 @@ def _encode(
     return _apply(encoder, encoder_params, image, layers)
 
 
-@jax.jit(static_argnums=(0, 3))
-def _encode_grams(
+@jax.jit(static_argnums=(0, 3, 5))
+def _measure_styles(
     encoder: VGG,
     encoder_params: Params,
     image: Image,
     layers: tuple[str, ...],
     guides: LayerGuides | None,
-) -> Grams:
+    style_loss: StyleLossName,
+) -> dict[str, Any]:
     features = _apply(encoder, encoder_params, image, layers)
     if guides is None:
-        return {layer: gram_matrix(found) for layer, found in features.items()}
+        measure = STYLE_LOSSES[style_loss].measure
+        return {layer: measure(found) for layer, found in features.items()}
     return {
         layer: guided_gram_matrices(found, jnp.asarray(guides[layer]))[:, 0]
         for layer, found in features.items()
@@ -203,7 +217,11 @@ def _apply(encoder: VGG, encoder_params: Params, image: Image, layers: tuple[str
 
 
 def make_objective(
-    encoder: VGG, *, weights: Weights, image_term: ImageTerm | None = None
+    encoder: VGG,
+    *,
+    weights: Weights,
+    image_term: ImageTerm | None = None,
+    style_loss: StyleLossName = "gram",
 ) -> Objective:
     """Return objective(image, targets, encoder_params) -> (total, terms), for jit and grad.
 
@@ -213,11 +231,13 @@ def make_objective(
         encoder: Fixed loss network.
         weights: Layers and weights.
         image_term: A weighted loss on the picture itself, reported as 'tv'; none counts 0.
+        style_loss: How styles are compared: that of the targets. Guided ones are of Gram matrices.
     """
 
     def objective(image: Image, targets: Targets, encoder_params: Params):
         features = _apply(encoder, encoder_params, image, weights.layers)
-        return _sum_terms(features, targets, weights, _image_term(image_term, image))
+        tv = _image_term(image_term, image)
+        return _sum_terms(features, targets, weights, tv, style_loss)
 
     return objective
 
@@ -242,13 +262,18 @@ def make_transfer_objective(
     def objective(stylized: Image, content_images: Image, grams: Grams, encoder_params: Params):
         targets = Targets(_apply(encoder, encoder_params, content_images, content_layers), grams)
         features = _apply(encoder, encoder_params, stylized, weights.layers)
-        return _sum_terms(features, targets, weights, _image_term(image_term, stylized))
+        tv = _image_term(image_term, stylized)
+        return _sum_terms(features, targets, weights, tv, "gram")
 
     return objective
 
 
 def make_blockwise_value_and_gradient(
-    encoder: VGG, *, weights: Weights, image_term: ImageTerm | None = None
+    encoder: VGG,
+    *,
+    weights: Weights,
+    image_term: ImageTerm | None = None,
+    style_loss: StyleLossName = "gram",
 ) -> ValueAndGradient:
     """Return value_and_gradient(image, targets, encoder_params) -> ((total, terms), gradient).
 
@@ -261,6 +286,7 @@ def make_blockwise_value_and_gradient(
         encoder: Fixed loss network.
         weights: Layers and weights; at least one layer.
         image_term: A weighted loss on the picture itself, reported as 'tv'; none counts 0.
+        style_loss: As of make_objective.
     """
     layers = weights.layers
     num_blocks = vgg.num_blocks(layers)
@@ -277,7 +303,7 @@ def make_blockwise_value_and_gradient(
 
         def block_terms(x):
             out, features = run_block(block, x, params)
-            total, terms = _sum_terms(features, targets, within, jnp.zeros(()))
+            total, terms = _sum_terms(features, targets, within, jnp.zeros(()), style_loss)
             return (total, out), terms
 
         (total, out), pullback, terms = jax.vjp(block_terms, x, has_aux=True)
@@ -322,7 +348,7 @@ def _within_targets(targets: Targets, within: Weights) -> Targets:
     guides = targets.guides
     return Targets(
         {layer: targets.content[layer] for layer, _ in within.content},
-        {layer: targets.grams[layer] for layer in style_layers},
+        {layer: targets.style[layer] for layer in style_layers},
         None if guides is None else {layer: guides[layer] for layer in style_layers},
     )
 
@@ -337,23 +363,30 @@ def _image_term(image_term: ImageTerm | None, image: Image) -> Scalar:
     return jnp.zeros(()) if image_term is None else image_term(image)
 
 
-def _sum_terms(features: Features, targets: Targets, weights: Weights, tv: Scalar):
+def _sum_terms(
+    features: Features, targets: Targets, weights: Weights, tv: Scalar, style_loss: StyleLossName
+):
     terms = {
         "content": losses.feature_loss(features, targets.content, layer_weights=weights.content),
-        "style": _style_term(features, targets, weights.style),
+        "style": _style_term(features, targets, weights.style, style_loss),
     }
     return _add_terms([terms], tv)
 
 
-def _style_term(features: Features, targets: Targets, layer_weights: TracedLayerWeights) -> Scalar:
+def _style_term(
+    features: Features,
+    targets: Targets,
+    layer_weights: TracedLayerWeights,
+    style_loss: StyleLossName,
+) -> Scalar:
     if targets.guides is None:
-        grams = {layer: gram_matrix(features[layer]) for layer, _ in layer_weights}
-        return losses.style_loss(grams, targets.grams, layer_weights=layer_weights)
+        weigh = style_losses.style_loss
+        return weigh(style_loss, features, targets.style, layer_weights=layer_weights)
     grams = {
         layer: guided_gram_matrices(features[layer], jnp.asarray(targets.guides[layer]))
         for layer, _ in layer_weights
     }
-    return losses.guided_style_loss(grams, targets.grams, layer_weights=layer_weights)
+    return losses.guided_style_loss(grams, targets.style, layer_weights=layer_weights)
 
 
 def _add_terms(found: list[Terms], tv: Scalar) -> tuple[Scalar, Terms]:

@@ -36,7 +36,7 @@ from nst_jax.coarse_to_fine import Level
 from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.files import asset_path
 from nst_jax.optimize import Report
-from nst_jax.papers.gatys_2016 import PRESETS, Config, stylize
+from nst_jax.papers.gatys_2016 import PRESETS, Config, stylize, with_style_loss
 from nst_jax.papers.gatys_2017 import mix_scales
 
 # What every run of these tests shares: seconds, not minutes.
@@ -252,6 +252,14 @@ def test_loss_weights_for_a_network_of_another_scale_are_pointed_out(options, to
     used = dataclasses.replace(config, weights=config.weights or "vgg16-lpips")
 
     assert (warn_of_scale(given, used) is not None) == told
+
+
+def test_a_style_loss_brings_its_layers_and_weight_unless_they_are_given():
+    patches = parse("--style-loss", "mrf")
+    assert patches == with_style_loss(PRESETS["default"], "mrf")
+    own = parse("--style-loss", "mrf", "--style-weight", "3", "--style-layers", "relu2_1")
+    assert (own.style_weight, own.style_layers) == (3.0, (("relu2_1", 1.0),))
+    assert parse("--style-loss", "gram", "--preset", "smoke") == parse("--preset", "smoke")
 
 
 def test_the_balance_on_a_smaller_scale_is_worked_out():

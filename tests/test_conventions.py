@@ -24,7 +24,7 @@ each_module = pytest.mark.parametrize(
 # of nst_jax; a package's modules import each other, papers excepted. "encoders" is all that finds,
 # reads and converts weights; the networks themselves are pure and have entries of their own.
 FLOOR = {"array_types", "convolution"}  # and, for convolution alone, its CPU side
-MATHS = ("color", "image_ops", "feature_statistics", "feature_transforms", "losses")
+MATHS = ("color", "image_ops", "feature_statistics", "feature_transforms", "losses", "style_losses")
 BELOW_NETWORKS = FLOOR | set(MATHS)
 ENCODER_NETWORKS = {"encoders.vgg", "encoders.preprocessing"}
 OPTIMIZERS = {"lbfgs", "optimize", "coarse_to_fine", "batch_runs"}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from vgg_oracle import STYLE_LAYERS, random_arrays
 
-from nst_jax import color, files, perceptual
+from nst_jax import color, files, image_ops, perceptual, style_losses
 from nst_jax.encoders.preprocessing import CAFFE
 from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.encoders.vgg import VGG
@@ -270,6 +270,40 @@ def test_what_does_not_fit_is_refused(content, style, config, complaint, vgg16):
     assert "\n" not in str(caught.value)
 
 
+def test_another_style_loss_has_layers_and_a_weight_of_its_own():
+    base = PRESETS["default"]
+    patches = gatys_2016.with_style_loss(base, "mrf")
+    assert [layer for layer, _ in patches.style_layers] == ["relu3_1", "relu4_1"]
+    assert (patches.style_loss, patches.content_weight) == ("mrf", base.content_weight)
+    assert patches.style_weight != base.style_weight
+    assert gatys_2016.with_style_loss(patches, "gram") == base
+    for name in style_losses.STYLE_LOSSES:
+        assert gatys_2016.with_style_loss(base, name).style_loss == name
+
+
+@pytest.mark.parametrize("name", ["wasserstein", "sliced_wasserstein", "mrf"])
+def test_another_style_loss_is_optimised(photograph, painting, vgg16, name):
+    layers = (("relu1_1", 0.5), ("relu2_1", 0.5))
+    config = smoke(style_loss=name, style_layers=layers, scales=((1.0, 1.0),))
+    _, record = gatys_2016.stylize(photograph, [painting, painting], config, *vgg16)
+    first, last = record["info"]["initial"], record["steps"][-1]
+    assert last["total"] < 0.99 * first["total"]
+    # The loss that falls is that of the painting's features.
+    loss = style_losses.STYLE_LOSSES[name]
+    features, targets = (
+        vgg16[0].apply(vgg16[1], image, layers=("relu1_1", "relu2_1"))
+        for image in (
+            image_ops.resize(photograph, height=48, width=64),
+            image_ops.resize(painting, height=46, width=64),
+        )
+    )
+    literal = sum(
+        config.style_weight * weight * float(loss.distance(features[k], loss.measure(targets[k])))
+        for k, weight in layers
+    )
+    assert first["style"] == pytest.approx(literal, rel=1e-3)
+
+
 # The run and its record -----------------------------------------------------------------------
 
 
@@ -447,6 +481,11 @@ def test_masks_that_do_not_fit_are_refused(photograph, painting, vgg16):
         (1, {"masks": np.concatenate([upper, upper])}, SMOKE, "masks: wanted 1, one for each"),
         (1, {"masks": upper[:, :, :20]}, SMOKE, "masks: wanted the picture's proportions"),
         (2, {"masks": upper}, smoke(style_blend=(1.0, 1.0)), "masks: wanted without style_blend"),
+        (1, {"masks": upper}, smoke(style_loss="mrf"), "masks: wanted with style_loss gram"),
+        (
+            *(1, {"style_masks": [upper[0, :40, :56]]}, smoke(style_loss="moments")),
+            "masks: wanted with style_loss gram",
+        ),
         (2, {"style_masks": [upper[0]]}, SMOKE, "style_masks: wanted 2, one for each style"),
         (1, {"style_masks": [upper[0, :10]]}, SMOKE, "style_masks: wanted the picture's"),
         (1, {"masks": thin}, inside, "masks: number 1, or its style's, holds no whole unit of any"),
@@ -662,9 +701,10 @@ def test_a_run_that_changes_colours_resumes_as_it_was(vgg16, photograph, paintin
     [
         ("color", "color: wanted style, luminance, cholesky, pca, symmetric, histogram, got never"),
         ("color_when", "color_when: wanted before, after, got never"),
+        ("style_loss", "style_loss: wanted gram, moments, wasserstein, histogram, sliced_wasser"),
     ],
 )
-def test_unknown_colours_are_refused(field, told):
+def test_unknown_names_are_refused(field, told):
     config = smoke()
     object.__setattr__(config, field, "never")  # past the types that tests check
     with pytest.raises(ValueError, match=told):

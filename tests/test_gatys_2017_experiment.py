@@ -27,11 +27,14 @@ def experiment(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(EXPERIMENTS)
     monkeypatch.delenv("NST_JAX_DATA", raising=False)
     script = importlib.import_module("gatys_2017")
-    ran = []
+    spatial = importlib.import_module("spatial_figures")
+    ran, regions = [], []
 
-    def paint(content, style, config, encoder, encoder_params):
+    def paint(content, style, config, encoder, encoder_params, *, masks=None, style_masks=None):
         """A picture of the content's size as bright as the style."""
+        style = jnp.concatenate([picture.ravel() for picture in style])
         ran.append((config, float(style.mean())))
+        regions.append((masks, style_masks))
         entry = {"step": config.num_steps, "total": 1.0}
         info = {"initial": entry, "interrupted": False}
         record = {"config": {}, "seconds": {"run": 1.0}, "steps": [entry] * 3, "info": info}
@@ -42,7 +45,8 @@ def experiment(monkeypatch, tmp_path):
 
     monkeypatch.setattr(script.gatys_2016, "stylize", paint)
     monkeypatch.setattr(script.gatys_2017, "mix_scales", mix)
-    monkeypatch.setattr(script, "load_encoder", lambda name: (name, {}))
+    for module in (script, spatial):
+        monkeypatch.setattr(module, "load_encoder", lambda name: (name, {}))
 
     def run(figure, *options):
         words = ("--figures", figure, "--size", SIZE, "--out", tmp_path, *options)
@@ -51,7 +55,7 @@ def experiment(monkeypatch, tmp_path):
         sheet = np.asarray(files.load_image(tmp_path / figure / "sheet.jpg"))[0]
         return files.read_record(tmp_path / figure / "record.json"), sheet, ran
 
-    return SimpleNamespace(run=run)
+    return SimpleNamespace(run=run, regions=regions)
 
 
 def test_color_is_kept_in_every_way(experiment):
@@ -119,3 +123,21 @@ def test_the_papers_pictures_are_named_and_not_shown(experiment, tmp_path):
     assert sheet[CAPTION + 4 : CAPTION + SIZE // 2, 4 : 5 * SIZE - 4].std() < 0.05, (
         "no input is shown"
     )
+
+
+def test_skies_are_painted_after_skies(experiment):
+    record, _, ran = experiment.run("spatial")
+
+    assert list(record["runs"])[:2] == ["plain", "sky to sky, ground to ground"]
+    assert [config.mask_mode for config, _ in ran[2:]] == ["simple", "all", "inside"]
+    (plain, none), *guided = experiment.regions
+    assert plain is None
+    assert none is None
+    for masks, style_masks in guided:
+        np.testing.assert_array_equal(masks.sum(0), 1)  # every place has one style
+        assert len(style_masks) == 2
+        height = len(masks[0])
+        assert masks[0][: height // 12].mean() > 0.98  # the sky is above
+        assert masks[0][-height // 3 :].max() == 0
+    whose_sky, whose_ground = guided[0][1]
+    np.testing.assert_array_equal(whose_sky + whose_ground, 1)

@@ -12,7 +12,7 @@ import orbax.checkpoint
 import pytest
 
 from nst_jax.encoders.pretrained import load_encoder
-from nst_jax.losses import feature_loss, style_loss
+from nst_jax.losses import feature_loss, gram_loss, sum_over_layers
 from nst_jax.papers import johnson_2016
 from nst_jax.papers.johnson_2016 import PRESETS, STYLE_LAYERS, Config
 from nst_jax.train.perceptual_training import make_loss_weights
@@ -112,10 +112,11 @@ def test_the_codes_weights_mean_the_same_here():
     assert len(style_weights) == 2
 
     # gram_loss takes FᵀF over positions alone.
-    ours = style_loss(
+    ours = sum_over_layers(
+        gram_loss,
         {k: jnp.asarray(gram(f) * f.shape[-1], jnp.float32)[None] for k, f in found.items()},
         {k: jnp.asarray(gram(f) * f.shape[-1], jnp.float32)[None] for k, f in wanted.items()},
-        layer_weights=style_weights,
+        style_weights,
     )
     literal = sum(
         5.0 * mean_square(gram(GAIN * found[layer]) - gram(GAIN * wanted[layer]))

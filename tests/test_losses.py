@@ -147,7 +147,7 @@ def test_style_and_feature_losses_weigh_their_layers():
     grams = {"relu1_1": jnp.zeros((1, 2, 2)), "relu2_1": jnp.zeros((1, 3, 3))}
     targets = {"relu2_1": jnp.full((1, 3, 3), 2.0), "relu1_1": jnp.full((1, 2, 2), 3.0)}
     weights = (("relu1_1", 0.5), ("relu2_1", 10.0))
-    style = losses.style_loss(grams, targets, layer_weights=weights)
+    style = losses.sum_over_layers(losses.gram_loss, grams, targets, weights)
     np.testing.assert_allclose(style, 0.5 * 9 + 10 * 4, rtol=1e-6)
     features = {name: gram[:, :, None] for name, gram in grams.items()}
     target_features = {name: gram[:, :, None] for name, gram in targets.items()}
@@ -161,7 +161,7 @@ def test_a_layer_that_is_missing_is_named(missing_from):
     one = {"relu2_1": jnp.zeros((1, 2, 2))}
     arguments = (one, both) if missing_from == "values" else (both, one)
     with pytest.raises(ValueError, match="no layer 'relu1_1' among relu2_1"):
-        losses.style_loss(*arguments, layer_weights=(("relu1_1", 1.0),))
+        losses.sum_over_layers(losses.gram_loss, *arguments, (("relu1_1", 1.0),))
 
 
 def pairs_at_equality():

@@ -15,6 +15,7 @@ from nst_jax import guidance, losses, optimize, perceptual
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
 from nst_jax.perceptual import Weights
+from nst_jax.style_losses import StyleLossName
 
 ENCODER = VGG("vgg16", TORCHVISION)
 WEIGHTS = Weights(
@@ -43,7 +44,16 @@ def gram(features):
     return rows.T @ rows / len(rows)
 
 
-def targets_of(params, content, styles, *, weights=WEIGHTS, blend=None, encoder=ENCODER):
+def targets_of(
+    params,
+    content,
+    styles,
+    *,
+    weights=WEIGHTS,
+    blend=None,
+    encoder=ENCODER,
+    style_loss: StyleLossName = "gram",
+):
     return perceptual.compute_targets(
         encoder,
         params,
@@ -51,6 +61,7 @@ def targets_of(params, content, styles, *, weights=WEIGHTS, blend=None, encoder=
         styles,
         weights=weights,
         style_blend=blend or (1.0,) * len(styles),
+        style_loss=style_loss,
     )
 
 
@@ -70,17 +81,17 @@ def test_targets_are_content_features_and_blended_grams(photograph, painting, pa
     for layer, features in wanted.items():
         np.testing.assert_allclose(targets.content[layer], features, rtol=1e-4, atol=1e-4)
     first, second = (features_of(s, params, ("relu1_1", "relu2_2", "relu3_1")) for s in styles)
-    assert set(targets.grams) == set(first)
+    assert set(targets.style) == set(first)
     for layer in first:
         blended = 0.75 * gram(first[layer]) + 0.25 * gram(second[layer])
-        np.testing.assert_allclose(targets.grams[layer][0], blended, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(targets.style[layer][0], blended, rtol=1e-4, atol=1e-4)
 
 
 def test_a_style_without_weight_leaves_no_trace(photograph, painting, params):
     alone = targets_of(params, photograph, [painting])
     both = targets_of(params, photograph, [painting, photograph], blend=(7.0, 0.0))
-    for layer, wanted in alone.grams.items():
-        np.testing.assert_array_equal(both.grams[layer], wanted)
+    for layer, wanted in alone.style.items():
+        np.testing.assert_array_equal(both.style[layer], wanted)
 
 
 @pytest.mark.parametrize("blend", [(1.0,), (1.0, 1.0, 1.0), (0.0, 0.0), (2.0, -1.0)])
@@ -197,7 +208,7 @@ def test_a_blended_style_may_count_in_part(photograph, painting, params):
     assert targets.guides is None
     for layer, found in features.items():
         wanted = 0.75 * guided_gram(found, on_style[layer]) + 0.25 * gram(found)
-        np.testing.assert_allclose(targets.grams[layer][0], wanted, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(targets.style[layer][0], wanted, rtol=1e-4, atol=1e-4)
 
 
 # Block by block -------------------------------------------------------------------------------
@@ -278,3 +289,31 @@ def test_blocks_need_less_memory(photograph, painting, params, monkeypatch):
     of_blocks = max(p.temp_size_in_bytes + p.output_size_in_bytes for p in watched.plans) + kept
     of_whole = plan.temp_size_in_bytes + plan.output_size_in_bytes
     assert of_blocks < 0.8 * of_whole
+
+
+# Other style losses ---------------------------------------------------------------------------
+
+
+def test_another_style_loss_is_that_of_its_own_features(photograph, painting, params):
+    image = halfway(photograph)
+    targets = targets_of(params, photograph, [painting], style_loss="moments")
+    objective = perceptual.make_objective(ENCODER, weights=WEIGHTS, style_loss="moments")
+    (_, terms), gradient = jax.value_and_grad(objective, has_aux=True)(image, targets, params)
+
+    layers = tuple(layer for layer, _ in WEIGHTS.style)
+    found, wanted = (features_of(x, params, layers) for x in (image, painting))
+    literal = 0.0
+    for layer, weight in WEIGHTS.style:
+        a, b = (x[layer].reshape(-1, x[layer].shape[-1]) for x in (found, wanted))
+        deviations = [np.sqrt(x.var(0) + 1e-5) for x in (a, b)]
+        literal += weight * np.mean((a.mean(0) - b.mean(0)) ** 2)
+        literal += weight * np.mean((deviations[0] - deviations[1]) ** 2)
+    np.testing.assert_allclose(terms["style"], literal, rtol=1e-3)
+
+    in_blocks = perceptual.make_blockwise_value_and_gradient(
+        ENCODER, weights=WEIGHTS, style_loss="moments"
+    )
+    (_, blockwise), blockwise_gradient = in_blocks(image, targets, params)
+    np.testing.assert_allclose(blockwise["style"], terms["style"], rtol=1e-5)
+    scale = float(jnp.abs(gradient).max())
+    np.testing.assert_allclose(blockwise_gradient, gradient, rtol=1e-3, atol=1e-4 * scale)

@@ -69,6 +69,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
         ("weights", "vgg16-normalized", "vgg16-normalized"),
         ("pooling", "average", "average"),
         ("optimizer", "adam", "adam"),
+        ("style_loss", "mrf", "mrf"),
         ("remat", "true", True),
         ("init", "my picture.png", "my picture.png"),
         ("style_blend", "2,1", (2.0, 1.0)),
@@ -189,6 +190,15 @@ def test_a_ratio_is_content_weight_over_style_weight():
         *((1.0, 2.0), (1.0, 0.25)),
         *((8.0, 16.0), (8.0, 2.0)),
     ]
+
+
+def test_style_losses_are_compared_each_with_what_suits_it():
+    vary = {"style_loss": ["gram", "mrf"], "num_steps": [1]}
+    gram, patches = (run.config for run in sweeps.make_grid(TINY, vary).runs)
+    assert (gram.style_layers, gram.style_weight) == (TINY.style_layers, TINY.style_weight)
+    assert [layer for layer, _ in patches.style_layers] == ["relu3_1", "relu4_1"]
+    (weighed,) = sweeps.make_grid(TINY, {"style_loss": ["mrf"], "style_weight": [7.0]}).runs
+    assert weighed.config.style_weight == 7
 
 
 def test_seeds_are_for_runs_that_begin_with_noise():

@@ -16,7 +16,8 @@ from nst_jax.encoders.vgg import Architecture, Pooling, check_layers
 from nst_jax.guidance import MaskMode
 from nst_jax.optimize import OptimizerName
 from nst_jax.papers import gatys_2017
-from nst_jax.papers.gatys_2016 import PRESETS, Config
+from nst_jax.papers.gatys_2016 import PRESETS, Config, with_style_loss
+from nst_jax.style_losses import StyleLossName
 
 EXAMPLES = """\
 Examples:
@@ -24,6 +25,7 @@ Examples:
   nst-jax optimize photo.jpg painting.jpg -o out.png --style-weight 150 --size 768
   nst-jax optimize photo.jpg first.jpg second.jpg -o out.png --style-blend 2 1
   nst-jax optimize photo.jpg sky.jpg land.jpg -o out.png --mask sky_mask.png
+  nst-jax optimize photo.jpg painting.jpg -o out.png --style-loss wasserstein
   nst-jax optimize photo.jpg painting.jpg -o out.png --save-every 20
   nst-jax optimize photo.jpg painting.jpg -o out.png --resume
 
@@ -103,6 +105,9 @@ class BalanceOptions:
         tuple[float, ...] | None, _default("style_blend", metavar="W [W ...]", shown="equal shares")
     ] = None
     """Shares of several paintings, one for each."""
+    style_loss: Annotated[StyleLossName | None, _default("style_loss")] = None
+    """What of the painting is matched. One that the preset does not have brings layers and a weight
+    of its own; docs/style_losses.md tells them apart."""
     color: ColorOption = None
     color_when: WhenOption = None
     content_layers: Annotated[
@@ -235,7 +240,9 @@ def make_config(options: Optimize) -> Config:
     name = options.result.preset
     if name not in PRESETS:
         raise ValueError(f"preset: wanted {', '.join(PRESETS)}, got {name!r}")
-    preset = PRESETS[name]
+    preset, style_loss = PRESETS[name], options.balance.style_loss
+    if style_loss not in (None, preset.style_loss):
+        preset = with_style_loss(preset, style_loss)
     given = _given_fields(options)
     if given.get("size") == "original":
         given["size"] = None
@@ -364,6 +371,8 @@ def warn_of_scale(options: Optimize, config: Config) -> str | None:
     name, balance = options.result.preset, options.balance
     before, now = (WEIGHT_SETS.get(w or "") for w in (PRESETS[name].weights, config.weights))
     if before is None or now is None or balance.style_weight is not None:
+        return None
+    if config.style_loss != PRESETS[name].style_loss:  # the weight is not the preset's
         return None
     gain = input_gain(before.preprocessing) / input_gain(now.preprocessing)
     normalized = [weights.name.endswith("-normalized") for weights in (before, now)]

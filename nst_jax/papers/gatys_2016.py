@@ -27,6 +27,7 @@ Pictures may have regions, each painted after a style of its own: the spatial co
 al. 2017, whose notebook has mask_mode simple for two styles, and inside with growth 3 for one.
 
 With config.color the content image's colours are kept: the colour control of Gatys et al. 2017.
+With config.style_loss something else than Gram matrices is compared; with_style_loss sets it.
 """
 
 import dataclasses
@@ -54,6 +55,7 @@ from nst_jax.image_ops import fit_longer_side, resize
 from nst_jax.losses import LayerWeights
 from nst_jax.optimize import DivergedError, OptimizerName, Report
 from nst_jax.regions import Regions, check_presence, check_regions
+from nst_jax.style_losses import StyleLossName
 
 Record = coarse_to_fine.Record
 
@@ -73,10 +75,11 @@ def _published(weight: float, source: str) -> LayerWeights:
 
 @dataclass(frozen=True)
 class Config:
-    """How a picture is optimised. Weights are in units of content_loss and gram_loss.
+    """How a picture is optimised. Weights are in units of content_loss and the style's distance.
 
-    total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · gram_loss_l
-    + tv_weight · (the total variation), with c and s the layers' own weights.
+    total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · distance_l
+    + tv_weight · (the total variation), with c and s the layers' own weights and the distance that
+    style_loss names: gram_loss, or another of style_losses.STYLE_LOSSES.
     """
 
     encoder: Architecture = "vgg16"  # ours: its weights come with the package
@@ -91,6 +94,7 @@ class Config:
     seed: int = 0
     content_layers: LayerWeights = (("relu4_2", 1.0),)  # §2.1, fig. 3 caption
     style_layers: LayerWeights = _EQUAL_LAYERS  # §2.2
+    style_loss: StyleLossName = "gram"  # §2.2; the others are later papers'
     style_blend: tuple[float, ...] | None = None  # equal shares
     color: Color = "style"  # the others are those of Gatys et al. 2017, §5
     color_when: When = "before"  # Gatys et al. 2017, §5: what goes in is changed
@@ -126,7 +130,11 @@ class Config:
         for name, values in {**shares, "style_blend": list(self.style_blend or ())}.items():
             finite = all(0 <= value < float("inf") for value in values)
             _check(finite, name, "finite weights, 0 or more", values)
-        for name, choices in (("color", get_args(Color)), ("color_when", get_args(When))):
+        for name, choices in (
+            ("style_loss", get_args(StyleLossName)),
+            ("color", get_args(Color)),
+            ("color_when", get_args(When)),
+        ):
             _check(getattr(self, name) in choices, name, ", ".join(choices), getattr(self, name))
         modes = get_args(MaskMode)
         _check(self.mask_mode in modes, "mask_mode", ", ".join(modes), self.mask_mode)
@@ -227,6 +235,47 @@ PRESETS: Mapping[str, Config] = {
     ),
 }
 """Ready configurations by name; vary one with dataclasses.replace."""
+
+
+# Tried on the bundled pictures with the preset default, whose Gram matrices have weight 50.
+_STYLE_LOSS_WEIGHTS: Mapping[StyleLossName, float] = {
+    "gram": 50.0,
+    "moments": 150.0,
+    "wasserstein": 25.0,
+    "histogram": 120.0,
+    "sliced_wasserstein": 250.0,
+    "mrf": 10.0,
+    "relaxed_transport": 600.0,
+}
+_STYLE_LOSS_LAYERS: Mapping[StyleLossName, LayerWeights] = {
+    "mrf": (("relu3_1", 0.5), ("relu4_1", 0.5)),  # Li and Wand 2016
+    # Kolkin et al. 2019 take layers of all blocks; single points of the first one say little.
+    "relaxed_transport": tuple((layer, 0.25) for layer in STYLE_LAYERS[1:]),
+}
+
+
+def with_style_loss(config: Config, style_loss: StyleLossName) -> Config:
+    """Return config with another way to compare styles, in layers and with a weight that suit it.
+
+    Style losses have other units each, so one weight does not do for all. These paint about as
+    boldly as the preset default, on torchvision's networks and with content weight 1; elsewhere
+    they are where to begin.
+
+    Args:
+        config: Keeps all but style_loss, style_layers and style_weight.
+        style_loss: A name in style_losses.STYLE_LOSSES.
+
+    Raises:
+        ValueError: There is no such style loss.
+    """
+    names = get_args(StyleLossName)
+    _check(style_loss in names, "style_loss", ", ".join(names), style_loss)
+    return dataclasses.replace(
+        config,
+        style_loss=style_loss,
+        style_layers=_STYLE_LOSS_LAYERS.get(style_loss, _EQUAL_LAYERS),
+        style_weight=_STYLE_LOSS_WEIGHTS[style_loss],
+    )
 
 
 def stylize(
@@ -471,6 +520,11 @@ class _Pictures(NamedTuple):
             )
         if masks is not None and config.style_blend is not None:
             raise ValueError("masks: wanted without style_blend, which mixes styles everywhere")
+        some_masks = masks is not None or any(mask is not None for mask in style_masks or ())
+        if some_masks and config.style_loss != "gram":
+            raise ValueError(
+                f"masks: wanted with style_loss gram, which knows regions, got {config.style_loss}"
+            )
         regions = check_regions(
             masks,
             style_masks,
@@ -581,6 +635,7 @@ def _problem(
                 weights=weights,
                 style_blend=config.style_blend or (1.0,) * len(pictures.styles),
                 style_guides=None if at_level is None else at_level.styles,
+                style_loss=config.style_loss,
             )
         return targets, encoder_params, loss_weights
 
@@ -622,6 +677,7 @@ class _Program(NamedTuple):
     encoder: VGG
     content_layers: tuple[str, ...]
     style_layers: tuple[str, ...]
+    style_loss: StyleLossName
     tv_loss: str
     optimizer: OptimizerName
     learning_rate: float
@@ -633,6 +689,7 @@ class _Program(NamedTuple):
             encoder,
             tuple(layer for layer, _ in config.content_layers),
             tuple(layer for layer, _ in config.style_layers),
+            config.style_loss,
             config.tv_loss,
             config.optimizer,
             config.learning_rate,
@@ -651,7 +708,10 @@ class _Program(NamedTuple):
             return weights.tv * losses.TOTAL_VARIATION_LOSSES[self.tv_loss](image)
 
         weigh = perceptual.make_objective(
-            self.encoder, weights=layer_weights, image_term=image_term
+            self.encoder,
+            weights=layer_weights,
+            image_term=image_term,
+            style_loss=self.style_loss,
         )
         return weigh(image, targets, params)
 
@@ -681,7 +741,7 @@ def _make_sparing_optimizer(
 ) -> optimize.Optimizer:
     image_term = partial(_total_variation, config) if config.tv_weight else None
     evaluate = perceptual.make_blockwise_value_and_gradient(
-        encoder, weights=weights, image_term=image_term
+        encoder, weights=weights, image_term=image_term, style_loss=config.style_loss
     )
     # Its weights are constants of its programs.
     return optimize.make_optimizer(

@@ -13,7 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from nst_jax.losses import LayerWeights
-from nst_jax.papers.gatys_2016 import Config
+from nst_jax.papers.gatys_2016 import Config, with_style_loss
 
 RATIO = "ratio"
 """An axis that is no field: the content weight over the style weight (Gatys 2016, fig. 3)."""
@@ -115,10 +115,15 @@ def make_axis(name: str, values: Sequence[Any], *, base: Config) -> Axis:
 def apply_axes(base: Config, values: Mapping[str, Any]) -> Config:
     """Return base with a value in place of each field named; a ratio sets the style weight.
 
+    Another style loss than base has brings the layers and the weight that suit it, since those of
+    one do not do for another; where these are varied too, they are as given.
+
     Raises:
         ValueError: The values do not fit together.
     """
     fields = {name: value for name, value in values.items() if name != RATIO}
+    if fields.get("style_loss", base.style_loss) != base.style_loss:
+        base = with_style_loss(base, fields["style_loss"])
     config = dataclasses.replace(base, **fields)
     if RATIO not in values:
         return config
