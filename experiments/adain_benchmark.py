@@ -35,7 +35,8 @@ try:
     import torch
     import torch_networks
     from network_benchmark import LBFGS, LBFGS_STEPS, PRECISIONS, THEIRS, lbfgs_work
-    from side_by_side import BFLOAT16, FORMATS, Work
+    from side_by_side import BFLOAT16, FORMATS
+    from turns import Work, interleave
 except ImportError as error:
     sys.exit(f"error: {error}; for this comparison run: pip install torch==2.13.0")
 
@@ -113,7 +114,7 @@ def measure(size: int, *, encode: bool, lbfgs: Work, repeats: int) -> dict[str, 
         for side in PRECISIONS:
             works[side]()
         compiled = compiling()
-    seconds = side_by_side.interleave({**works, LBFGS: lbfgs}, repeats=repeats)
+    seconds = interleave({**works, LBFGS: lbfgs}, repeats=repeats)
     steps = seconds.pop(LBFGS)
     best = side_by_side.find_best(seconds)
     pairs = zip(steps, seconds["ours"], strict=True)

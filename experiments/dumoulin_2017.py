@@ -1,6 +1,6 @@
 """Dumoulin et al. 2017: what many styles in one network cost, and what lies between two of them.
 
-    python experiments/dumoulin_2017.py --data FOLDER [--figures styles interpolation sheet]
+    python experiments/dumoulin_2017.py --data FOLDER [--figures styles interpolation corners sheet]
 
 `styles` is the end of the paper's figure 5: the content and style loss of the network of many
 styles over those of networks of one style, on the styles that both kinds have, by the one objective
@@ -11,6 +11,10 @@ Johnson's. Results: results/dumoulin_2017/styles.
 `interpolation`: both style losses at 11 mixtures of two styles, the first two or --between, over
 the photographs, and whether they change monotonically, as in the paper's figure 7; and the mixtures
 as a strip, on a photograph of tier A. Results: results/dumoulin_2017/interpolation.
+
+`corners` is what lies between four styles, five by five, as the paper's figure 7 shows it: those at
+the corners, --corners or four that differ much, on a bundled photograph. Results:
+results/dumoulin_2017/corners.
 
 `sheet` shows the network's styles, a row each, as `sheet` of johnson_2016.py does, whose --look it
 has. Results: results/dumoulin_2017/sheet.
@@ -26,13 +30,13 @@ from pathlib import Path
 from typing import Any
 
 import network_figures
-import style_losses
-from contact_sheet import save_sheet
+import style_judges
+from contact_sheet import save_sheet, split_rows
 from data_folder import pictures_in, spread
 from network_figures import HELD_OUT
 from rich.console import Console
 from rich.table import Table
-from style_losses import TERMS
+from style_judges import TERMS
 
 from nst_jax import files
 from nst_jax.array_types import Image
@@ -41,6 +45,9 @@ from nst_jax.papers.dumoulin_2017 import Config
 from nst_jax.stylizers import OneStyleStylizer, Stylizer
 
 POINTS = 11
+GRID = 5  # figure 7
+GRID_CONTENT = "content/eiffel_tower.jpg"
+CORNERS = ("starry_night", "wave", "composition_vii", "senecio")  # row by row
 NOTE = (
     "the networks of one style have the architecture of Johnson et al. 2016, not the same one as "
     "the network of many styles, as they have in the paper"
@@ -60,7 +67,7 @@ def styles(options: argparse.Namespace, out: Path) -> None:
         single.median_filter = 1  # losses are of what networks paint, not of what is made of it
     if not singles:
         raise ValueError(f"models: {many.name} has no style that a network of one style has")
-    judge = style_losses.make_judge(many, list(singles), options.data)
+    judge = style_judges.make_judge(many, list(singles), options.data)
     squares = _load_squares(options)
     rows = {}
     for style, single in singles.items():
@@ -71,10 +78,10 @@ def styles(options: argparse.Namespace, out: Path) -> None:
         rows[style] = {
             "network": single.name,
             "trained_alike": _trained_alike(single, judge.config),
-            **style_losses.compare(found["many"], found["one"]),
+            **style_judges.compare(found["many"], found["one"]),
         }
     everywhere = {
-        term: style_losses.mean_and_deviation(
+        term: style_judges.mean_and_deviation(
             [p for row in rows.values() for p in row[term]["percent"]]
         )
         for term in TERMS
@@ -110,7 +117,7 @@ def print_styles(rows: Mapping[str, Any], everywhere: Mapping[str, Any]) -> None
     """Print the percentages, style by style and over all."""
     table = Table("style", *TERMS, title="network of many styles over networks of one, per cent")
     found = {
-        style: {term: style_losses.mean_and_deviation(row[term]["percent"]) for term in TERMS}
+        style: {term: style_judges.mean_and_deviation(row[term]["percent"]) for term in TERMS}
         for style, row in rows.items()
     }
     for name, numbers in {**found, "all": everywhere}.items():
@@ -130,7 +137,7 @@ def interpolation(options: argparse.Namespace, out: Path) -> None:
     if len(set(names)) != 2:
         raise ValueError(f"between: wanted two styles of {network.name}, got {names}")
     first, second = names
-    judge = style_losses.make_judge(network, (first, second), options.data)
+    judge = style_judges.make_judge(network, (first, second), options.data)
     squares = _load_squares(options)
     mixtures = [{first: 1 - i / (POINTS - 1), second: i / (POINTS - 1)} for i in range(POINTS)]
     curves: dict[str, list[list[float]]] = {first: [], second: []}
@@ -144,8 +151,8 @@ def interpolation(options: argparse.Namespace, out: Path) -> None:
         "size": options.size,
         "weights_of_second": [mixture[second] for mixture in mixtures],
         "styles": {
-            first: style_losses.describe_curves(curves[first], rising=True),
-            second: style_losses.describe_curves(curves[second], rising=False),
+            first: style_judges.describe_curves(curves[first], rising=True),
+            second: style_judges.describe_curves(curves[second], rising=False),
         },
         "photographs": list(squares),
         **_save_strip(network, mixtures, options.data, out),
@@ -170,6 +177,23 @@ def _save_strip(
     half = (POINTS + 1) // 2
     save_sheet(out / "strip.jpg", [cells[:half], cells[half:]], side=320)
     return {"strip": network_figures.credit(shown[:1])}
+
+
+def corners(options: argparse.Namespace, out: Path) -> None:
+    """Make the figure `corners`: four styles at the corners of five by five mixtures."""
+    if len(set(options.corners)) < len(options.corners):
+        raise ValueError(f"corners: wanted four styles, got {' '.join(options.corners)}")
+    network = network_figures.load_networks("dumoulin2017", options.models)[0]
+    content = files.load_image(files.asset_path(GRID_CONTENT), size=options.size)
+    labels = dict(zip((0, GRID - 1, GRID**2 - GRID, GRID**2 - 1), options.corners, strict=True))
+    cells = [
+        (network(content, dict(zip(options.corners, shares, strict=True)))[0], labels.get(i, ""))
+        for i, shares in enumerate(network_figures.corner_shares(GRID))
+    ]
+    save_sheet(out / "corners.jpg", split_rows(cells, GRID), side=256)
+    told = {"network": network.name, "size": options.size, "corners": options.corners}
+    record = {**network_figures.describe_run(), **told, "content": GRID_CONTENT}
+    files.write_record(out / "record.json", record)
 
 
 def _plot(record: Mapping[str, Any], path: Path) -> None:
@@ -201,7 +225,12 @@ def sheet(options: argparse.Namespace, out: Path) -> None:
     files.write_record(path, {**network_figures.describe_run(), "shown": shown})
 
 
-FIGURES = {"styles": styles, "interpolation": interpolation, "sheet": sheet}
+FIGURES = {
+    "styles": styles,
+    "interpolation": interpolation,
+    "corners": corners,
+    "sheet": sheet,
+}
 
 
 def main() -> None:
@@ -211,6 +240,7 @@ def main() -> None:
     )
     parser.add_argument("--size", type=int, default=256, help="of the squares that are measured")
     parser.add_argument("--between", nargs=2, metavar="STYLE", help="for `interpolation`")
+    parser.add_argument("--corners", nargs=4, metavar="STYLE", default=CORNERS, help="row by row")
     network_figures.make_figures(parser, FIGURES)
 
 

@@ -178,6 +178,7 @@ FIGURES = {
     "scale": scale,
     "resolution": resolution,
 }
+WITH_DATA = {"methods"}  # left out where no data is named
 
 
 def main() -> None:
@@ -189,6 +190,11 @@ def main() -> None:
     parser.add_argument("--num-steps", type=int, help="of every run, not the default's 200")
     options = parser.parse_args()
     options.data = None if options.data is None else Path(options.data)
+    if options.data is None:
+        if options.figures == list(FIGURES):
+            options.figures = [name for name in FIGURES if name not in WITH_DATA]
+        elif missing := WITH_DATA.intersection(options.figures):
+            parser.error(f"--data: {', '.join(missing)} wants paintings that do not come along")
     for name in options.figures:
         FIGURES[name](options, options.out / name)
         print(f"wrote {options.out / name}")

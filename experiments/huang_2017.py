@@ -29,7 +29,6 @@ from typing import Any
 import adain_losses
 import jax.numpy as jnp
 import network_figures
-import numpy as np
 import peer_comparison
 from adain_pairs import PAINTINGS, Distances, load_network, size_of
 from contact_sheet import Cell, save_sheet
@@ -37,7 +36,7 @@ from data_folder import Picture, pictures_in, spread
 from network_figures import HELD_OUT
 from rich.console import Console
 from rich.table import Table
-from style_losses import mean_and_deviation
+from style_judges import mean_and_deviation
 
 from nst_jax import files, metrics, train
 from nst_jax.array_types import Image
@@ -152,8 +151,7 @@ def interpolation(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `interpolation`: four paintings at the corners of five by five mixtures."""
     network, size = load_network(options.model), size_of(options, 256)
     content, *paintings = (_load_asset(name, size) for name in (GRID_CONTENT, *GRID_STYLES))
-    shares = np.linspace(0, 1, GRID)
-    corners = [((1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x) for y in shares for x in shares]
+    corners = network_figures.corner_shares(GRID)
     painted = [(network(content, paintings, blend=blend)[0], "") for blend in corners]
     blank = (jnp.ones_like(content[0]), "")
     sides: list[list[Cell]] = [[blank, blank] for _ in range(GRID)]

@@ -1,7 +1,7 @@
 """Johnson et al. 2016: how good the trained networks are, in numbers and in pictures.
 
     python experiments/johnson_2016.py --figures objective --data FOLDER [--sizes 256 512]
-    python experiments/johnson_2016.py --figures sheet --data FOLDER [--look FOLDER]
+    python experiments/johnson_2016.py --figures sheet sizes --data FOLDER [--look FOLDER]
 
 `objective` is the paper's figure 5: the loss of a network's picture, by the objective that its card
 names, against that of L-BFGS on the same objective, from noise and from the photograph. It tells
@@ -14,7 +14,12 @@ cores; what the record holds is not repeated. Results: results/johnson_2016/obje
 `sheet` shows what each network paints: held-out photographs at 512 pixels and the papers' at 1024.
 Only pictures made from photographs of tier A, and from that of Tübingen, are written to
 results/johnson_2016/sheet; the others go to the folder named by --look. About half a minute a
-network. The networks are those that ship, or --models. FOLDER is described in data_folder.py.
+network.
+
+`sizes` is the paper's claim that a network trained on small crops paints pictures of 256, 512 and
+1024 pixels: Tübingen at each, shown at one size. Results: results/johnson_2016/sizes.
+
+The networks are those that ship, or --models. FOLDER is described in data_folder.py.
 """
 
 import argparse
@@ -27,7 +32,7 @@ from typing import Any
 import lbfgs_curves
 import network_figures
 from contact_sheet import save_sheet, split_rows
-from data_folder import pictures_in, spread
+from data_folder import TUBINGEN, find_picture, pictures_in, spread
 from descent import Limits, spacing
 from lbfgs_curves import STARTS
 from network_figures import HELD_OUT, LARGE
@@ -35,6 +40,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nst_jax import files
+
+SIZES = (256, 512, 1024)  # pixels: table 1 and figure 6
 
 
 def objective(options: argparse.Namespace, out: Path) -> None:
@@ -121,7 +128,25 @@ def sheet(options: argparse.Namespace, out: Path) -> None:
     files.write_record(path, {**network_figures.describe_run(), "shown": shown})
 
 
-FIGURES = {"objective": objective, "sheet": sheet}
+def sizes(options: argparse.Namespace, out: Path) -> None:
+    """Make the figure `sizes`: a row a network, a column a size."""
+    photograph = find_picture(options.data, TUBINGEN)
+    networks = network_figures.load_networks("johnson2016", options.models)
+    rows = [
+        [
+            (network(files.load_image(photograph.path, size=size))[0], f"{network.name}, {size}")
+            for size in SIZES
+        ]
+        for network in networks
+    ]
+    save_sheet(out / "sizes.jpg", rows, side=480)
+    told = {"networks": [network.name for network in networks], "sizes": SIZES}
+    credits = network_figures.credit([photograph])
+    record = {**network_figures.describe_run(), **told, "shown": credits}
+    files.write_record(out / "record.json", record)
+
+
+FIGURES = {"objective": objective, "sheet": sheet, "sizes": sizes}
 
 
 def main() -> None:

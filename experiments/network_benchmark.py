@@ -45,7 +45,8 @@ try:
     import torch
     import torch_gatys
     import torch_training
-    from side_by_side import BFLOAT16, FORMATS, Work
+    from side_by_side import BFLOAT16, FORMATS
+    from turns import Work, interleave
 except ImportError as error:
     sys.exit(f"error: {error}; for this comparison run: pip install torch==2.13.0")
 
@@ -146,7 +147,7 @@ def time_painting(name: str, size: int, lbfgs: Work, *, repeats: int) -> dict[st
         for side in PRECISIONS:
             works[side]()
         compiled = compiling()
-    seconds = side_by_side.interleave({**works, LBFGS: lbfgs}, repeats=repeats)
+    seconds = interleave({**works, LBFGS: lbfgs}, repeats=repeats)
     steps = seconds.pop(LBFGS)
     pairs = zip(steps, seconds["ours"], strict=True)
     return {
@@ -262,7 +263,7 @@ def time_training(name: str, *, repeats: int) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "size": config.size,
         "compile_seconds": compiled,
-        **_sides(side_by_side.interleave(works, repeats=repeats)),
+        **_sides(interleave(works, repeats=repeats)),
     }
 
 

@@ -125,6 +125,16 @@ def load_square(picture: Picture, size: int) -> Image:
     return train.load_fixed_batch([picture.path], size=size, count=1)
 
 
+def corner_shares(side: int) -> list[tuple[float, float, float, float]]:
+    """Shares of four styles at the corners of a square of mixtures, row by row."""
+    places = np.linspace(0, 1, side)
+    return [
+        (float((1 - y) * (1 - x)), float((1 - y) * x), float(y * (1 - x)), float(y * x))
+        for y in places
+        for x in places
+    ]
+
+
 def describe_run() -> dict[str, Any]:
     """What every record says of where its numbers come from."""
     return {"versions": versions(), "device": jax.devices()[0].device_kind}

@@ -8,7 +8,6 @@ PyTorch runs in both of its memory formats, and the faster one is what the other
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import torch
+from turns import Work
 
 from nst_jax import optimize
 from nst_jax.files import asset_path, load_image
@@ -25,24 +25,10 @@ from nst_jax.image_ops import resize
 FORMATS = {"torch": torch.contiguous_format, "torch channels_last": torch.channels_last}
 BFLOAT16 = "torch bfloat16"  # for information: autocast rounds activations too
 
-Work = Callable[[], Any]
-
 
 def load_squares(names: list[str], size: int) -> list[Any]:
     """Bundled pictures, squeezed into squares."""
     return [resize(load_image(asset_path(name)), height=size, width=size) for name in names]
-
-
-def interleave(works: Mapping[str, Work], *, repeats: int) -> dict[str, list[float]]:
-    """Seconds that each side took in each turn, after one turn that does not count."""
-    seconds: dict[str, list[float]] = {side: [] for side in works}
-    for turn in range(1 + repeats):
-        for side, work in works.items():
-            began = time.perf_counter()
-            work()
-            if turn > 0:  # the first compiles, or fills a history
-                seconds[side].append(time.perf_counter() - began)
-    return seconds
 
 
 def find_best(seconds: Mapping[str, list[float]]) -> str:

@@ -103,8 +103,6 @@ def spatial(options: argparse.Namespace, out: Path) -> None:
 
 def methods(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `methods`."""
-    if options.data is None:
-        raise ValueError("data: `methods` wants the paintings of dumoulin2017; name their folder")
     painter = Painter(options)
     many, any_style = (stylizers.load_stylizer(name) for name in ("dumoulin2017", "huang2017"))
     assert isinstance(many, ManyStylesStylizer)

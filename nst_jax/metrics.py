@@ -2,6 +2,10 @@
 
 Nothing here is minimised by a training. Networks and weights are arguments: encoders come from
 load_encoder, LPIPS' weights from nst_jax.encoders.pretrained.load_lpips_weights.
+
+Of ArtFID (Wright and Ommer 2022), (1 + LPIPS) · (1 + FID), the first term can be had with what is
+here. The second is left out: it wants an Inception network trained on paintings, whose weights are
+published as a pickle alone.
 """
 
 from collections.abc import Mapping, Sequence

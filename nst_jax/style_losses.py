@@ -16,6 +16,9 @@ taken as points in N dimensions, they hold fixed:
 
 All are means over what they sum, so that a weight keeps its meaning when a picture changes size.
 
+Kept of several paintings, means are averaged and so are covariances: the covariance of the mixture
+would have the means' spread besides, which is no texture.
+
 - Vacher, Davila, Kohn, Coen-Cagli: Texture Interpolation for Probing Visual Perception.
 - Risser, Wilmot, Barnes: Stable and Controllable Neural Texture Synthesis and Style Transfer.
 - Heitz, Vanhoey, Chambon, Belcour: A Sliced Wasserstein Loss for Neural Texture Synthesis.
@@ -125,51 +128,50 @@ def wasserstein_distance(
         features: A picture's, with mean μ and covariance Σ.
         target: μ' and Σ', as gaussian_moments returns them.
 
-    Reference: Vacher et al. 2020; as a style loss in crowsonkb/style-transfer-pytorch, there
-    summed over the channels.
+    Reference: Vacher et al. 2020; as a style loss in crowsonkb/style-transfer-pytorch.
     """
     (mean, covariance), (target_mean, target_covariance) = gaussian_moments(features), target
-    # With Σ' = L Lᵀ the matrices Σ'^½ Σ Σ'^½ and Lᵀ Σ L have the same eigenvalues.
-    factor = jnp.linalg.cholesky(target_covariance)
-    product = jnp.einsum(
-        "bji,bjk,bkl->bil", factor, covariance, factor, precision=lax.Precision.HIGHEST
-    )
-    shared = trace_of_square_root(product)
     traces = jnp.trace(covariance, axis1=1, axis2=2) + jnp.trace(
         target_covariance, axis1=1, axis2=2
     )
+    shared = shared_deviation(covariance, jnp.broadcast_to(target_covariance, covariance.shape))
     squared = jnp.square(mean - target_mean).sum(-1) + traces - 2 * shared
     return squared.mean() / features.shape[-1]
 
 
 @jax.custom_jvp
-def trace_of_square_root(matrix: Float[Array, "batch n n"]) -> Float[Array, " batch"]:
-    """Return tr A^½ of symmetric matrices without negative eigenvalues.
+def shared_deviation(
+    covariance: Float[Array, "batch n n"], target: Float[Array, "batch n n"]
+) -> Float[Array, " batch"]:
+    """Return tr (Σ'^½ Σ Σ'^½)^½ of two covariance matrices, differentiable by the first.
 
-    Its derivative is d tr A^½ = ½ tr (A^-½ dA), which is finite also where eigenvalues of A are
-    equal; that of their decomposition is not.
+    With Σ = C Cᵀ and Σ' = L Lᵀ it is the sum of the singular values of K = Cᵀ L, since KᵀK = Lᵀ Σ L
+    has the same eigenvalues as Σ'^½ Σ Σ'^½. Roots of that product's eigenvalues would lose half of
+    float32's digits. With K = U S Vᵀ the derivative by Σ is ½ L V S⁻¹ Vᵀ Lᵀ, also where singular
+    values are equal.
 
     Args:
-        matrix: A. Eigenvalues below 1e-6 of the largest, mostly rounding, count in the derivative
-            as that much, and negative ones in the trace as 0.
+        covariance: Σ, positive definite.
+        target: Σ', positive definite; it is a constant to a derivative.
     """
-    return _trace_and_inverse_root(matrix)[0]
+    return _shared_and_gradient(covariance, target)[0]
 
 
-@trace_of_square_root.defjvp
-def _trace_of_square_root_jvp(primals: tuple, tangents: tuple) -> tuple:
-    trace, inverse_root = _trace_and_inverse_root(*primals)
-    return trace, 0.5 * jnp.einsum("bij,bij->b", inverse_root, tangents[0])
+@shared_deviation.defjvp
+def _shared_deviation_jvp(primals: tuple, tangents: tuple) -> tuple:
+    shared, gradient = _shared_and_gradient(*primals)
+    return shared, jnp.einsum("bij,bij->b", gradient, tangents[0])
 
 
-def _trace_and_inverse_root(matrix: Array) -> tuple[Array, Array]:
-    values, vectors = jnp.linalg.eigh(0.5 * (matrix + matrix.swapaxes(1, 2)))
-    least = 1e-6 * jnp.maximum(values.max(-1, keepdims=True), 1e-30)
-    inverse_roots = lax.rsqrt(jnp.maximum(values, least))
-    inverse = jnp.einsum(
-        "bik,bk,bjk->bij", vectors, inverse_roots, vectors, precision=lax.Precision.HIGHEST
+def _shared_and_gradient(covariance: Array, target: Array) -> tuple[Array, Array]:
+    own, factor = jnp.linalg.cholesky(covariance), jnp.linalg.cholesky(target)
+    product = jnp.einsum("bji,bjk->bik", own, factor, precision=lax.Precision.HIGHEST)
+    _, values, vectors = jnp.linalg.svd(product)
+    directions = jnp.einsum("bij,bkj->bik", factor, vectors, precision=lax.Precision.HIGHEST)
+    gradient = jnp.einsum(
+        "bik,bk,bjk->bij", directions, 0.5 / values, directions, precision=lax.Precision.HIGHEST
     )
-    return jnp.sqrt(jnp.maximum(values, 0)).sum(-1), inverse
+    return values.sum(-1), gradient
 
 
 def sorted_projections(
@@ -259,8 +261,9 @@ def patches(
     batch, height, width, channels = features.shape
     if min(height, width) < _PATCH:
         raise ValueError(
-            f"features: patches want at least {_PATCH} x {_PATCH} positions, got {height} x "
-            f"{width}; take a larger picture or a layer that is less deep"
+            f"style_loss: mrf compares patches of {_PATCH} x {_PATCH} positions, and a layer has "
+            f"only {height} x {width} of the picture or the painting; make both larger (--size, "
+            "--style-size, --scales 1) or take layers that are less deep (--style-layers)"
         )
     rows, columns = height - _PATCH + 1, width - _PATCH + 1
     shifted = [
@@ -278,8 +281,8 @@ def patch_distance(features: FeatureMap, target: Points) -> Scalar:
     with the largest Ψ_i · Ψ'_j / (‖Ψ_i‖ ‖Ψ'_j‖).
 
     Args:
-        features: A picture's. If it has more than 4,096 patches, only every other one counts in
-            each direction, or every third and so on.
+        features: A picture's. If it has more than 4,096 positions, only every other patch counts
+            in each direction, or every third and so on.
         target: The painting's patches.
 
     Reference: Li and Wand 2016, eqs. (2) and (3). Differs: the paper's is the sum.
@@ -364,8 +367,8 @@ def _mean_of_quantiles(measured: Sequence[Quantiles], shares: Sequence[float]) -
 def _all_together(measured: Sequence[Points], shares: Sequence[float]) -> Points:
     if len(set(shares)) > 1:
         raise ValueError(
-            "style_blend: this style loss takes the nearest of any painting and knows no shares; "
-            "leave them out or take another, such as gram"
+            f"style_blend: wanted none where a style loss takes the nearest of any painting, got "
+            f"shares {', '.join(f'{share:g}' for share in shares)}; leave them out or take another"
         )
     return jnp.concatenate(measured, axis=1)
 
@@ -406,3 +409,11 @@ STYLE_LOSSES: Mapping[StyleLossName, StyleLoss] = {
     "relaxed_transport": StyleLoss(thinned_vectors, relaxed_transport_distance, _all_together),
 }
 """By name; the module's table says what each holds fixed."""
+
+POSITION_LOSSES: frozenset[StyleLossName] = frozenset(
+    ("histogram", "sliced_wasserstein", "mrf", "relaxed_transport")
+)
+"""Those that keep something of each position: what they keep of a painting grows with its size."""
+
+UNWEIGHTED_LOSSES: frozenset[StyleLossName] = frozenset(("mrf", "relaxed_transport"))
+"""Those that take the nearest of any painting: several paintings have no shares there."""

@@ -131,6 +131,7 @@ FIELDS = {
     "style_blend": ("--style-blend 3", [3.0]),
     "mask_mode": ("--mask-mode inside", "inside"),
     "mask_growth": ("--mask-growth 2", 2),
+    "style_loss": ("--style-loss moments", "moments"),
     "color": ("--color histogram", "histogram"),
     "color_when": ("--color-when after", "after"),
     "content_weight": ("--content-weight 1.5", 1.5),
@@ -171,6 +172,8 @@ def test_an_option_changes_its_field_alone(name):
 
     config = parse("--preset", "smoke", *words)
 
+    if name == "style_loss":  # which brings layers and a weight
+        preset = dataclasses.asdict(with_style_loss(PRESETS["smoke"], "moments"))
     assert as_json(dataclasses.asdict(config)) == as_json(preset | {name: value})
 
 
@@ -243,6 +246,9 @@ def test_encoder_and_weights_follow_each_other(options, encoder, weights):
         ("--preset authors --weights vgg16-keras", False),
         ("--preset paper --encoder vgg16", False),
         ("--preset paper --weights vgg16-lpips", True),
+        ("--style-loss mrf", False),
+        ("--style-loss mrf --weights vgg16-keras", True),
+        ("--style-loss mrf --weights vgg16-keras --style-weight 2", False),
         ("", False),
     ],
 )

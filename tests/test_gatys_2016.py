@@ -277,6 +277,10 @@ def test_another_style_loss_has_layers_and_a_weight_of_its_own():
     assert (patches.style_loss, patches.content_weight) == ("mrf", base.content_weight)
     assert patches.style_weight != base.style_weight
     assert gatys_2016.with_style_loss(patches, "gram") == base
+    heavy = dataclasses.replace(base, content_weight=1e6)
+    assert gatys_2016.with_style_loss(heavy, "mrf").style_weight == 1e6 * patches.style_weight
+    with pytest.raises(ValueError, match="style_blend: wanted equal shares with style_loss mrf"):
+        dataclasses.replace(patches, style_blend=(1.0, 2.0))
     for name in style_losses.STYLE_LOSSES:
         assert gatys_2016.with_style_loss(base, name).style_loss == name
 
@@ -481,10 +485,15 @@ def test_masks_that_do_not_fit_are_refused(photograph, painting, vgg16):
         (1, {"masks": np.concatenate([upper, upper])}, SMOKE, "masks: wanted 1, one for each"),
         (1, {"masks": upper[:, :, :20]}, SMOKE, "masks: wanted the picture's proportions"),
         (2, {"masks": upper}, smoke(style_blend=(1.0, 1.0)), "masks: wanted without style_blend"),
-        (1, {"masks": upper}, smoke(style_loss="mrf"), "masks: wanted with style_loss gram"),
+        (
+            1,
+            {"masks": upper},
+            smoke(style_loss="mrf"),
+            "style_loss: wanted gram where there are masks",
+        ),
         (
             *(1, {"style_masks": [upper[0, :40, :56]]}, smoke(style_loss="moments")),
-            "masks: wanted with style_loss gram",
+            "style_loss: wanted gram where there are masks",
         ),
         (2, {"style_masks": [upper[0]]}, SMOKE, "style_masks: wanted 2, one for each style"),
         (1, {"style_masks": [upper[0, :10]]}, SMOKE, "style_masks: wanted the picture's"),

@@ -48,7 +48,7 @@ def scripts(monkeypatch) -> SimpleNamespace:
         "descent",
         "lbfgs_curves",
         "network_figures",
-        "style_losses",
+        "style_judges",
     )
     papers = ("johnson_2016", "dumoulin_2017")
     loaded = {name: importlib.import_module(name) for name in (*names, *papers)}
@@ -360,8 +360,17 @@ def test_mixtures_go_from_one_style_to_the_other(scripts, data, models, tmp_path
         )
 
 
+def test_four_styles_are_at_the_corners_of_their_mixtures(scripts):
+    shares = np.array(scripts.network_figures.corner_shares(5)).reshape(5, 5, 4)
+    np.testing.assert_allclose(shares.sum(-1), 1)
+    for corner, (row, column) in enumerate([(0, 0), (0, 4), (4, 0), (4, 4)]):
+        np.testing.assert_array_equal(shares[row, column], np.eye(4)[corner])
+    np.testing.assert_allclose(shares[2, 2], 0.25)
+    assert (np.diff(shares[:, 1, 2]) > 0).all()  # the lower left one's, downwards
+
+
 def test_monotone_is_each_step_in_the_right_direction(scripts):
-    describe = scripts.style_losses.describe_curves
+    describe = scripts.style_judges.describe_curves
     rising = describe([[0.0, 1.0, 3.0], [0.0, 4.0, 3.0]], rising=True)
     assert rising == {
         "style_loss": [0.0, 2.5, 3.0],

@@ -244,6 +244,10 @@ def test_batches_hold_runs_of_one_kind():
     assert found[:2] == [[0, 2], [5]]
     found = make_batches(configs, most=lambda config: 8, devices=3)
     assert found[:3] == [[0], [2], [5]]
+    # What is kept of a painting has its size with some style losses, and so has the program.
+    for style_loss, together in (("moments", [[0, 1]]), ("histogram", [[0], [1]])):
+        configs = [vary(style_loss=style_loss, style_size=size) for size in (32, 48)]
+        assert make_batches(configs, most=lambda config: 8, devices=1) == together
 
 
 # Running --------------------------------------------------------------------------------------

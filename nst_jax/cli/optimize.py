@@ -140,6 +140,9 @@ def _load_pictures(options: Optimize, config: Config) -> _Pictures:
     paths, style_paths = options.regions.mask, options.regions.style_mask
     if paths and config.style_blend is not None:
         raise ValueError("mask: wanted without --style-blend, which mixes styles everywhere")
+    if (paths or style_paths) and config.style_loss != "gram":
+        option = "mask" if paths else "style_mask"
+        raise ValueError(f"{option}: wanted with --style-loss gram, got {config.style_loss}")
     masks = load_masks(paths, len(styles))
     check_mask(paths, masks, np.asarray(content[0]))
     style_masks = load_style_masks(style_paths, len(styles))

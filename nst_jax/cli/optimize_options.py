@@ -10,9 +10,10 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from nst_jax.cli.color_option import ColorOption, WhenOption, choose_color
 from nst_jax.cli.masks import MASK_HELP, STYLE_MASK_HELP
 from nst_jax.convolution import Precision
-from nst_jax.encoders.preprocessing import input_gain
+from nst_jax.encoders.preprocessing import TORCHVISION, input_gain
 from nst_jax.encoders.pretrained import WEIGHT_SETS, verify
 from nst_jax.encoders.vgg import Architecture, Pooling, check_layers
+from nst_jax.encoders.weight_sets import WeightSet
 from nst_jax.guidance import MaskMode
 from nst_jax.optimize import OptimizerName
 from nst_jax.papers import gatys_2017
@@ -370,9 +371,11 @@ def warn_of_scale(options: Optimize, config: Config) -> str | None:
     """
     name, balance = options.result.preset, options.balance
     before, now = (WEIGHT_SETS.get(w or "") for w in (PRESETS[name].weights, config.weights))
-    if before is None or now is None or balance.style_weight is not None:
+    if now is None or balance.style_weight is not None:
         return None
-    if config.style_loss != PRESETS[name].style_loss:  # the weight is not the preset's
+    if config.style_loss != PRESETS[name].style_loss:  # so the weight is not the preset's
+        return _warn_of_style_loss(config, now)
+    if before is None:
         return None
     gain = input_gain(before.preprocessing) / input_gain(now.preprocessing)
     normalized = [weights.name.endswith("-normalized") for weights in (before, now)]
@@ -385,4 +388,15 @@ def warn_of_scale(options: Optimize, config: Config) -> str | None:
     return told + (
         f"activations about {gain:.2g} times smaller: for the same balance try "
         f"--content-weight {content:.2g} --style-weight {style:.2g}, see docs/weights.md"
+    )
+
+
+def _warn_of_style_loss(config: Config, used: WeightSet) -> str | None:
+    """A line for who runs another style loss's weight on other networks than it was tried on."""
+    tried_on = input_gain(used.preprocessing) == input_gain(TORCHVISION)
+    if tried_on and not used.name.endswith("-normalized"):
+        return None
+    return (
+        f"note: the weight that --style-loss {config.style_loss} brings is for torchvision's "
+        f"networks, and {used.name} has other activations: choose --style-weight anew"
     )

@@ -47,8 +47,9 @@ What --vary takes: a setting by the name that it has in a record, and its values
   ratio                                         content weight over style weight (the paper's
                                                 alpha/beta); the content weight stays
   scales, style_blend                           0.5:0.65,1:0.35 and 2,1
-  style_loss                                    gram, wasserstein, mrf, ...: another one than that
-                                                of the preset brings its own layers and weight
+  style_loss                                    gram, wasserstein, mrf, ...: another one than all
+                                                runs have brings its own layers and weight, even
+                                                where you give some; vary these too if it should not
 
 Each --vary multiplies the runs; the last one makes the columns of the report.
 

@@ -55,7 +55,7 @@ from nst_jax.image_ops import fit_longer_side, resize
 from nst_jax.losses import LayerWeights
 from nst_jax.optimize import DivergedError, OptimizerName, Report
 from nst_jax.regions import Regions, check_presence, check_regions
-from nst_jax.style_losses import StyleLossName
+from nst_jax.style_losses import POSITION_LOSSES, UNWEIGHTED_LOSSES, StyleLossName
 
 Record = coarse_to_fine.Record
 
@@ -148,6 +148,12 @@ class Config:
             "style_layers",
             "at least one layer of content or style",
             "none",
+        )
+        _check(
+            self.style_loss not in UNWEIGHTED_LOSSES or len(set(self.style_blend or ())) < 2,
+            "style_blend",
+            f"equal shares with style_loss {self.style_loss}, which takes the nearest of any style",
+            self.style_blend,
         )
         _check(
             not (self.remat and self.optimizer == "lbfgs_zoom"),
@@ -244,21 +250,22 @@ _STYLE_LOSS_WEIGHTS: Mapping[StyleLossName, float] = {
     "wasserstein": 25.0,
     "histogram": 120.0,
     "sliced_wasserstein": 250.0,
-    "mrf": 10.0,
+    "mrf": 6.0,
     "relaxed_transport": 600.0,
 }
 _STYLE_LOSS_LAYERS: Mapping[StyleLossName, LayerWeights] = {
     "mrf": (("relu3_1", 0.5), ("relu4_1", 0.5)),  # Li and Wand 2016
-    # Kolkin et al. 2019 take layers of all blocks; single points of the first one say little.
-    "relaxed_transport": tuple((layer, 0.25) for layer in STYLE_LAYERS[1:]),
+    # Kolkin et al. 2019 take layers of all blocks. Of large pictures the first two would be thinned
+    # so far that pixels are in no point's receptive field.
+    "relaxed_transport": tuple((layer, 1 / 3) for layer in STYLE_LAYERS[2:]),
 }
 
 
 def with_style_loss(config: Config, style_loss: StyleLossName) -> Config:
     """Return config with another way to compare styles, in layers and with a weight that suit it.
 
-    Style losses have other units each, so one weight does not do for all. These paint about as
-    boldly as the preset default, on torchvision's networks and with content weight 1; elsewhere
+    Style losses have other units each, so one weight does not do for all. These, in parts of the
+    content weight, paint about as boldly as the preset default on torchvision's networks; on others
     they are where to begin.
 
     Args:
@@ -274,7 +281,7 @@ def with_style_loss(config: Config, style_loss: StyleLossName) -> Config:
         config,
         style_loss=style_loss,
         style_layers=_STYLE_LOSS_LAYERS.get(style_loss, _EQUAL_LAYERS),
-        style_weight=_STYLE_LOSS_WEIGHTS[style_loss],
+        style_weight=_STYLE_LOSS_WEIGHTS[style_loss] * (config.content_weight or 1.0),
     )
 
 
@@ -392,7 +399,8 @@ def stylize_together(
         content: One picture, resized to the configs' size if that is given.
         style: One painting, or several to be blended by style_blend.
         configs: They may differ in weights, seed, noise_std, init, style_size and style_blend,
-            and have optimizer 'lbfgs' and no remat: those of one batch_key.
+            and have optimizer 'lbfgs' and no remat: those of one batch_key. Of the style losses
+            in style_losses.POSITION_LOSSES style_size may not differ either.
         encoder: From load_encoder; pooling and precision are set on it here.
         encoder_params: Its parameters.
         initial_image: Where to begin if an init is a file's path.
@@ -445,11 +453,14 @@ def batch_key(config: Config) -> Config | None:
     """Return what configs that stylize_together takes have in common; None if it takes none."""
     if config.optimizer != "lbfgs" or config.remat:
         return None
+    data = set(_DATA_FIELDS)
+    if config.style_loss in POSITION_LOSSES:  # what is kept of a style has the style's size
+        data.remove("style_size")
     return dataclasses.replace(
         config,
         content_layers=tuple((layer, 1.0) for layer, _ in config.content_layers),
         style_layers=tuple((layer, 1.0) for layer, _ in config.style_layers),
-        **{name: getattr(_PLAIN, name) for name in _DATA_FIELDS},
+        **{name: getattr(_PLAIN, name) for name in sorted(data)},
     )
 
 
@@ -523,7 +534,8 @@ class _Pictures(NamedTuple):
         some_masks = masks is not None or any(mask is not None for mask in style_masks or ())
         if some_masks and config.style_loss != "gram":
             raise ValueError(
-                f"masks: wanted with style_loss gram, which knows regions, got {config.style_loss}"
+                f"style_loss: wanted gram where there are masks, got {config.style_loss}; only "
+                "Gram matrices are compared region by region"
             )
         regions = check_regions(
             masks,
@@ -757,7 +769,8 @@ def _total_variation(config: Config, image: Image) -> Scalar:
 def _check_same_run(config: Config, fingerprint: str, metadata: Mapping[str, Any]) -> None:
     # As JSON, since that is how the saved config has travelled.
     now = json.loads(json.dumps(dataclasses.asdict(config)))
-    before = json.loads(json.dumps(metadata["config"]))
+    # A run that an older version saved lacks what has come since, and had it as it is by default.
+    before = json.loads(json.dumps({**dataclasses.asdict(Config()), **metadata["config"]}))
     for name in now:
         if now[name] != before.get(name):
             raise ValueError(

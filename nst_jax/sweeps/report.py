@@ -95,13 +95,15 @@ def _describe_row(sweep: Sweep, number: int, runs: Sequence[Row]) -> Mapping[str
 
 
 def _describe_base(sweep: Sweep) -> dict[str, str]:
-    """The settings that all runs share."""
-    config = sweep.outcomes[0].run.config
+    """The settings that all runs share, but for those that are varied with one value."""
+    first, *others = (outcome.run.config for outcome in sweep.outcomes)
     varied = {axis.name for axis in sweep.grid.axes} | {"seed"}
-    if "ratio" in varied:
-        varied.add("style_weight")
-    shared = {name: getattr(config, name) for name in Config.__dataclass_fields__}
-    return {name: describe_value(v) for name, v in shared.items() if name not in varied}
+    shared = {
+        name: value
+        for name, value in ((name, getattr(first, name)) for name in Config.__dataclass_fields__)
+        if name not in varied and all(getattr(config, name) == value for config in others)
+    }
+    return {name: describe_value(value) for name, value in shared.items()}
 
 
 def _describe_machine(sweep: Sweep) -> dict[str, str]:
