@@ -31,7 +31,7 @@ lint: development
 	$(PY) -m pyright --pythonpath $(PY)
 
 notebooks: development
-	@if ls notebooks/*.ipynb >/dev/null 2>&1; then $(PY) -m pytest -n 2 --nbmake --nbmake-timeout=600 notebooks; fi
+	@if ls notebooks/*.ipynb >/dev/null 2>&1; then $(PY) -m pytest -n 2 --nbmake --nbmake-timeout=300 notebooks; fi
 
 oracle: development
 	$(PY) -m pip install torch==2.13.0

@@ -31,6 +31,7 @@ from nst_jax.stylizers.stylizer import ManyStylesStylizer
 
 CASTLE, TOWER = "content/neuschwanstein_castle.jpg", "content/eiffel_tower.jpg"
 CHURCH, HARVEST = "style/van_gogh_church_at_auvers.jpg", "style/van_gogh_harvest.jpg"
+STRONG = 200.0  # the style weight of `spatial`, at which what is wrong with a sky can be seen
 # Of the network of many styles, and so of all methods in `methods`.
 SKY_STYLE, GROUND_STYLE = "starry_night", "grande_jatte"
 
@@ -72,6 +73,7 @@ class Painter:
 def spatial(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `spatial`."""
     painter = Painter(options)
+    painter.base = dataclasses.replace(painter.base, style_weight=STRONG)
     content, church, harvest = (_load(name, options.size) for name in (CASTLE, CHURCH, HARVEST))
     masks = sky_and_ground(CASTLE, **_size_of(content))
     harvest_masks = sky_and_ground(HARVEST, **_size_of(harvest))
