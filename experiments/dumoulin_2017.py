@@ -185,7 +185,8 @@ def corners(options: argparse.Namespace, out: Path) -> None:
         raise ValueError(f"corners: wanted four styles, got {' '.join(options.corners)}")
     network = network_figures.load_networks("dumoulin2017", options.models)[0]
     content = files.load_image(files.asset_path(GRID_CONTENT), size=options.size)
-    labels = dict(zip((0, GRID - 1, GRID**2 - GRID, GRID**2 - 1), options.corners, strict=True))
+    places = [0, GRID - 1, GRID**2 - GRID, GRID**2 - 1]
+    labels: dict[int, str] = dict(zip(places, options.corners, strict=True))
     cells = [
         (network(content, dict(zip(options.corners, shares, strict=True)))[0], labels.get(i, ""))
         for i, shares in enumerate(network_figures.corner_shares(GRID))
