@@ -36,7 +36,7 @@ try:
     import torch_networks
     from network_benchmark import LBFGS, LBFGS_STEPS, PRECISIONS, THEIRS, lbfgs_work
     from side_by_side import BFLOAT16, FORMATS
-    from turns import Work, interleave
+    from turns import Work, compare, interleave
 except ImportError as error:
     sys.exit(f"error: {error}; for this comparison run: pip install torch==2.13.0")
 
@@ -121,7 +121,7 @@ def measure(size: int, *, encode: bool, lbfgs: Work, repeats: int) -> dict[str, 
     return {
         "compile_seconds": compiled,
         "best": best,
-        "sides": side_by_side.compare(seconds, best),
+        "sides": compare(seconds, best),
         "lbfgs": {
             "seconds_a_step": statistics.median(steps),
             "steps": LBFGS_STEPS,

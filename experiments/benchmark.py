@@ -32,8 +32,8 @@ try:
     import side_by_side
     import torch
     import torch_gatys
-    from side_by_side import BFLOAT16, FORMATS, compare
-    from turns import Work, interleave
+    from side_by_side import BFLOAT16, FORMATS
+    from turns import Work, compare, interleave
 except ImportError as error:
     sys.exit(f"error: {error}; for this comparison run: pip install torch==2.13.0")
 

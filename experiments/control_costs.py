@@ -9,7 +9,6 @@ with the plain one within a turn, after one turn that compiles. Results: results
 
 import argparse
 import dataclasses
-import statistics
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 from outlines import sky_and_ground
 from rich.console import Console
 from rich.table import Table
-from turns import Work, interleave
+from turns import Work, compare, interleave
 
 from nst_jax import color, files, stylizers
 from nst_jax.array_types import Image, ImageOfAnySize
@@ -117,18 +116,8 @@ def _masks(content: Image) -> np.ndarray:
     return sky_and_ground(CONTENT, height=content.shape[1], width=content.shape[2])
 
 
-def measure(works: Mapping[str, Work], *, repeats: int) -> dict[str, dict[str, float]]:
-    """Median seconds, and the median over turns of the ratio to the plain one."""
-    seconds = interleave(works, repeats=repeats)
-    return {
-        name: {
-            "seconds": statistics.median(values),
-            "ratio": statistics.median(
-                mine / plain for mine, plain in zip(values, seconds[PLAIN], strict=True)
-            ),
-        }
-        for name, values in seconds.items()
-    }
+def _measure(works: Mapping[str, Work], repeats: int) -> dict[str, dict[str, float]]:
+    return compare(interleave(works, repeats=repeats), PLAIN)
 
 
 def print_table(methods: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
@@ -153,9 +142,9 @@ def main() -> None:
     )
     repeats, passes = options.repeats, PASSES * options.repeats
     methods = {
-        "optimisation": measure(optimisation(content, styles, options.num_steps), repeats=repeats),
-        "any style (AdaIN)": measure(any_style(content, styles), repeats=passes),
-        "many styles": measure(many_styles(content), repeats=passes),
+        "optimisation": _measure(optimisation(content, styles, options.num_steps), repeats),
+        "any style (AdaIN)": _measure(any_style(content, styles), passes),
+        "many styles": _measure(many_styles(content), passes),
     }
     print_table(methods)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ try:
     import torch_gatys
     import torch_training
     from side_by_side import BFLOAT16, FORMATS
-    from turns import Work, interleave
+    from turns import Work, compare, interleave
 except ImportError as error:
     sys.exit(f"error: {error}; for this comparison run: pip install torch==2.13.0")
 
@@ -165,7 +165,7 @@ def time_painting(name: str, size: int, lbfgs: Work, *, repeats: int) -> dict[st
 
 def _sides(seconds: Mapping[str, list[float]]) -> dict[str, Any]:
     best = side_by_side.find_best(seconds)
-    return {"best": best, "sides": side_by_side.compare(seconds, best)}
+    return {"best": best, "sides": compare(seconds, best)}
 
 
 class _Training(NamedTuple):

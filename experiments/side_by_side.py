@@ -37,19 +37,6 @@ def find_best(seconds: Mapping[str, list[float]]) -> str:
     return min(medians, key=lambda side: medians[side])
 
 
-def compare(seconds: Mapping[str, list[float]], best: str) -> dict[str, dict[str, float]]:
-    """Medians, and the median over turns of the ratio to PyTorch's better memory format."""
-    return {
-        side: {
-            "seconds": statistics.median(values),
-            "ratio": statistics.median(
-                mine / other for mine, other in zip(values, seconds[best], strict=True)
-            ),
-        }
-        for side, values in seconds.items()
-    }
-
-
 def make_lbfgs_step(evaluate: Callable[..., Any], image: Any, *args: Any, history: int) -> Work:
     """One step of our L-BFGS, whose first call fills the whole history beforehand.
 
