@@ -8,16 +8,23 @@ What is rearranged, and why (measured with `experiments/benchmark.py` and before
   thread). Four strided views and a remembered argmax take a tenth of it.
 - An unpadded convolution is about three times slower than a zero-padded one. Reflection padding
   therefore convolves with zero padding and crops.
+- Winograd's minimal filtering has 4 products in place of 9 for each output of a wide 3×3 layer.
+  On two AVX2 cores 256 channels at 64² and 512 at 32² take little more than half of the plain
+  convolution's time, the kernel's transform counted. F(4×4, 3×3) would lose digits.
 - A large kernel on three channels keeps the processor's lanes empty: the picture is folded into
   blocks of 2×2 pixels, twelve channels, first.
 - A fractionally strided convolution spends nine tenths of its gradient on zeros, and one of an
   enlarged map more than half of everything on repeated values: both are 2×2 convolutions to four
   times the channels, which are then unfolded.
+- The gradient with respect to a kernel takes several times the convolution. For 3×3 kernels it is
+  nine products of x shifted and dy, over positions; where few channels come out one product of x
+  and all shifted dy side by side.
 - A mask is recomputed rather than kept, which keeps its larger operand alive; here it is kept.
 - bfloat16 operands gain nothing in XLA's convolution but double the rate of its matrix products,
   so wide 3×3 layers become products in that precision.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -36,6 +43,14 @@ _NHWC = ("NHWC", "HWIO", "NHWC")
 # Below this many channels on either side a product of bfloat16 operands no longer pays for the
 # copies that it needs.
 _WIDE = 256
+# Where Winograd's products save more time than its sums cost: on one side this many channels, or
+# fewer where the maps are small; and not where the kernel's transform would be most of the work.
+_WINOGRAD_WIDE, _WINOGRAD_NARROW = 256, 128
+_WINOGRAD_LEAST, _WINOGRAD_MOST_NARROW = 256, 12_800  # positions
+# At most so many tiles at a time, lest the products of large pictures fill the memory.
+_WINOGRAD_TILES = 4096
+# Up to this many channels that come out a kernel's gradient is one product.
+_FEW = 16
 # Up to this many channels a large kernel is faster on blocks of pixels.
 _THIN = 4
 
@@ -43,9 +58,10 @@ _THIN = 4
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve_same(x: _Maps, kernel: _Kernel, precision: Precision) -> Any:
     """Zero-padded convolution of stride 1 by a kernel of odd sides, on the CPU."""
-    *sides, channels_in, channels_out = kernel.shape
-    if precision == "bfloat16" and sides == [3, 3] and min(channels_in, channels_out) >= _WIDE:
+    if _by_products(kernel, precision):
         return _convolve_by_products(x, kernel)
+    if _suits_winograd(x, kernel):
+        return _convolve_by_winograd(x, kernel)
     return _arrangement(x, kernel)(x, kernel)
 
 
@@ -55,13 +71,54 @@ def _convolve_same_forward(x, kernel, precision: Precision):
 
 def _convolve_same_backward(precision: Precision, residuals, dy):
     x, kernel = residuals
-    dx = convolve_same(dy, kernel[::-1, ::-1].swapaxes(2, 3), precision)
+    flipped = kernel[::-1, ::-1].swapaxes(2, 3)
+    if not _by_products(kernel, precision) and _suits_winograd(dy, flipped):
+        dx = _convolve_by_winograd(dy, kernel, flipped=True)
+    else:
+        dx = convolve_same(dy, flipped, precision)
     # In float32 always: products of bfloat16 operands over positions gain nothing.
-    (dkernel,) = jax.vjp(partial(_arrangement(x, kernel), x), kernel)[1](dy)
-    return dx, dkernel
+    return dx, _kernel_gradient(x, kernel, dy)
 
 
 convolve_same.defvjp(_convolve_same_forward, _convolve_same_backward)
+
+
+def _kernel_gradient(x, kernel, dy):
+    """Σ_p x[p + u] dy[p] for each offset u of the kernel."""
+    if _arrangement(x, kernel) is _convolve_directly:
+        return _correlate(x, kernel, dy)
+    blocks, to_kernel = jax.vjp(_block_kernel, kernel)
+    (dkernel,) = to_kernel(_correlate(_fold(x), blocks, _fold(dy)))
+    return dkernel
+
+
+def _correlate(x, kernel, dy):
+    """The gradient with respect to the kernel of _convolve_directly."""
+    rows, columns, channels_in, channels_out = kernel.shape
+    if channels_out <= _FEW and channels_out < channels_in:
+        # (in, row, column, out): dy shifted the other way.
+        found = _over_positions(x, jnp.concatenate(_shifted(dy, rows, columns), axis=-1))
+        found = found.reshape(channels_in, rows, columns, channels_out)
+        return found[:, ::-1, ::-1].transpose(1, 2, 0, 3)
+    if rows * columns <= 9:
+        found = [_over_positions(each, dy) for each in _shifted(x, rows, columns)]
+        return jnp.stack(found).reshape(kernel.shape)
+    (dkernel,) = jax.vjp(partial(_convolve_directly, x), kernel)[1](dy)
+    return dkernel
+
+
+def _shifted(x, rows: int, columns: int):
+    """X seen from each offset of a kernel of odd sides, zeros beyond its edges, in row order."""
+    _, height, width, _ = x.shape
+    around = ((0, 0), (rows // 2,) * 2, (columns // 2,) * 2, (0, 0))
+    padded = jnp.pad(x, around)
+    return [padded[:, i : i + height, j : j + width] for i in range(rows) for j in range(columns)]
+
+
+def _over_positions(x, y):
+    """Σ_p x[p] y[p]ᵀ."""
+    x, y = (each.reshape(-1, each.shape[-1]) for each in (x, y))
+    return lax.dot_general(x, y, (((0,), (0,)), ((), ())))
 
 
 def _arrangement(x, kernel):
@@ -79,15 +136,98 @@ def _convolve_directly(x, kernel, *, stride: int = 1, padding: str = "SAME"):
     return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_NHWC)
 
 
+def _by_products(kernel, precision: Precision) -> bool:
+    *sides, channels_in, channels_out = kernel.shape
+    return precision == "bfloat16" and sides == [3, 3] and min(channels_in, channels_out) >= _WIDE
+
+
+def _suits_winograd(x, kernel) -> bool:
+    batch, height, width, _ = x.shape
+    *sides, channels_in, channels_out = kernel.shape
+    positions, channels = batch * height * width, max(channels_in, channels_out)
+    if sides != [3, 3] or positions < _WINOGRAD_LEAST or min(channels_in, channels_out) < _THIN:
+        return False
+    small = channels >= _WINOGRAD_NARROW and positions <= _WINOGRAD_MOST_NARROW
+    return channels >= _WINOGRAD_WIDE or small
+
+
+def _convolve_by_winograd(x, kernel, *, flipped: bool = False):
+    """3×3 zero-padded convolution by F(2×2, 3×3): tiles of 2×2 outputs, each from 4×4 inputs.
+
+    Y = Aᵀ ((G k Gᵀ) ⊙ (Bᵀ d B)) A for each tile d, its products summed over the channels. With
+    flipped the kernel is turned over and its channels change places, as the gradient wants it: its
+    tiles are then the same ones in another order, which XLA computes but once for both passes. A
+    NaN reaches all of a tile, a position further than in a plain convolution.
+
+    Reference: Lavin and Gray 2016, arXiv 1509.09308, section 4.1.
+    """
+    batch, height, width, _ = x.shape
+    tile_rows, tile_columns = -(-height // 2), -(-width // 2)
+    odd = 2 * tile_rows - height, 2 * tile_columns - width
+    padded = jnp.pad(x, ((0, 0), (1, 1 + odd[0]), (1, 1 + odd[1]), (0, 0)))
+    # One product: sums of slices would be sixteen kernels to compile, and slower.
+    kernel_tiles = jnp.asarray(_G_G, kernel.dtype) @ kernel.reshape(9, -1)
+    kernel_tiles = kernel_tiles.reshape(16, *kernel.shape[2:])
+    at_once = max(1, _WINOGRAD_TILES // (batch * tile_columns))
+    firsts = range(0, tile_rows, at_once)
+    parts = [padded[:, 2 * first : 2 * min(first + at_once, tile_rows) + 2] for first in firsts]
+    rows = [_convolve_tiles(part, kernel_tiles, flipped) for part in parts]
+    y = rows[0] if len(rows) == 1 else jnp.concatenate(rows, axis=1)
+    return y[:, :height, :width]
+
+
+_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
+# Of both axes at once, (16, 9): a kernel's tiles by column and row from its taps by row and column.
+_G_G = np.einsum("ci,rj->crji", _G, _G).reshape(16, 9)
+
+
+def _convolve_tiles(padded, kernel_tiles, flipped: bool):
+    """The convolution of a map of even sides that is padded by 1, given the kernel's tiles."""
+    batch, channels = padded.shape[0], padded.shape[3]
+    height, width = padded.shape[1] - 2, padded.shape[2] - 2
+    # Turned over, a kernel's first and last tap change places, and so do the tiles of either alone.
+    order = (3, 1, 2, 0) if flipped else (0, 1, 2, 3)
+    pairs = padded.reshape(batch, height // 2 + 1, 2, width // 2 + 1, 2, channels)
+    tiles = _input_tiles(pairs[:, :, 0], pairs[:, :, 1], axis=1, order=order)
+    tiles = _input_tiles(tiles[:, :, :, :, 0], tiles[:, :, :, :, 1], axis=3, order=order)
+    contracted = ((2,), (2 if flipped else 1,))
+    products = lax.dot_general(
+        tiles.reshape(16, -1, channels), kernel_tiles, (contracted, ((0,), (0,)))
+    )
+    products = products.reshape(4, 4, batch, height // 2, width // 2, -1)
+    columns = _output_tiles([products[i] for i in order], axis=4)
+    rows = _output_tiles([columns[i] for i in order], axis=2)
+    return rows.reshape(batch, height, width, -1)
+
+
+def _input_tiles(even, odd, *, axis: int, order: Sequence[int]):
+    """Bᵀ d along an axis whose even and odd members are given, stacked in front in that order."""
+    count = even.shape[axis] - 1
+    first, third = (lax.slice_in_dim(even, i, i + count, axis=axis) for i in (0, 1))
+    second, last = (lax.slice_in_dim(odd, i, i + count, axis=axis) for i in (0, 1))
+    found = [first - third, second + third, third - second, second - last]
+    return jnp.stack([found[i] for i in order])
+
+
+def _output_tiles(four, *, axis: int):
+    """Aᵀ m along one axis, its two outputs stacked along another."""
+    a, b, c, d = four
+    return jnp.stack([a + b + c, b - c - d], axis=axis)
+
+
 def _convolve_in_blocks(x, kernel):
     """The same on blocks of 2×2 pixels, whose pixels become channels."""
+    return _unfold(_convolve_directly(_fold(x), _block_kernel(kernel)))
+
+
+def _block_kernel(kernel):
+    """An odd kernel as one on blocks of 2×2 pixels."""
     for axis in (0, 1):
         kernel = _to_blocks(kernel, axis)
     # (blocks, blocks, in, out, row in, row out, column in, column out)
     blocks, _, channels_in, channels_out = kernel.shape[:4]
     kernel = kernel.transpose(0, 1, 4, 6, 2, 5, 7, 3)
-    kernel = kernel.reshape(blocks, -1, 4 * channels_in, 4 * channels_out)
-    return _unfold(_convolve_directly(_fold(x), kernel))
+    return kernel.reshape(blocks, -1, 4 * channels_in, 4 * channels_out)
 
 
 def _to_blocks(kernel, axis: int):

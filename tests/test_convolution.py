@@ -11,7 +11,7 @@ import pytest
 from jax import lax
 from jax.test_util import check_grads
 
-from nst_jax import convolution
+from nst_jax import convolution, convolution_on_cpu
 
 # Frobenius norm of the error over that of the value, for bfloat16 operands.
 BFLOAT16_ERROR = 4e-3
@@ -112,6 +112,45 @@ def test_wide_layers(backend, precision, channels, padding):
             assert error < 1e-5, name
         else:
             assert 1e-4 < error < BFLOAT16_ERROR, name  # below, nothing would be rounded
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels"),
+    [
+        ((2, 17, 19), (5, 256)),
+        ((1, 16, 16), (256, 12)),
+        ((1, 18, 33), (128, 128)),
+        ((3, 131, 66), (4, 256)),  # more tiles than are done at once
+    ],
+)
+@pytest.mark.parametrize("padding", ["zero", "reflect"])
+def test_maps_that_are_done_in_tiles(monkeypatch, shape, channels, padding):
+    done, by_tiles = [], convolution_on_cpu._convolve_by_winograd
+
+    def noted(x, kernel, **options):
+        done.append(options.get("flipped", False))
+        return by_tiles(x, kernel, **options)
+
+    monkeypatch.setattr(convolution_on_cpu, "_convolve_by_winograd", noted)
+    x, kernel = made(*shape, channels[0], seed=0), made(3, 3, *channels, seed=1)
+    bias = made(channels[1], seed=2)
+    found = value_and_gradients(ours(padding=padding), x, kernel, bias)
+    wanted = value_and_gradients(plainly(padding=padding), x, kernel, bias)
+    for name, mine, plain in zip(("y", "dx", "dk", "db"), found, wanted, strict=True):
+        assert relative_error(mine, plain) < 1e-5, name
+    assert done[-2:] == [False, True]  # forwards, and the gradient
+
+
+def test_tiles_agree_with_numbers_of_twice_the_digits():
+    """What is lost against float64 is no more than twice what a plain convolution loses."""
+    x, kernel = made(1, 32, 32, 256, seed=0), made(3, 3, 256, 128, seed=1)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(np.asarray(x[0], np.float64), ((1, 1), (1, 1), (0, 0))), (3, 3), axis=(0, 1)
+    )
+    wanted = np.einsum("hwcij,ijcd->hwd", windows, np.asarray(kernel, np.float64), optimize=True)
+    ours_ = convolution_on_cpu._convolve_by_winograd(x, kernel)
+    plain = plain_convolution(x, kernel, jnp.zeros(128), stride=1, padding="zero")
+    assert relative_error(ours_[0], wanted) < 2 * relative_error(plain[0], wanted) < 2e-6
 
 
 @pytest.mark.parametrize("sides", [(3, 3), (1, 1), (9, 9)])
