@@ -10,7 +10,7 @@ import argparse
 import csv
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from nst_jax import files
 
@@ -48,6 +48,7 @@ STYLES = {
 # The photograph that the papers themselves show, by Andreas Praefcke, from Wikimedia Commons.
 TUBINGEN = "papers/content/tubingen.jpg"
 
+_T = TypeVar("_T")
 _STYLE_FOLDERS = ("papers/style", "style/train", "style/heldout")
 
 
@@ -108,10 +109,10 @@ def find_picture(data: Path, file: str) -> Picture:
     return found[0]
 
 
-def spread(pictures: list[Picture], count: int) -> list[Picture]:
-    """So many of the pictures, evenly spread, since sorted ones come from one source after another.
+def spread(pictures: list[_T], count: int) -> list[_T]:
+    """So many of them, evenly spread, since sorted ones come from one source after another.
 
-    The same number gives the same ones, and all of them where there are no more.
+    The same number gives the same ones, and all where there are no more.
     """
     count = min(count, len(pictures))
     return [pictures[i * len(pictures) // count] for i in range(count)]

@@ -1,6 +1,6 @@
 """Dumoulin et al. 2017: what many styles in one network cost, and what lies between two of them.
 
-    python experiments/dumoulin_2017.py --data FOLDER [--figures styles interpolation corners sheet]
+    python experiments/dumoulin_2017.py --data FOLDER [--figures styles interpolation ...]
 
 `styles` is the end of the paper's figure 5: the content and style loss of the network of many
 styles over those of networks of one style, on the styles that both kinds have, by the one objective
@@ -16,6 +16,9 @@ as a strip, on a photograph of tier A. Results: results/dumoulin_2017/interpolat
 the corners, --corners or four that differ much, on a bundled photograph. Results:
 results/dumoulin_2017/corners.
 
+`few_shot` is the paper's figure 6, a new style learnt by a row of its own against a network from
+scratch: see few_shot.py. Results: results/dumoulin_2017/few_shot.
+
 `sheet` shows the network's styles, a row each, as `sheet` of johnson_2016.py does, whose --look it
 has. Results: results/dumoulin_2017/sheet.
 
@@ -29,8 +32,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import few_shot
 import network_figures
 import style_judges
+import training_curves
 from contact_sheet import save_sheet, split_rows
 from data_folder import pictures_in, spread
 from network_figures import HELD_OUT
@@ -230,6 +235,7 @@ FIGURES = {
     "styles": styles,
     "interpolation": interpolation,
     "corners": corners,
+    "few_shot": few_shot.few_shot,
     "sheet": sheet,
 }
 
@@ -242,6 +248,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="of the squares that are measured")
     parser.add_argument("--between", nargs=2, metavar="STYLE", help="for `interpolation`")
     parser.add_argument("--corners", nargs=4, metavar="STYLE", default=CORNERS, help="row by row")
+    few_shot.add_options(parser)
+    training_curves.add_options(parser)
     network_figures.make_figures(parser, FIGURES)
 
 

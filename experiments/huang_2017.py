@@ -9,6 +9,10 @@ Photographs have numbers and paintings letters; the record names both. The pictu
 `losses` is the paper's figure 3 on 8 held-out pairs at 256 pixels: see adain_losses.py. --steps
 50 100 500 adds what 500 steps come to.
 
+`normalizations` is the paper's figure 1, instance against batch normalisation: normalizations.py.
+`baselines` are its figures 5 and 6, AdaIN's decoder beside others: see decoder_baselines.py. Both
+train, --train-steps of squares of --train-size, for each of --seeds.
+
 `reconstruction`: LPIPS and SSIM to the photograph of what the network makes of it with alpha 0,
 on 20 held-out photographs at 256 pixels.
 
@@ -27,9 +31,12 @@ from pathlib import Path
 from typing import Any
 
 import adain_losses
+import decoder_baselines
 import jax.numpy as jnp
 import network_figures
+import normalizations
 import peer_comparison
+import training_curves
 from adain_pairs import PAINTINGS, Distances, load_network, size_of
 from contact_sheet import Cell, save_sheet
 from data_folder import Picture, pictures_in, spread
@@ -169,6 +176,8 @@ def interpolation(options: argparse.Namespace, out: Path) -> None:
 FIGURES = {
     "sheet": sheet,
     "losses": adain_losses.losses,
+    "normalizations": normalizations.normalizations,
+    "baselines": decoder_baselines.baselines,
     "reconstruction": reconstruction,
     "alpha": alpha,
     "interpolation": interpolation,
@@ -186,6 +195,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, help="of photographs or pairs, not the figure's own")
     adain_losses.add_options(parser)
     peer_comparison.add_options(parser)
+    training_curves.add_options(parser)
     network_figures.make_figures(parser, FIGURES)
 
 

@@ -25,7 +25,7 @@ from nst_jax.networks.layers import (
 LAYER = "relu4_1"
 """The encoder's layer whose features are decoded, an eighth of the picture's size."""
 
-_FIRST, _LAST = "conv4_1", "conv1_1"
+_FIRST, LAST = "conv4_1", "conv1_1"
 
 
 class Decoder(nn.Module):
@@ -47,11 +47,11 @@ class Decoder(nn.Module):
     architecture: Architecture = "vgg19"
     precision: Precision = "float32"
 
-    def __call__(self, features: Float[Array, "batch height width 512"]) -> ImageOfAnySize:
+    def __call__(self, features: Float[Array, "batch height width _"]) -> ImageOfAnySize:
         """Return the pictures of features.
 
         Args:
-            features: Of relu4_1, at least 2 by 2 positions.
+            features: Of relu4_1, at least 2 by 2 positions; 512 channels, or what a variant takes.
 
         Raises:
             ValueError: There are fewer positions, which reflection padding cannot do with.
@@ -61,7 +61,7 @@ class Decoder(nn.Module):
                 f"features: wanted at least 2 by 2 positions, got {features.shape[1]} by "
                 f"{features.shape[2]}; give pictures of 16 pixels a side or more"
             )
-        return self.run_layers(features, first=_FIRST, last=_LAST)
+        return self.run_layers(features, first=_FIRST, last=LAST)
 
     if TYPE_CHECKING:  # linen's own apply promises a tuple, were mutable given
 
@@ -92,12 +92,21 @@ class Decoder(nn.Module):
                 f"layers: wanted two of {', '.join(names)}, in this order, got {first} and {last}"
             )
         for name in names[names.index(first) : names.index(last) + 1]:
-            x = self._layer(x, name, channels[name])
-            x = x if name == _LAST else relu(x)
+            x = self.apply_layer(x, name, channels[name])
+            x = x if name == LAST else relu(x)
         return x
 
-    def _layer(self, x: Array, name: str, channels: int) -> Array:
-        init = _small if name == _LAST else _KERNEL_INIT
+    def apply_layer(
+        self, x: Float[Array, "batch _ _ _"], name: str, channels: int
+    ) -> Float[Array, "batch _ _ {channels}"]:
+        """Return a layer's answer before its ReLU: what a variant of the decoder may override.
+
+        Args:
+            x: What enters it, before it is enlarged.
+            name: The layer's.
+            channels: How many it answers with.
+        """
+        init = _small if name == LAST else _KERNEL_INIT
         if name in _before_pooling(self.architecture):  # the pooling is undone first
             enlarge = UpsampledConvolution(
                 channels, kernel_init=init, precision=self.precision, name=name

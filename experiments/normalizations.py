@@ -1,0 +1,195 @@
+"""The figure `normalizations` of huang_2017.py: instance against batch normalisation.
+
+The paper's figure 1: a network of one style learns faster with instance normalisation than with
+batch normalisation on photographs as they are, and on photographs of equalised contrast; on
+photographs that all have one style already the two are alike. From this the paper concludes that
+instance normalisation normalises style, not contrast alone.
+
+Contrast is equalised by the luminance's histogram; the one style is The Starry Night's, given to
+each photograph by johnson2016-starry_night; the style that is learnt is The Great Wave. The paper
+trains Ulyanov et al.'s network, we Johnson et al.'s at half width. Held-out photographs are
+prepared as those trained on, and their losses are against the prepared ones.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import training_curves
+from contact_sheet import save_sheet
+from data_folder import STYLES, free_photographs, spread
+from network_figures import HELD_OUT
+from PIL import Image as PillowImage
+from PIL import ImageOps
+from training_curves import Training
+
+from nst_jax import datasets, files, stylizers, train
+from nst_jax.array_types import Image, ImageOfAnySize
+from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.papers import johnson_2016
+
+NORMALIZATIONS = ("batch", "instance")
+STYLE = "wave"
+NORMALISING_NETWORK = "johnson2016-starry_night"
+NUM_PHOTOGRAPHS = 200  # prepared once, and held in memory
+NUM_HELD_OUT = 16
+SHOWN = "content/neuschwanstein_castle.jpg"
+SHOWN_SIZE = 256
+
+Preparation = Callable[[np.ndarray], np.ndarray]
+"""A photograph in, (height, width, 3) in [0, 1], and what is trained on out."""
+
+
+def equalize_contrast(pixels: np.ndarray) -> np.ndarray:
+    """Return the picture with its luminance's histogram made even, hues kept."""
+    picture = PillowImage.fromarray(np.rint(255 * pixels).astype(np.uint8))
+    luminance, *colours = picture.convert("YCbCr").split()
+    merged = PillowImage.merge("YCbCr", (ImageOps.equalize(luminance), *colours))
+    return np.asarray(merged.convert("RGB"), np.float32) / 255
+
+
+def normalize_style(stylizer: stylizers.Stylizer, pixels: np.ndarray) -> np.ndarray:
+    """Return the picture in the one style of a network."""
+    return np.asarray(stylizer(jnp.asarray(pixels)[None])[0])
+
+
+def load_preparations() -> dict[str, Preparation]:
+    """What photographs are made into, by the titles of the figure's panels."""
+    return {
+        "as they are": np.asarray,
+        "contrast equalised": equalize_contrast,
+        "style normalised": partial(normalize_style, stylizers.load_stylizer(NORMALISING_NETWORK)),
+    }
+
+
+class Photographs:
+    """What is trained and measured on in one panel; each photograph is prepared once."""
+
+    def __init__(self, data: Path, prepare: Preparation, size: int):
+        self.paths, held_out = (
+            spread(free_photographs(data, part)[0], count)
+            for part, count in (("content/train", NUM_PHOTOGRAPHS), (HELD_OUT, NUM_HELD_OUT))
+        )
+        self._prepare, self._size = prepare, size
+        self._known: dict[Path, np.ndarray] = {}
+        square = datasets.random_crop(size, shorter_side=size)
+        self.held_out = jnp.asarray(
+            datasets.fixed_batch(held_out, load=self.load, transform=square, count=NUM_HELD_OUT)
+        )
+
+    def load(self, path: Path) -> np.ndarray:
+        """Return a photograph prepared."""
+        if path not in self._known:
+            self._known[path] = self.load_anew(path, 3 * self._size)
+        return self._known[path]
+
+    def load_anew(self, path: Path, longer_side: int) -> np.ndarray:
+        """Return a photograph prepared at another size."""
+        return self._prepare(np.asarray(files.load_image(path, size=longer_side)[0]))
+
+    def open_stream(self, config: johnson_2016.Config) -> datasets.PictureStream:
+        """Return training batches."""
+        low_high = config.shorter_side or (config.size, config.size)
+        return datasets.picture_stream(
+            self.paths,
+            load=self.load,
+            transform=datasets.random_crop(config.size, shorter_side=low_high, flip=config.flip),
+            batch_size=config.batch_size,
+            seed=config.seed,
+        )
+
+
+class _Setting(NamedTuple):
+    """What the figure's trainings have in common."""
+
+    painting: ImageOfAnySize
+    encoder: Any
+    encoder_params: Any
+    every: int
+
+
+def normalizations(options: argparse.Namespace, out: Path) -> None:
+    """Make the figure `normalizations`."""
+    base = dataclasses.replace(
+        johnson_2016.PRESETS["cpu"],
+        size=options.train_size,
+        shorter_side=(options.train_size, 2 * options.train_size),
+        batch_size=options.batch_size,
+        num_steps=options.train_steps,
+        schedule="constant",
+        average_decay=None,
+        precision="float32",
+    )
+    painting = files.load_image(options.data / STYLES[STYLE][0])
+    setting = _Setting(painting, *load_encoder(base.encoder), options.every)
+    panels: dict[str, dict[str, str]] = {}
+    trainings: dict[str, list[Training]] = {}
+    for title, prepare in load_preparations().items():
+        photographs = Photographs(options.data, prepare, options.train_size)
+        panels[title] = {each: f"{each}, {title}" for each in NORMALIZATIONS}
+        for normalization, name in panels[title].items():
+            trainings[name] = [
+                _make_training(
+                    dataclasses.replace(base, normalization=normalization, seed=seed),
+                    setting,
+                    photographs,
+                    title,
+                )
+                for seed in options.seeds
+            ]
+    records = training_curves.run_all(trainings, out, options.workdir)
+    _show(panels, records, out)
+
+
+def _make_training(
+    config: johnson_2016.Config, setting: _Setting, photographs: Photographs, title: str
+) -> Training:
+    data = {
+        "photographs": title,
+        "pictures": train.describe_pictures(photographs.paths),
+        "style": STYLE,
+    }
+
+    def fit(workdir: str) -> train.Trained:
+        stream = photographs.open_stream(config)
+        trained = johnson_2016.fit(
+            setting.painting,
+            stream,
+            config,
+            setting.encoder,
+            setting.encoder_params,
+            workdir=workdir,
+            held_out=photographs.held_out,
+            samples=photographs.held_out[:2],
+            data=data,
+            report_every=setting.every,
+        )
+        stream.close()
+        return trained
+
+    def paint(trained: train.Trained) -> Image:
+        pixels = photographs.load_anew(files.asset_path(SHOWN), SHOWN_SIZE)
+        height, width = (side // 4 * 4 for side in pixels.shape[:2])
+        image = jnp.asarray(pixels)[None, :height, :width]
+        return trained.network.apply(trained.variables, image)
+
+    settings = {"config": dataclasses.asdict(config), **data, "every": setting.every}
+    return Training(settings, fit, paint)
+
+
+def _show(panels: Mapping[str, Mapping[str, str]], records: Mapping[str, Any], out: Path) -> None:
+    lines = {
+        title: {each: records[name] for each, name in names.items()}
+        for title, names in panels.items()
+    }
+    training_curves.finish(out, lines, records)
+    rows = [
+        [(training_curves.load_picture(out, names[each]), names[each]) for names in panels.values()]
+        for each in NORMALIZATIONS
+    ]
+    save_sheet(out / "sheet.jpg", rows, side=SHOWN_SIZE)

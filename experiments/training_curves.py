@@ -1,0 +1,174 @@
+"""Trainings that figures compare: each is done once, kept, and told by its held-out losses.
+
+A training has a folder of its own in --workdir, from which it goes on where it was killed. When it
+is complete its held-out losses go to the figure's record, and its picture beside it; what the
+record holds, at the same settings and with its picture still there, is not trained again.
+"""
+
+import argparse
+import hashlib
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import network_figures
+from rich.console import Console
+from rich.table import Table
+from style_judges import TERMS, mean_and_deviation
+
+from nst_jax import files, train
+from nst_jax.array_types import Image
+
+
+class Training(NamedTuple):
+    """One training of a figure."""
+
+    settings: Mapping[str, Any]
+    """What tells it from another, as what JSON can hold."""
+    fit: Callable[[str], train.Trained]
+    """Trains in the folder that is given, going on from what it holds."""
+    paint: Callable[[train.Trained], Image]
+    """One picture that shows what was learnt."""
+
+
+Trainings = Mapping[str, Sequence[Training]]
+"""By the name of what is compared, one for each seed."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what figures that train want to know."""
+    group = parser.add_argument_group("figures that train")
+    group.add_argument(
+        "--workdir",
+        type=Path,
+        default=files.cache_dir() / "experiments",
+        help="for checkpoints, from which a training goes on (default: the package's cache)",
+    )
+    group.add_argument("--train-steps", type=int, default=500, help="of each training")
+    group.add_argument("--train-size", type=int, default=64, help="of the squares trained on")
+    group.add_argument("--batch-size", type=int, default=4)
+    group.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    group.add_argument("--every", type=int, default=25, help="steps between held-out losses")
+
+
+def run_all(trainings: Trainings, out: Path, workdir: Path) -> dict[str, list[dict[str, Any]]]:
+    """Train what the record lacks, and return each training's settings and held-out losses.
+
+    Raises:
+        ValueError: A training diverged; those before it are kept.
+        KeyboardInterrupt: The user stopped it; the same command goes on.
+    """
+    path = out / "record.json"
+    known = files.read_record(path)["trainings"] if path.exists() else {}
+    done: dict[str, list[dict[str, Any]]] = {}
+    for name, seeds in trainings.items():
+        done[name] = []
+        for number, training in enumerate(seeds):
+            settings = json.loads(json.dumps(training.settings))
+            picture = picture_path(out, name, number)
+            found = _find(known.get(name, []), settings)
+            if found is None or not picture.exists():
+                found = _train(f"{name}, {number}", training, settings, picture, workdir)
+            done[name].append(found)
+            record = {**network_figures.describe_run(), "trainings": {**known, **done}}
+            files.write_record(path, record)
+    # What an earlier command compared is left out.
+    files.write_record(path, {**network_figures.describe_run(), "trainings": done})
+    return done
+
+
+def _find(records: Sequence[dict[str, Any]], settings: Any) -> dict[str, Any] | None:
+    return next((record for record in records if record["settings"] == settings), None)
+
+
+def _train(
+    name: str, training: Training, settings: Any, picture: Path, workdir: Path
+) -> dict[str, Any]:
+    # A folder for each settings: checkpoints of others would be refused.
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    folder = workdir / digest
+    try:
+        trained = training.fit(str(folder))
+    except train.TrainingDivergedError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if not trained.held_out:
+        raise KeyboardInterrupt
+    files.save_image(picture, training.paint(trained))
+    curve, seconds = _read_log(folder / "metrics.jsonl")
+    last = ", ".join(f"{term} {curve[-1][term]:.4g}" for term in TERMS)
+    print(f"{name}: {last}, {seconds:.0f} s", flush=True)
+    return {"settings": settings, "seconds": seconds, "curve": curve}
+
+
+def _read_log(path: Path) -> tuple[list[dict[str, float]], float]:
+    """The held-out losses by step, and how long the training took."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    curve = [{"step": line["step"], **line["held_out"]} for line in lines if "held_out" in line]
+    return curve, max(line["seconds"] for line in lines if "seconds" in line)
+
+
+def picture_path(out: Path, name: str, number: int) -> Path:
+    """The file of a training's picture."""
+    return out / f"{name.replace(' ', '_')}_{number}.jpg"
+
+
+def load_picture(out: Path, name: str, number: int = 0) -> Any:
+    """The picture of a training, (height, width, 3)."""
+    return files.load_image(picture_path(out, name, number))[0]
+
+
+def finish(
+    out: Path,
+    panels: Mapping[str, Mapping[str, Any]],
+    records: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> None:
+    """Add to the record what the trainings come to, print it, and draw the curves.
+
+    Args:
+        out: The figure's folder.
+        panels: By title the lines of a panel, by name the trainings of a line.
+        records: All trainings, from run_all.
+    """
+    summary = summarize(records)
+    path = out / "record.json"
+    files.write_record(path, {**files.read_record(path), "summary": summary})
+    table = Table("", *TERMS, title="held-out losses at the last step")
+    for name, terms in summary.items():
+        table.add_row(name, *(_as_text(terms[term]) for term in TERMS))
+    Console().print(table)
+    for term in TERMS:
+        plot(panels, term, out / f"{term}.png")
+
+
+def summarize(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Mean and spread over seeds of each term at the last step."""
+    return {
+        name: {term: mean_and_deviation([run["curve"][-1][term] for run in runs]) for term in TERMS}
+        for name, runs in records.items()
+    }
+
+
+def _as_text(number: Mapping[str, float | None]) -> str:
+    mean, deviation = number["mean"], number["deviation"]
+    return f"{mean:.4g}" if deviation is None else f"{mean:.4g} ± {deviation:.2g}"
+
+
+def plot(panels: Mapping[str, Mapping[str, Any]], term: str, path: Path) -> None:
+    """Draw one held-out term over the steps: a panel each, a line each, the mean over seeds."""
+    figure = network_figures.make_plot(len(panels))
+    if figure is None:
+        return
+    for axes, (title, records) in zip(figure.axes, panels.items(), strict=True):
+        for name, runs in records.items():
+            axes.plot(*_mean_curve([run["curve"] for run in runs], term), label=name)
+        axes.set(title=title, xlabel="steps", ylabel=f"held-out {term} loss", yscale="log")
+        axes.legend()
+    figure.savefig(path, dpi=100)
+
+
+def _mean_curve(curves: Sequence[Sequence[Mapping[str, float]]], term: str) -> Any:
+    columns = list(zip(*curves, strict=True))
+    steps = [column[0]["step"] for column in columns]
+    return steps, [statistics.mean(each[term] for each in column) for column in columns]
