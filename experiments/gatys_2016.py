@@ -19,8 +19,8 @@ The minutes are estimates for two idle CPU cores. Sizes are the figure's own, 51
 trial --size 96 --num-steps 30.
 
 All but `weights` follow the paper on a normalised network, VGG-16's, since VGG-19's is not at
-hand, with the layers of that name. alpha/beta is the ratio of losses that are means, as the
-authors' code has it, not the sums of the paper's formulas: gatys_runs.py says which.
+hand, with the layers of that name. alpha/beta is that of the paper's captions: what it is in our
+losses, which are means, gatys_runs.py says.
 
 Results: results/gatys_2016/<figure> has a labelled sheet, sheet.jpg, the single pictures, curves
 where they help, and record.json with the command, credits, and of every run its configuration and

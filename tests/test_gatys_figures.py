@@ -20,6 +20,7 @@ from nst_jax.optimize import DivergedError
 from nst_jax.papers import gatys_2016
 
 CAPTION = 20
+UNITS = 100  # our alpha/beta over the captions'
 TIERS = {
     "papers/content/tubingen.jpg": "C do not redistribute",
     "papers/style/shipwreck_minotaur.jpg": "A free",
@@ -115,7 +116,7 @@ def cells_of(path, rows, columns):
 
 def test_the_grid_has_rows_of_layers_and_columns_of_ratios(scripts, tmp_path):
     def ratio_of(config):
-        return config.content_weight / config.style_weight
+        return config.content_weight / config.style_weight / UNITS
 
     painter = Painter(lambda c: (-np.log10(ratio_of(c)) / 10, len(c.style_layers) / 10, 0.5))
     record = scripts.run("grid", painter, tmp_path)
@@ -148,7 +149,9 @@ def test_the_grid_has_rows_of_layers_and_columns_of_ratios(scripts, tmp_path):
 
 
 def test_of_a_painting_that_is_not_free_there_are_numbers_alone(scripts, tmp_path):
-    painter = Painter(lambda config: (config.content_weight / config.style_weight * 200, 0, 0))
+    painter = Painter(
+        lambda config: (config.content_weight / config.style_weight / UNITS * 200, 0, 0)
+    )
     record = scripts.run("painters", painter, tmp_path)
     pictures = {path.name for path in (tmp_path / "painters").glob("*.jpg")}
     letters = ("B_Turner", "C_van_Gogh", "D_Munch", "E_Leger", "F_Kandinsky", "sheet")
@@ -180,7 +183,7 @@ def test_starts_differ_in_nothing_else_and_the_seeds_are_compared(scripts, tmp_p
 def test_the_other_figures_vary_what_they_are_named_after(scripts, tmp_path):
     painter = Painter()
     record = scripts.run("ratios", painter, tmp_path)
-    found = [config.content_weight / config.style_weight for config in painter.configs]
+    found = [config.content_weight / config.style_weight / UNITS for config in painter.configs]
     assert found == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1])
     assert record["losses"]["0.1"] == {"content": 2.0, "style": 3.0}
 
@@ -241,7 +244,7 @@ def test_what_is_done_is_not_repeated(scripts, tmp_path):
     assert len(painter.configs) == 4
     (out / "alpha_over_beta_1e-2.jpg").unlink()
     scripts.run("ratios", painter, tmp_path)
-    assert [c.content_weight / c.style_weight for c in painter.configs[4:]] == [1e-2]
+    assert [c.content_weight / c.style_weight / UNITS for c in painter.configs[4:]] == [1e-2]
     scripts.run("ratios", painter, tmp_path, "--num-steps", 3)
     assert len(painter.configs) == 9
     # A record that was written before pictures were named in it.
