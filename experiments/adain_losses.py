@@ -6,9 +6,12 @@ photograph. Told are the objective's weighted terms, and the paper's Euclidean n
 (12) and (13), which differ from them by roots and weights; and after how many steps the pixels'
 style loss is as low as the network's. The paper says 50 to 100, for Gatys et al.'s optimisation.
 The network's picture is the one that is delivered, clipped to the range of colours; pixels are not.
+A pair is measured once: what the record holds, for the same network, size and steps, is kept.
 """
 
 import argparse
+import dataclasses
+import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,22 +92,35 @@ def losses(options: argparse.Namespace, out: Path) -> None:
     if steps[0] < 1:
         raise ValueError(f"steps: wanted numbers from 1 on, got {steps[0]}")
     network, size = load_network(options.model), size_of(options, 256)
-    judge, found = make_judge(network), {}
+    judge, path = make_judge(network), out / "record.json"
+    settings = _describe(network, judge, size, steps)
+    record = files.read_record(path) if path.exists() else {}
+    same = all(record.get(name) == value for name, value in settings.items())
+    known, found = record["pairs"] if same else {}, {}
     for pair in held_out_pairs(options.data, options.count or 8, size):
-        found[pair.name] = measure(network, judge, pair, steps)
-        record = {
-            **network_figures.describe_run(),
-            "network": network.name,
-            "size": size,
-            "config": judge.config,
-            "summary": summarize(list(found.values()), steps),
-            "pairs": found,
-        }
-        files.write_record(out / "record.json", record)
+        if pair.name not in known:
+            known[pair.name] = measure(network, judge, pair, steps)
+            described = {**network_figures.describe_run(), **settings}
+            files.write_record(path, {**described, "pairs": known})
+        found[pair.name] = known[pair.name]
         told = found[pair.name]["steps_to_style"]
         print(f"{pair.name}: {f'{told} steps' if told is not None else 'style not reached'}")
-    print_summary(network.name, record["summary"])
+    summary = summarize(list(found.values()), steps)
+    files.write_record(path, {**files.read_record(path), "summary": summary, "pairs": found})
+    print_summary(network.name, summary)
     plot(list(found.values()), steps[-1], out / "losses.png")
+
+
+def _describe(network: Any, judge: Judge, size: int, steps: Sequence[int]) -> dict[str, Any]:
+    """What measurements have in common with those that are not repeated, as a record has it."""
+    settings = {
+        "network": network.name,
+        "card": dict(network.card),
+        "size": size,
+        "steps": list(steps),
+        "config": dataclasses.asdict(judge.config),
+    }
+    return json.loads(json.dumps(settings))
 
 
 def measure(network: Any, judge: Judge, pair: HeldOutPair, steps: Sequence[int]) -> dict[str, Any]:

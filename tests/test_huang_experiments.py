@@ -271,7 +271,7 @@ def numpy_losses(network, image, content, style):
     }
 
 
-def test_losses_are_the_cards_and_the_papers(scripts, data, tmp_path, capsys):
+def test_losses_are_the_cards_and_the_papers(scripts, data, tmp_path, capsys, monkeypatch):
     network = NetworkStylizer()
     options = ("--count", 2, "--steps", 3, 1)
     scripts.run(network, "--figures", "losses", *options, "--out", tmp_path)
@@ -306,6 +306,11 @@ def test_losses_are_the_cards_and_the_papers(scripts, data, tmp_path, capsys):
     assert record["summary"]["steps_to_style"]["photographs"] == 2
     assert "L-BFGS, 3 steps" in capsys.readouterr().out
     assert (tmp_path / "losses" / "losses.png").stat().st_size > 1000
+
+    again = "measured twice"
+    monkeypatch.setattr(scripts.adain_losses, "measure", lambda *args: pytest.fail(again))
+    scripts.run(network, "--figures", "losses", *options, "--out", tmp_path)
+    assert files.read_record(tmp_path / "losses" / "record.json") == record
 
 
 def test_a_curve_that_diverged_has_no_mean(scripts):
