@@ -11,7 +11,6 @@ A pair is measured once: what the record holds, for the same network, size and s
 
 import argparse
 import dataclasses
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -120,7 +119,7 @@ def _describe(network: Any, judge: Judge, size: int, steps: Sequence[int]) -> di
         "steps": list(steps),
         "config": dataclasses.asdict(judge.config),
     }
-    return json.loads(json.dumps(settings))
+    return network_figures.as_recorded(settings)
 
 
 def measure(network: Any, judge: Judge, pair: HeldOutPair, steps: Sequence[int]) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 The paper's figures 5 and 6 set the whole beside three baselines: the features of photograph and
 painting concatenated instead of AdaIN's (Enc-Concat-Dec), and decoders with batch or instance
-normalisation after each convolution (Enc-AdaIN-BNDec, Enc-AdaIN-INDec). The paper finds that the
-first copies contents from the painting, and that both normalisations leave a higher loss: they
-normalise to one style what is to be decoded in many.
+normalisation after each convolution (Enc-AdaIN-BNDec, Enc-AdaIN-INDec). A normalisation gives one
+style to what is to be decoded in many; features side by side leave it to the decoder to tell the
+painting's style from what it shows.
 
 All have the same loss, whose content is AdaIN's features, and learn from the same pairs, without
 the steps part by part and the identity pairs of the preset `cpu`, which not all of them could have.
@@ -12,6 +12,7 @@ the steps part by part and the identity pairs of the preset `cpu`, which not all
 
 import argparse
 import dataclasses
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -127,33 +128,29 @@ def _judge(config, encoder, encoder_params, painted, targets):
 
 def baselines(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `baselines`."""
-    config = dataclasses.replace(
+    config = training_curves.shorten(
         huang_2017.PRESETS["cpu"],
-        size=options.train_size,
-        shorter_side=(options.train_size, 2 * options.train_size),
-        batch_size=options.batch_size,
-        num_steps=options.train_steps,
+        options,
         optimizer="adam",
         learning_rate=1e-3,
-        schedule="constant",
-        average_decay=None,
         warm_start_steps=0,
         identity_pairs=0,
         identity_weight=0.0,
     )
     pictures = _Pictures(options.data, config.size)
-    encoder, encoder_params = load_encoder(config.encoder, weights=config.weights)
+    encoding = load_encoder(config.encoder, weights=config.weights)
     trainings = {
-        name: [
-            _make_training(
-                dataclasses.replace(config, seed=seed),
-                (name, variant),
-                (encoder, encoder_params),
-                pictures,
-                options.every,
-            )
-            for seed in options.seeds
-        ]
+        name: training_curves.for_seeds(
+            config,
+            options,
+            partial(
+                _make_training,
+                named=(name, variant),
+                encoding=encoding,
+                pictures=pictures,
+                every=options.every,
+            ),
+        )
         for name, variant in variants(config).items()
     }
     records = training_curves.run_all(trainings, out, options.workdir)
@@ -206,6 +203,7 @@ class _Pictures:
 
 def _make_training(
     config: Config,
+    *,
     named: tuple[str, Variant],
     encoding: tuple[Any, Any],
     pictures: _Pictures,
@@ -232,26 +230,24 @@ def _make_training(
         init_key, run_key = jax.random.split(jax.random.key(config.seed))
         channels = 1024 if variant.concatenates else 512
         start = jax.jit(variant.decoder.init)(init_key, jnp.zeros((1, 2, 2, channels)))
-        stream = pictures.open_stream(config)
-        trained = train.fit_network(
-            run_key,
-            variant.decoder,
-            start,
-            make_loss_fn(config, variant, encoder),
-            stream,
-            encoder_params,
-            config=config,
-            num_steps=config.num_steps,
-            paint=lambda variables: paint_pair(variables, pictures.shown, encoder_params)[0],
-            measure=lambda variables: measure(variables, pictures.held_out, encoder_params),
-            workdir=workdir,
-            description=description,
-            report_every=every,
-            save_every=250,
-            on_step=None,
-        )
-        stream.close()
-        return trained
+        with closing(pictures.open_stream(config)) as stream:
+            return train.fit_network(
+                run_key,
+                variant.decoder,
+                start,
+                make_loss_fn(config, variant, encoder),
+                stream,
+                encoder_params,
+                config=config,
+                num_steps=config.num_steps,
+                paint=lambda variables: paint_pair(variables, pictures.shown, encoder_params)[0],
+                measure=lambda variables: measure(variables, pictures.held_out, encoder_params),
+                workdir=workdir,
+                description=description,
+                report_every=every,
+                save_every=250,
+                on_step=None,
+            )
 
     def paint(trained: train.Trained) -> Any:
         painted, _ = paint_pair(trained.variables, pictures.shown, encoder_params)

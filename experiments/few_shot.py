@@ -8,6 +8,7 @@ objective, on the same photographs and at the same rate.
 
 import argparse
 import dataclasses
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,15 +58,10 @@ class _Setting(NamedTuple):
 def few_shot(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `few_shot`."""
     network = network_figures.load_networks("dumoulin2017", options.models)[0]
-    config = dataclasses.replace(
+    config = training_curves.shorten(
         network_figures.config_of(network, dumoulin_2017.PRESETS),
-        size=options.train_size,
-        shorter_side=(options.train_size, 2 * options.train_size),
-        batch_size=options.batch_size,
-        num_steps=options.train_steps,
+        options,
         add_style_steps=options.train_steps,
-        schedule="constant",
-        average_decay=None,
     )
     painting = find_picture(options.data, options.new_style)
     photographs, held_out = (
@@ -86,10 +82,9 @@ def few_shot(options: argparse.Namespace, out: Path) -> None:
         },
     )
     trainings = {
-        name: [
-            _make_training(dataclasses.replace(config, seed=seed), setting, name)
-            for seed in options.seeds
-        ]
+        name: training_curves.for_seeds(
+            config, options, partial(_make_training, setting=setting, name=name)
+        )
         for name in (ADDED, ALONE)
     }
     records = training_curves.run_all(trainings, out, options.workdir)
@@ -98,7 +93,7 @@ def few_shot(options: argparse.Namespace, out: Path) -> None:
     save_sheet(out / "sheet.jpg", [cells], side=SHOWN_SIZE)
 
 
-def _make_training(config: Config, setting: _Setting, name: str) -> Training:
+def _make_training(config: Config, *, setting: _Setting, name: str) -> Training:
     added = name == ADDED
     data = {**setting.data, "trained": name}
     if added:
@@ -115,7 +110,7 @@ def _make_training(config: Config, setting: _Setting, name: str) -> Training:
             if added
             else partial(dumoulin_2017.fit, [setting.painting])
         )
-        stream = train.open_stream(
+        opened = train.open_stream(
             setting.photographs,
             size=config.size,
             shorter_side=config.shorter_side,
@@ -123,19 +118,18 @@ def _make_training(config: Config, setting: _Setting, name: str) -> Training:
             batch_size=config.batch_size,
             seed=config.seed,
         )
-        trained = teach(
-            stream,
-            config,
-            setting.encoder,
-            setting.encoder_params,
-            workdir=workdir,
-            held_out=setting.held_out,
-            samples=setting.held_out[:2],
-            data=data,
-            report_every=setting.every,
-        )
-        stream.close()
-        return trained
+        with closing(opened) as stream:
+            return teach(
+                stream,
+                config,
+                setting.encoder,
+                setting.encoder_params,
+                workdir=workdir,
+                held_out=setting.held_out,
+                samples=setting.held_out[:2],
+                data=data,
+                report_every=setting.every,
+            )
 
     def paint(trained: train.Trained) -> Image:
         image = files.load_image(files.asset_path(SHOWN), size=SHOWN_SIZE)

@@ -8,13 +8,13 @@ import argparse
 import csv
 import dataclasses
 import functools
-import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import contact_sheet
+import network_figures
 from contact_sheet import Cell
 from data_folder import Picture
 from descent import spacing
@@ -87,10 +87,10 @@ def at_ratio(config: Config, ratio: float) -> Config:
 
     Ours weighs the mean of ΔF² against the layers' mean of (ΔFᵀF / M)², as the authors' code for
     the normalised network. The paper's own formulas sum over the content's features instead, which
-    would multiply alpha by half their number, a million at 512 pixels. By neither do the captions'
-    values say what the paper says of its pictures, hardly any photograph at 1e-4 and hardly any
-    painting's style at 1e-1: by ours Tübingen after Composition VII only begins to be seen at 1e-1.
-    UNITS is what lies between, found by looking. Neither weight exceeds WEIGHT.
+    would multiply alpha by half their number, a million at 512 pixels. By ours the
+    captions' values are not what makes a series from painting to photograph: Tübingen after
+    Composition VII only begins to be seen at 1e-1, the last of figure 4. UNITS is what does, found
+    by looking at pictures of 96 to 192 pixels. Neither weight exceeds WEIGHT.
     """
     content = UNITS * ratio
     return dataclasses.replace(
@@ -163,7 +163,7 @@ def _is_done(name: str, run: Run, record: Mapping[str, Any] | None, out: Path) -
 
 def _describe(run: Run) -> dict[str, Any]:
     """What a run has in common with one that need not be repeated, as a record answers it."""
-    config = json.loads(json.dumps(dataclasses.asdict(run.config)))
+    config = network_figures.as_recorded(dataclasses.asdict(run.config))
     return {"config": config, "content": run.content.file, "style": run.style.file}
 
 

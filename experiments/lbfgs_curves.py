@@ -1,7 +1,6 @@
 """How many steps L-BFGS takes to a trained network's loss, on the network's own objective."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -71,7 +70,7 @@ def describe_settings(
         "history": HISTORY,
         "noise_std": NOISE.noise_std,
     }
-    return json.loads(json.dumps(settings))  # as a record would answer them
+    return network_figures.as_recorded(settings)
 
 
 def measure(

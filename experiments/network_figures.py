@@ -6,6 +6,7 @@ written to no other folder than the one that the user names for it by --look.
 
 import argparse
 import dataclasses
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -138,6 +139,11 @@ def corner_shares(side: int) -> list[tuple[float, float, float, float]]:
 def describe_run() -> dict[str, Any]:
     """What every record says of where its numbers come from."""
     return {"versions": versions(), "device": jax.devices()[0].device_kind}
+
+
+def as_recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a record answers them, to be compared with those of one."""
+    return json.loads(json.dumps(settings))
 
 
 def make_plot(panels: int) -> Any:

@@ -14,6 +14,7 @@ prepared as those trained on, and their losses are against the prepared ones.
 import argparse
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,11 +95,12 @@ class Photographs:
 
     def open_stream(self, config: johnson_2016.Config) -> datasets.PictureStream:
         """Return training batches."""
-        low_high = config.shorter_side or (config.size, config.size)
         return datasets.picture_stream(
             self.paths,
             load=self.load,
-            transform=datasets.random_crop(config.size, shorter_side=low_high, flip=config.flip),
+            transform=datasets.random_crop(
+                config.size, shorter_side=config.shorter_side or config.size, flip=config.flip
+            ),
             batch_size=config.batch_size,
             seed=config.seed,
         )
@@ -115,16 +117,7 @@ class _Setting(NamedTuple):
 
 def normalizations(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `normalizations`."""
-    base = dataclasses.replace(
-        johnson_2016.PRESETS["cpu"],
-        size=options.train_size,
-        shorter_side=(options.train_size, 2 * options.train_size),
-        batch_size=options.batch_size,
-        num_steps=options.train_steps,
-        schedule="constant",
-        average_decay=None,
-        precision="float32",
-    )
+    base = training_curves.shorten(johnson_2016.PRESETS["cpu"], options, precision="float32")
     painting = files.load_image(options.data / STYLES[STYLE][0])
     setting = _Setting(painting, *load_encoder(base.encoder), options.every)
     panels: dict[str, dict[str, str]] = {}
@@ -133,21 +126,17 @@ def normalizations(options: argparse.Namespace, out: Path) -> None:
         photographs = Photographs(options.data, prepare, options.train_size)
         panels[title] = {each: f"{each}, {title}" for each in NORMALIZATIONS}
         for normalization, name in panels[title].items():
-            trainings[name] = [
-                _make_training(
-                    dataclasses.replace(base, normalization=normalization, seed=seed),
-                    setting,
-                    photographs,
-                    title,
-                )
-                for seed in options.seeds
-            ]
+            trainings[name] = training_curves.for_seeds(
+                dataclasses.replace(base, normalization=normalization),
+                options,
+                partial(_make_training, setting=setting, photographs=photographs, title=title),
+            )
     records = training_curves.run_all(trainings, out, options.workdir)
     _show(panels, records, out)
 
 
 def _make_training(
-    config: johnson_2016.Config, setting: _Setting, photographs: Photographs, title: str
+    config: johnson_2016.Config, *, setting: _Setting, photographs: Photographs, title: str
 ) -> Training:
     data = {
         "photographs": title,
@@ -156,21 +145,19 @@ def _make_training(
     }
 
     def fit(workdir: str) -> train.Trained:
-        stream = photographs.open_stream(config)
-        trained = johnson_2016.fit(
-            setting.painting,
-            stream,
-            config,
-            setting.encoder,
-            setting.encoder_params,
-            workdir=workdir,
-            held_out=photographs.held_out,
-            samples=photographs.held_out[:2],
-            data=data,
-            report_every=setting.every,
-        )
-        stream.close()
-        return trained
+        with closing(photographs.open_stream(config)) as stream:
+            return johnson_2016.fit(
+                setting.painting,
+                stream,
+                config,
+                setting.encoder,
+                setting.encoder_params,
+                workdir=workdir,
+                held_out=photographs.held_out,
+                samples=photographs.held_out[:2],
+                data=data,
+                report_every=setting.every,
+            )
 
     def paint(trained: train.Trained) -> Image:
         pixels = photographs.load_anew(files.asset_path(SHOWN), SHOWN_SIZE)

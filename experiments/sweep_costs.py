@@ -67,7 +67,8 @@ def run(words: list[str], cache: Path) -> None:
     command = [sys.executable, "-m", "nst_jax", *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise ValueError(f"nst-jax {words[0]}: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise ValueError(f"nst-jax {words[0]}: {said[-1]}")
 
 
 def main() -> None:
@@ -85,8 +86,10 @@ def main() -> None:
             for way in WAYS:
                 out = Path(name) / way / cache
                 out.mkdir(parents=True)
-                singly = single_commands(common, out)
-                commands = [sweep_command(common, out / "sweep")] if way == "sweep" else singly
+                if way == "sweep":
+                    commands = [sweep_command(common, out / "sweep")]
+                else:
+                    commands = single_commands(common, out)
                 began = time.perf_counter()
                 for words in commands:
                     run(words, Path(name) / way / "cache")

@@ -6,12 +6,13 @@ record holds, at the same settings and with its picture still there, is not trai
 """
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import network_figures
 from rich.console import Console
@@ -20,6 +21,7 @@ from style_judges import TERMS, mean_and_deviation
 
 from nst_jax import files, train
 from nst_jax.array_types import Image
+from nst_jax.train.config import TrainingConfig
 
 
 class Training(NamedTuple):
@@ -53,6 +55,30 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--every", type=int, default=25, help="steps between held-out losses")
 
 
+_Config = TypeVar("_Config", bound=TrainingConfig)
+
+
+def shorten(config: _Config, options: argparse.Namespace, **changes: Any) -> _Config:
+    """A configuration for as small and short a training as the options say, at a constant rate."""
+    return dataclasses.replace(
+        config,
+        size=options.train_size,
+        shorter_side=(options.train_size, 2 * options.train_size),
+        batch_size=options.batch_size,
+        num_steps=options.train_steps,
+        schedule="constant",
+        average_decay=None,
+        **changes,
+    )
+
+
+def for_seeds(
+    config: _Config, options: argparse.Namespace, make: Callable[[_Config], Training]
+) -> list[Training]:
+    """A training for each of the seeds."""
+    return [make(dataclasses.replace(config, seed=seed)) for seed in options.seeds]
+
+
 def run_all(trainings: Trainings, out: Path, workdir: Path) -> dict[str, list[dict[str, Any]]]:
     """Train what the record lacks, and return each training's settings and held-out losses.
 
@@ -66,16 +92,14 @@ def run_all(trainings: Trainings, out: Path, workdir: Path) -> dict[str, list[di
     for name, seeds in trainings.items():
         done[name] = []
         for number, training in enumerate(seeds):
-            settings = json.loads(json.dumps(training.settings))
+            settings = network_figures.as_recorded(training.settings)
             picture = picture_path(out, name, number)
             found = _find(known.get(name, []), settings)
-            if found is None or not picture.exists():
-                found = _train(f"{name}, {number}", training, settings, picture, workdir)
-            done[name].append(found)
-            record = {**network_figures.describe_run(), "trainings": {**known, **done}}
-            files.write_record(path, record)
-    # What an earlier command compared is left out.
-    files.write_record(path, {**network_figures.describe_run(), "trainings": done})
+            if found is not None and picture.exists():
+                done[name].append(found)
+                continue
+            done[name].append(_train(f"{name}, {number}", training, settings, picture, workdir))
+            files.write_record(path, {"trainings": {**known, **done}})
     return done
 
 
@@ -99,7 +123,8 @@ def _train(
     curve, seconds = _read_log(folder / "metrics.jsonl")
     last = ", ".join(f"{term} {curve[-1][term]:.4g}" for term in TERMS)
     print(f"{name}: {last}, {seconds:.0f} s", flush=True)
-    return {"settings": settings, "seconds": seconds, "curve": curve}
+    made = network_figures.describe_run()
+    return {"settings": settings, **made, "seconds": seconds, "curve": curve}
 
 
 def _read_log(path: Path) -> tuple[list[dict[str, float]], float]:
@@ -124,7 +149,7 @@ def finish(
     panels: Mapping[str, Mapping[str, Any]],
     records: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> None:
-    """Add to the record what the trainings come to, print it, and draw the curves.
+    """Write what the trainings come to, and them alone, to the record, print it, and draw curves.
 
     Args:
         out: The figure's folder.
@@ -132,8 +157,7 @@ def finish(
         records: All trainings, from run_all.
     """
     summary = summarize(records)
-    path = out / "record.json"
-    files.write_record(path, {**files.read_record(path), "summary": summary})
+    files.write_record(out / "record.json", {"summary": summary, "trainings": records})
     table = Table("", *TERMS, title="held-out losses at the last step")
     for name, terms in summary.items():
         table.add_row(name, *(_as_text(terms[term]) for term in TERMS))

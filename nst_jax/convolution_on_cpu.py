@@ -71,11 +71,10 @@ def _convolve_same_forward(x, kernel, precision: Precision):
 
 def _convolve_same_backward(precision: Precision, residuals, dy):
     x, kernel = residuals
-    flipped = kernel[::-1, ::-1].swapaxes(2, 3)
-    if not _by_products(kernel, precision) and _suits_winograd(dy, flipped):
+    if not _by_products(kernel, precision) and _suits_winograd(dy, kernel):
         dx = _convolve_by_winograd(dy, kernel, flipped=True)
     else:
-        dx = convolve_same(dy, flipped, precision)
+        dx = convolve_same(dy, kernel[::-1, ::-1].swapaxes(2, 3), precision)
     # In float32 always: products of bfloat16 operands over positions gain nothing.
     return dx, _kernel_gradient(x, kernel, dy)
 
@@ -108,7 +107,7 @@ def _correlate(x, kernel, dy):
 
 
 def _shifted(x, rows: int, columns: int):
-    """X seen from each offset of a kernel of odd sides, zeros beyond its edges, in row order."""
+    """What each offset of a kernel of odd sides sees of x, zeros beyond its edges, in row order."""
     _, height, width, _ = x.shape
     around = ((0, 0), (rows // 2,) * 2, (columns // 2,) * 2, (0, 0))
     padded = jnp.pad(x, around)
@@ -142,6 +141,7 @@ def _by_products(kernel, precision: Precision) -> bool:
 
 
 def _suits_winograd(x, kernel) -> bool:
+    """Whether tiles are faster, be it forwards or, with the channels in turn, backwards."""
     batch, height, width, _ = x.shape
     *sides, channels_in, channels_out = kernel.shape
     positions, channels = batch * height * width, max(channels_in, channels_out)

@@ -33,6 +33,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 @pytest.fixture
+def lax_promotion() -> Iterator[None]:
+    """JAX as users have it: optax's Adam and the scripts mix integers and floats."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture
 def press_ctrl_c() -> Iterator[Callable[[], None]]:
     """Presses Ctrl-C from any thread, and waits until the main thread has heard it."""
     heard, before = threading.Event(), signal.getsignal(signal.SIGINT)

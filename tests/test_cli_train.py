@@ -40,17 +40,12 @@ from nst_jax.optimize import Report
 from nst_jax.papers import dumoulin_2017, johnson_2016
 from nst_jax.train import TrainingDivergedError
 
+pytestmark = pytest.mark.usefixtures("lax_promotion")
+
 PAPERS = {"johnson2016": johnson_2016, "dumoulin2017": dumoulin_2017}
 JOHNSON = shlex.split("johnson2016 --content-dir photos --style wave.png --workdir run")
 DUMOULIN = shlex.split("dumoulin2017 --content-dir photos --style wave.png line.png --workdir many")
 ADD = shlex.split("dumoulin2017 --content-dir photos --add-style new.png --workdir more")
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """JAX as users have it, for Adam: optax raises a float to the power of an integer."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture

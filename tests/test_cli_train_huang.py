@@ -39,6 +39,8 @@ from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.optimize import Report
 from nst_jax.papers import huang_2017
 
+pytestmark = pytest.mark.usefixtures("lax_promotion")
+
 HUANG = shlex.split("huang2017 --content-dir photos --style-dir paintings --workdir run")
 HELD = ("--held-out-dir", "held", "--held-out-style-dir", "held_paintings")
 LOST = "loss [0-9.e+]+ = content [0-9.e+]+ \\+ style [0-9.e+]+"
@@ -51,13 +53,6 @@ def make_folders() -> None:
         Path(folder, "below").mkdir(parents=True)
         for name in names.split():
             shutil.copy(f"{name}.png", f"{folder}/below")
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """JAX as users have it, for Adam: optax raises a float to the power of an integer."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture

@@ -15,15 +15,10 @@ from nst_jax import coarse_to_fine, optimize
 from nst_jax.coarse_to_fine import Level, Problem, plan_levels
 from nst_jax.image_ops import resize
 
+pytestmark = pytest.mark.usefixtures("lax_promotion")
+
 OPTIMIZERS = {"lbfgs": 1.0, "adam": 0.05}
 LEVELS = [Level(12, 16, 0.5, 4), Level(24, 32, 1.0, 10)]
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """For optax's Adam, which takes a float to the power of its count of steps."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 def objective(image, target):

@@ -13,16 +13,11 @@ from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.papers import dumoulin_2017
 from nst_jax.papers.dumoulin_2017 import PRESETS, Config
 
+pytestmark = pytest.mark.usefixtures("lax_promotion")
+
 SMOKE = dataclasses.replace(PRESETS["smoke"], size=16, shorter_side=(16, 16), batch_size=2)
 # The tables of a network of width 4: 4 + 8 + 16, ten of 16, 8 + 4 and 3 channels, twice.
 ARRAYS_OF_A_STYLE = 2 * (4 + 8 + 16 + 10 * 16 + 8 + 4 + 3)
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """For optax's Adam, which takes a float to the power of its count of steps."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module")

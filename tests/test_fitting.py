@@ -31,18 +31,13 @@ from nst_jax import datasets, train
 from nst_jax.train import TrainingDivergedError
 from nst_jax.train.checkpoints import save_checkpoint
 
+pytestmark = pytest.mark.usefixtures("lax_promotion")
+
 ROOT = Path(__file__).parents[1]
 DESCRIPTION = {"config": {"learning_rate": 0.05, "layers": ("a", "b")}, "data": "f00d"}
 TARGET = jnp.asarray([0.2, -0.4], jnp.float32)
 NUM_STEPS = 8
 Event: Any = GetMessageClass(event_pb2.DESCRIPTOR.message_types_by_name["Event"])
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """For optax's Adam, which takes a float to the power of its count of steps."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 def loss_fn(key, params, model_state, batch, target):

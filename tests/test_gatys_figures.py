@@ -7,7 +7,6 @@ import json
 import sys
 from types import SimpleNamespace
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,6 +17,8 @@ from nst_jax import files
 from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.optimize import DivergedError
 from nst_jax.papers import gatys_2016
+
+pytestmark = pytest.mark.usefixtures("lax_promotion")
 
 CAPTION = 20
 UNITS = 100  # our alpha/beta over the captions'
@@ -32,13 +33,6 @@ TIERS = {
     "content/train/gc_monuments_gatewayofindia.jpg": "A free",
     "content/train/skimage_rocket.jpg": "A free",
 }
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """The scripts run as for a user: optax and they mix integers and floats."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from nst_jax.networks.huang import Decoder
 from nst_jax.papers import huang_2017
 from nst_jax.papers.huang_2017 import PRESETS, STYLE_LAYERS, Config, Pair
 
+pytestmark = pytest.mark.usefixtures("lax_promotion")
+
 CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512}
 SMOKE = PRESETS["smoke"]
 PLAIN = dataclasses.replace(SMOKE, identity_pairs=0)
@@ -34,13 +36,6 @@ def make_pair(size=32) -> Pair:
 
 
 PAIR = make_pair()
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """For optax's Adam, which takes a float to the power of its count of steps."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ from nst_jax.encoders.pretrained import load_encoder, load_lpips_weights
 from nst_jax.encoders.vgg import VGG
 from nst_jax.networks.huang import Decoder, HuangNetwork
 
+pytestmark = pytest.mark.usefixtures("lax_promotion")
+
 SIZE = 32
 CAPTION = 20
 TIERS = {
@@ -36,13 +38,6 @@ PAIRS = [
     "content/heldout/a_hill.jpg after style/heldout/dots.jpg",
     "content/heldout/b_lake.jpg after style/heldout/strokes.jpg",
 ]
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """The scripts run as for a user: optax and they mix integers and floats."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module")

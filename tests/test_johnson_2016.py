@@ -17,6 +17,8 @@ from nst_jax.papers import johnson_2016
 from nst_jax.papers.johnson_2016 import PRESETS, STYLE_LAYERS, Config
 from nst_jax.train.perceptual_training import make_loss_weights
 
+pytestmark = pytest.mark.usefixtures("lax_promotion")
+
 CHANNELS = {"relu1_2": 64, "relu2_2": 128, "relu3_3": 256, "relu4_3": 512}
 # What Caffe's VGG is given is 255 (x - mean); torchvision's is given (x - mean) / std.
 GAIN = 255 / np.mean([1 / 0.229, 1 / 0.224, 1 / 0.225])
@@ -35,13 +37,6 @@ def make_pictures():
 
 
 TWO_PICTURES, PAINTING = make_pictures()
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """For optax's Adam, which takes a float to the power of its count of steps."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module")

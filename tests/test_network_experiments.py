@@ -18,6 +18,8 @@ from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.papers import dumoulin_2017, johnson_2016
 
+pytestmark = pytest.mark.usefixtures("lax_promotion")
+
 SIZE = 48
 TIERS = {
     "content/heldout/a_hill.jpg": "A free",
@@ -29,13 +31,6 @@ TIERS = {
     "papers/style/strokes.jpg": "A free",
     "style/train/waves.jpg": "A free",
 }
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """The scripts run as for a user: optax and they mix integers and floats."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture

@@ -49,13 +49,6 @@ def toy(photograph, painting):
     return content, (targets, kernels)
 
 
-@pytest.fixture
-def lax_promotion():
-    """For optax's Adam, which takes a float to the power of its count of steps."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
-
-
 def make(name: optimize.OptimizerName = "lbfgs", *, loss=objective, learning_rate=None, history=10):
     tx = optimize.make_transformation(
         name, learning_rate=learning_rate or (0.02 if name == "adam" else 1.0), history=history

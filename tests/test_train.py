@@ -16,14 +16,9 @@ from nst_jax import train
 from nst_jax.convolution import convolve, max_pool, relu
 from nst_jax.feature_statistics import gram_matrix
 
+pytestmark = pytest.mark.usefixtures("lax_promotion")
+
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """For optax's Adam, which takes a float to the power of its count of steps."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 def adam(rates, gradients, start):

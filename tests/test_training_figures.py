@@ -21,6 +21,8 @@ from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.networks.huang import Decoder
 from nst_jax.papers import huang_2017, johnson_2016
 
+pytestmark = pytest.mark.usefixtures("lax_promotion")
+
 SIZE = 16
 TIERS = {
     "content/train/a_hill.jpg": "A free",
@@ -29,13 +31,6 @@ TIERS = {
     "style/train/waves.jpg": "A free",
     "style/heldout/strokes.jpg": "A free",
 }
-
-
-@pytest.fixture(autouse=True)
-def lax_promotion():
-    """The scripts run as for a user: optax and they mix integers and floats."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture
