@@ -29,6 +29,8 @@ def optimize_levels_together(
 ) -> list[Result | DivergedError]:
     """Return what coarse_to_fine.optimize_levels would return or raise for each run.
 
+    But for one that diverges, which is not begun anew: the others would wait for it.
+
     Args:
         problem: Of all runs: its optimizer maps over a first axis of the picture and of its args,
             initial_at returns pictures (runs, 1, height, width, 3), and losses are (runs,). The
@@ -107,7 +109,8 @@ class _Books:
     def _result(self, run: int, image: Any, last: dict[str, Any]) -> Result:
         steps, initial = self._steps[run], self._initial[run]
         before_clipping = steps[-1] if steps else initial
-        return Result(image, [*steps[:-1], last], initial, before_clipping, interrupted=False)
+        steps = [*steps[:-1], last]
+        return Result(image, steps, initial, before_clipping, interrupted=False, restarts=[])
 
 
 def _entries(step: int, metrics: Metrics) -> list[dict[str, Any]]:

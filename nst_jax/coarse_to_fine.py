@@ -65,6 +65,7 @@ class Result(NamedTuple):
         initial: The entry of the picture before the first step.
         before_clipping: The entry of the last step's picture as it left the optimiser.
         interrupted: Whether Ctrl-C ended the run early.
+        restarts: The steps that were done again from the best picture, see optimize.run.
     """
 
     image: Image
@@ -72,6 +73,7 @@ class Result(NamedTuple):
     initial: dict[str, float]
     before_clipping: dict[str, float]
     interrupted: bool
+    restarts: list[int]
 
 
 def plan_levels(
@@ -182,6 +184,7 @@ def optimize_levels(
     arrays, metadata = resume if resume is not None else ({}, {"level": 0, "step": 0, "steps": []})
     steps, done, state = list(metadata["steps"]), metadata["step"], None
     initial, interrupted = metadata.get("initial"), False
+    restarts = list(metadata.get("restarts", []))
 
     def remember(report: Report) -> None:
         steps.append({"step": report.step, "total": report.total, **report.terms})
@@ -191,7 +194,7 @@ def optimize_levels(
     def save_at(index: int, state: State, step: int) -> None:
         if save is not None:
             progress = {"level": index, "step": step, "steps": [*steps], "initial": initial}
-            save(state_to_arrays(state), progress)
+            save(state_to_arrays(state), {**progress, "restarts": [*restarts]})
         if on_preview is not None:
             on_preview(np.clip(np.asarray(state.image), 0.0, 1.0), step)
 
@@ -218,6 +221,7 @@ def optimize_levels(
                 save=lambda state, step, index=index: save_at(index, state, step),
                 save_every=save_every,
                 interrupted=pressed,
+                on_restart=restarts.append,
             )
             interrupted = pressed() and done < levels[-1].last_step
             if interrupted:
@@ -231,7 +235,7 @@ def optimize_levels(
     # Clipping may change the losses; the last entry is that of the picture that is returned.
     _, metrics = optimizer.init(image, *args)
     steps[-1:] = [_entry(done, metrics)]
-    return Result(image, steps, initial, before_clipping, interrupted)
+    return Result(image, steps, initial, before_clipping, interrupted, restarts)
 
 
 def make_record(
@@ -262,6 +266,7 @@ def make_record(
             "initial": result.initial,
             "before_clipping": result.before_clipping,
             "interrupted": result.interrupted,
+            "restarts": result.restarts,
         },
     }
 

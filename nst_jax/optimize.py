@@ -37,6 +37,8 @@ OptimizerName = Literal["lbfgs", "adam", "lbfgs_zoom"]
 # Fixed-step L-BFGS may climb for a few steps and come back: from 3e4 times the first loss, with
 # neural-style's preset on pictures of 32 pixels, here and in PyTorch.
 _DIVERGENCE_FACTOR = 1e6
+# How often a run begins anew from its best picture before it is given up.
+_MAX_RESTARTS = 5
 # How many steps the host may run ahead of the losses that it has read.
 _STEPS_AHEAD = 2
 
@@ -204,10 +206,16 @@ def run(
     save: Callable[[State, int], None] | None = None,
     save_every: int = 0,
     interrupted: Callable[[], bool] | None = None,
+    on_restart: Callable[[int], None] | None = None,
 ) -> tuple[State, int]:
     """Step until num_steps are done or the user interrupts; return the state and the steps done.
 
     Ctrl-C ends the loop after the step in progress; a second one ends it at once.
+
+    Where the total is not finite or exceeds a million times initial_total, the run begins anew
+    from its best picture, without what the optimiser remembers of the way, and does the step again:
+    L-BFGS of fixed steps may overflow at one and do well from there with other pairs. A run that
+    got no better when it diverges again, or diverges for the sixth time, is given up.
 
     Args:
         optimizer: Its step is called.
@@ -222,45 +230,56 @@ def run(
         save_every: How many steps lie between calls of save; 0 for none.
         interrupted: Asked before every step whether to stop; by default, whether Ctrl-C was
             pressed since the call. For one that began earlier, see deferred_interrupt.
+        on_restart: Called with the number of a step that is done again from the best picture.
 
     Raises:
-        DivergedError: The total is not finite or exceeds a million times initial_total.
+        DivergedError: The run was given up.
     """
     pending: deque[tuple[int, Metrics]] = deque()
-    done = first_step
+    done, restarts, begun_at = first_step, 0, float("inf")
 
-    def read(limit: int) -> None:
+    def read(limit: int) -> DivergedError | None:
         while len(pending) > limit:
             step, metrics = pending.popleft()
             total, terms = jax.device_get((metrics.total, metrics.terms))
-            _check_progress(state, step, float(total), initial_total)
+            best = state.best_image, state.best_total
+            error = find_divergence(
+                *best, step=step, total=float(total), initial_total=initial_total
+            )
+            if error is not None:
+                pending.clear()
+                return error
             if on_step is not None:
                 on_step(Report(step, float(total), {k: float(v) for k, v in terms.items()}))
+        return None
 
+    stopped = False
     with nullcontext(interrupted) if interrupted else deferred_interrupt() as stop:
-        while done < num_steps and not stop():
-            state, metrics = optimizer.step(state, *args)
-            done += 1
-            pending.append((done, metrics))
-            read(_STEPS_AHEAD)
-            if save is not None and save_every and done % save_every == 0 and done < num_steps:
-                read(0)
+        while pending or (done < num_steps and not stopped):
+            stopped = stopped or (done < num_steps and stop())
+            going = done < num_steps and not stopped
+            if going:
+                state, metrics = optimizer.step(state, *args)
+                done += 1
+                pending.append((done, metrics))
+            saves = going and save_every and done % save_every == 0 and done < num_steps
+            error = read(_STEPS_AHEAD if going and not saves else 0)
+            if error is not None:
+                if restarts == _MAX_RESTARTS or not error.best_total < begun_at:
+                    raise error
+                restarts, begun_at, done = restarts + 1, error.best_total, error.step - 1
+                state, _ = optimizer.init(jnp.asarray(error.best_image), *args)
+                if on_restart is not None:
+                    on_restart(error.step)
+            elif saves and save is not None:
                 save(state, done)
-        read(0)
     return state, done
-
-
-def _check_progress(state: State, step: int, total: float, initial_total: float) -> None:
-    best = state.best_image, state.best_total
-    error = find_divergence(*best, step=step, total=total, initial_total=initial_total)
-    if error is not None:
-        raise error
 
 
 def find_divergence(
     best_image: Image, best_total: Scalar, *, step: int, total: float, initial_total: float
 ) -> DivergedError | None:
-    """Return what run raises after a step that led to this total, or None where all is well.
+    """Return what run raises if it gives up at this total, or None where all is well.
 
     Args:
         best_image: The picture with the lowest total so far.

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from vgg_oracle import STYLE_LAYERS, random_arrays
 
-from nst_jax import color, files, image_ops, perceptual, style_losses
+from nst_jax import color, files, image_ops, losses, perceptual, style_losses
 from nst_jax.encoders.preprocessing import CAFFE
 from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.encoders.vgg import VGG
@@ -332,6 +332,7 @@ def test_smoke_from_end_to_end(photograph, painting, vgg16):
     assert record["info"]["encoder"] == "vgg16"
     assert record["info"]["sizes"] == [[48, 64]]
     assert record["info"]["interrupted"] is False
+    assert record["info"]["restarts"] == []
     assert json.loads(json.dumps(record))["steps"] == record["steps"]
 
 
@@ -624,9 +625,9 @@ def test_loss_and_pixel_gradient_are_torchs(preset, changes, vgg16):
         tuple((layer, config.content_weight * w) for layer, w in config.content_layers),
         tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
     )
-    term = gatys_2016._total_variation  # the presets' own choice of a formula
+    variation = losses.TOTAL_VARIATION_LOSSES[config.tv_loss]
     objective = perceptual.make_objective(
-        encoder, weights=weights, image_term=lambda image: term(config, image)
+        encoder, weights=weights, image_term=lambda image: config.tv_weight * variation(image)
     )
     evaluate = jax.jit(jax.value_and_grad(objective, has_aux=True))
     vgg = torch_gatys.TorchVGG(params["params"], encoder.preprocessing, pooling=config.pooling)

@@ -8,6 +8,7 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax import lax
 
@@ -280,6 +281,63 @@ def test_a_blown_up_loss_stops_with_the_best_picture(photograph):
         optimize.run(optimizer, state, num_steps=20, initial_total=initial_total)
     np.testing.assert_array_equal(caught.value.best_image, image)
     assert caught.value.best_total == initial_total
+
+
+def blow_up_every(count: int) -> optax.GradientTransformation:
+    """Gradient descent whose steps of this number since init, and of its multiples, are absurd."""
+
+    def update(updates, state, params=None):
+        del params
+        rate = jnp.where((state + 1) % count == 0, 1e9, -1.0)
+        return jax.tree.map(lambda g: rate * g, updates), state + 1
+
+    return optax.GradientTransformation(lambda params: jnp.zeros((), jnp.int32), update)
+
+
+def test_a_run_that_blows_up_goes_on_from_its_best_picture(photograph):
+    evaluate = jax.jit(jax.value_and_grad(square, has_aux=True))
+    optimizer = optimize.make_optimizer(evaluate, blow_up_every(3))
+    state, initial_total = start(optimizer, photograph)
+    reports: list[Report] = []
+    restarts: list[int] = []
+    saved: list[int] = []
+    state, done = optimize.run(
+        optimizer,
+        state,
+        num_steps=6,
+        initial_total=initial_total,
+        on_step=reports.append,
+        save=lambda state, step: saved.append(step),
+        save_every=1,
+        on_restart=restarts.append,
+    )
+    assert (done, restarts, saved) == (6, [3, 5], [1, 2, 3, 4, 5])
+    # As six steps of gradient descent without any accident: ∂ mean x² = 2 x / n.
+    shrunk = (1 - 2 / photograph.size) ** np.arange(1, 7)
+    assert [report.step for report in reports] == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_allclose(
+        [report.total for report in reports], initial_total * shrunk**2, rtol=1e-5
+    )
+    np.testing.assert_allclose(state.image, photograph * shrunk[-1], rtol=1e-5)
+
+
+def test_a_run_that_blows_up_again_and_again_is_given_up(photograph):
+    evaluate = jax.jit(jax.value_and_grad(square, has_aux=True))
+    optimizer = optimize.make_optimizer(evaluate, blow_up_every(2))
+    state, initial_total = start(optimizer, photograph)
+    reports: list[Report] = []
+    restarts: list[int] = []
+    with pytest.raises(DivergedError, match="at step 7"):
+        optimize.run(
+            optimizer,
+            state,
+            num_steps=20,
+            initial_total=initial_total,
+            on_step=reports.append,
+            on_restart=restarts.append,
+        )
+    assert restarts == [2, 3, 4, 5, 6]
+    assert [report.step for report in reports] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.usefixtures("lax_promotion")

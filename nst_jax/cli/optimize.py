@@ -87,6 +87,9 @@ def run(arguments: Sequence[str]) -> int:
         command = shlex.join(("nst-jax", "optimize", *arguments))
         files.write_record(options.files.record, {"command": command, **record})
     unfinished.remove()
+    if restarts := record["info"]["restarts"]:
+        steps = ", ".join(map(str, restarts))
+        _say(options, f"the loss ran away at step {steps}: went on from the best picture")
     _say(options, describe_result(options.out, image, record))
     return 0
 
