@@ -27,8 +27,8 @@ FLOOR = {"array_types", "convolution"}  # and, for convolution alone, its CPU si
 MATHS = ("color", "image_ops", "feature_statistics", "feature_transforms", "losses", "style_losses")
 BELOW_NETWORKS = FLOOR | set(MATHS)
 ENCODER_NETWORKS = {"encoders.vgg", "encoders.preprocessing"}
-OPTIMIZERS = {"lbfgs", "optimize", "coarse_to_fine", "batch_runs"}
-REGIONS = {"masks", "guidance", "regions"}
+OPTIMIZERS = {"lbfgs", "optimize", "coarse_to_fine", "batch_runs", "pixel_programs"}
+REGIONS = {"masks", "guidance", "regions", "run_pictures"}
 PURE = BELOW_NETWORKS | ENCODER_NETWORKS | REGIONS | {"networks", "perceptual"} | OPTIMIZERS
 EVERYTHING = PURE | {"encoders", "train", "metrics", "papers", "files", "datasets", "stylizers"}
 EVERYTHING |= {"sweeps"}
@@ -45,11 +45,13 @@ MAY_IMPORT = {
     "masks": FLOOR,
     "guidance": FLOOR | ENCODER_NETWORKS | {"masks"},
     "regions": FLOOR | ENCODER_NETWORKS | {"masks", "guidance"},
+    "run_pictures": BELOW_NETWORKS | {"regions"},
     "perceptual": BELOW_NETWORKS | ENCODER_NETWORKS | {"guidance"},
     "lbfgs": FLOOR,
     "optimize": BELOW_NETWORKS | {"lbfgs"},
     "coarse_to_fine": BELOW_NETWORKS | {"optimize"},
     "batch_runs": BELOW_NETWORKS | {"optimize", "coarse_to_fine"},
+    "pixel_programs": BELOW_NETWORKS | ENCODER_NETWORKS | {"optimize", "perceptual"},
     "train": PURE | {"files", "datasets"},
     "metrics": BELOW_NETWORKS | ENCODER_NETWORKS,
     "papers": PURE | {"train"},

@@ -31,21 +31,20 @@ With config.style_loss something else than Gram matrices is compared; with_style
 """
 
 import dataclasses
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Any, Literal, NamedTuple, get_args
+from functools import partial
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from nst_jax import batch_runs, coarse_to_fine, color, losses, optimize, perceptual
-from nst_jax.array_types import Image, ImageOfAnySize, Params, Scalar
+from nst_jax import batch_runs, coarse_to_fine, color, losses, optimize, perceptual, pixel_programs
+from nst_jax.array_types import Image, ImageOfAnySize, Params
 from nst_jax.coarse_to_fine import Level, Save, SavedRun
 from nst_jax.color import Color, When
 from nst_jax.convolution import Precision
@@ -54,7 +53,9 @@ from nst_jax.guidance import Guides, MaskMode
 from nst_jax.image_ops import fit_longer_side, resize
 from nst_jax.losses import LayerWeights
 from nst_jax.optimize import DivergedError, OptimizerName, Report
-from nst_jax.regions import Regions, check_presence, check_regions
+from nst_jax.pixel_programs import LossWeights, Program
+from nst_jax.regions import check_presence, check_regions
+from nst_jax.run_pictures import RunPictures, check_pictures, resize_longer_side, size_of
 from nst_jax.style_losses import POSITION_LOSSES, UNWEIGHTED_LOSSES, StyleLossName
 
 Record = coarse_to_fine.Record
@@ -336,14 +337,14 @@ def stylize(
 
     Reference: Gatys et al. 2016, eq. (7).
     """
-    pictures = _Pictures.check(
+    pictures = _check_all(
         content, style, initial_image, config, masks=masks, style_masks=style_masks
     )
     encoder = dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
     fingerprint = pictures.fingerprint()
     if resume is not None:
         _check_same_run(config, fingerprint, resume[1])
-    pictures, finish = pictures.prepared(config), partial(_finish, config, pictures.content)
+    pictures, finish = _recolored(pictures, config), partial(_finish, config, pictures.content)
 
     def preview(picture: np.ndarray, step: int) -> None:
         if on_preview is not None:
@@ -416,8 +417,8 @@ def stylize_together(
             "style_blend alone, with optimizer lbfgs and no remat; run the others by stylize"
         )
     started, first = time.perf_counter(), configs[0]
-    given = [_Pictures.check(content, style, initial_image, own) for own in configs]
-    pictures = [own.prepared(config) for own, config in zip(given, configs, strict=True)]
+    given = [_check_all(content, style, initial_image, own) for own in configs]
+    pictures = [_recolored(own, config) for own, config in zip(given, configs, strict=True)]
     encoder = dataclasses.replace(encoder, pooling=first.pooling, precision=first.precision)
     levels = plan(pictures[0].content, first)
     problems = [
@@ -425,7 +426,7 @@ def stylize_together(
         for pictures, config in zip(pictures, configs, strict=True)
     ]
 
-    def args_at(level: Level) -> tuple[perceptual.Targets, Params, _LossWeights]:
+    def args_at(level: Level) -> tuple[perceptual.Targets, Params, LossWeights]:
         targets, _, weights = zip(*(problem.args_at(level) for problem in problems), strict=True)
         return _stack(targets), encoder_params, _stack(weights)
 
@@ -433,7 +434,7 @@ def stylize_together(
         return _stack([problem.initial_at(level) for problem in problems])
 
     with optimize.compile_seconds() as compiling:
-        optimizer = _make_batch_optimizer(_Program.of(first, encoder))
+        optimizer = pixel_programs.make_batch_optimizer(_program_of(first, encoder))
         problem = coarse_to_fine.Problem(optimizer, args_at, initial_at)
         results = batch_runs.optimize_levels_together(problem, levels, on_step=on_step)
         run = time.perf_counter() - started - compiling()
@@ -506,68 +507,36 @@ def initial_picture(
     return resize(picture, height=height, width=width)
 
 
-class _Pictures(NamedTuple):
-    """The pictures of a run, checked."""
-
-    content: ImageOfAnySize
-    styles: tuple[ImageOfAnySize, ...]
-    initial: ImageOfAnySize | None
-    regions: Regions | None
-
-    @classmethod
-    def check(
-        cls, content, style, initial_image, config: Config, *, masks=None, style_masks=None
-    ) -> "_Pictures":
-        styles = (style,) if hasattr(style, "shape") else tuple(style)
-        if not styles:
-            raise ValueError("style: wanted at least one picture, got none")
-        for name, picture in (("content", content), *(("style", picture) for picture in styles)):
-            if picture.shape[0] != 1:
-                raise ValueError(f"{name}: wanted one picture, (1, H, W, 3), got {picture.shape}")
-        if config.init not in ("content", "noise", "style") and initial_image is None:
-            raise ValueError(
-                f"init: {config.init!r} is not content, noise or style; "
-                "for a picture of your own give it as initial_image"
-            )
-        if masks is not None and config.style_blend is not None:
-            raise ValueError("masks: wanted without style_blend, which mixes styles everywhere")
-        some_masks = masks is not None or any(mask is not None for mask in style_masks or ())
-        if some_masks and config.style_loss != "gram":
-            raise ValueError(
-                f"style_loss: wanted gram where there are masks, got {config.style_loss}; only "
-                "Gram matrices are compared region by region"
-            )
-        regions = check_regions(
-            masks,
-            style_masks,
-            size=_size_of(content),
-            style_sizes=[_size_of(style) for style in styles],
-            mode=config.mask_mode,
-            growth=config.mask_growth,
+def _check_all(
+    content, style, initial_image, config: Config, *, masks=None, style_masks=None
+) -> RunPictures:
+    styles = check_pictures(content, style)
+    if config.init not in ("content", "noise", "style") and initial_image is None:
+        raise ValueError(
+            f"init: {config.init!r} is not content, noise or style; "
+            "for a picture of your own give it as initial_image"
         )
-        return cls(content, styles, initial_image, regions)
-
-    def prepared(self, config: Config) -> "_Pictures":
-        """What is optimised for, with the colours that config asks for."""
-        content = partial(color.prepare_content, color=config.color, when=config.color_when)
-        style = partial(color.prepare_style, color=config.color, when=config.color_when)
-        return self._replace(
-            content=content(self.content),
-            styles=tuple(style(each, self.content) for each in self.styles),
-            initial=None if self.initial is None else content(self.initial),
+    if masks is not None and config.style_blend is not None:
+        raise ValueError("masks: wanted without style_blend, which mixes styles everywhere")
+    some_masks = masks is not None or any(mask is not None for mask in style_masks or ())
+    if some_masks and config.style_loss != "gram":
+        raise ValueError(
+            f"style_loss: wanted gram where there are masks, got {config.style_loss}; only "
+            "Gram matrices are compared region by region"
         )
+    regions = check_regions(
+        masks,
+        style_masks,
+        size=size_of(content),
+        style_sizes=[size_of(style) for style in styles],
+        mode=config.mask_mode,
+        growth=config.mask_growth,
+    )
+    return RunPictures(content, styles, initial_image, regions)
 
-    def fingerprint(self) -> str:
-        """A hash by which a resumed run knows its pictures and their masks."""
-        digest = hashlib.sha256()
-        for picture in (self.content, *self.styles, self.initial):
-            digest.update(b"-" if picture is None else np.ascontiguousarray(picture).tobytes())
-        digest.update(b"" if self.regions is None else self.regions.digest())
-        return digest.hexdigest()
 
-
-def _size_of(image: ImageOfAnySize) -> tuple[int, int]:
-    return image.shape[1], image.shape[2]
+def _recolored(pictures: RunPictures, config: Config) -> RunPictures:
+    return pictures.recolored(color=config.color, when=config.color_when)
 
 
 def _finish(config: Config, content: ImageOfAnySize, image: Image) -> Image:
@@ -592,7 +561,7 @@ def plan(content: ImageOfAnySize, config: Config) -> list[Level]:
 
 
 def _plan_guides(
-    pictures: _Pictures, config: Config, encoder: VGG, levels: Sequence[Level]
+    pictures: RunPictures, config: Config, encoder: VGG, levels: Sequence[Level]
 ) -> dict[tuple[int, int], Guides]:
     """The guidance channels at each size of a run; none where there are no masks."""
     layers, final = tuple(layer for layer, _ in config.style_layers), levels[-1]
@@ -603,7 +572,7 @@ def _plan_guides(
         size = _style_size(config, level, final)
         guides[level.height, level.width] = pictures.regions.guides_at(
             (level.height, level.width),
-            [fit_longer_side(*_size_of(style), size) for style in pictures.styles],
+            [fit_longer_side(*size_of(style), size) for style in pictures.styles],
             encoder,
             layers,
         )
@@ -612,7 +581,7 @@ def _plan_guides(
 
 
 def _problem(
-    pictures: _Pictures,
+    pictures: RunPictures,
     config: Config,
     encoder: VGG,
     encoder_params: Params,
@@ -624,19 +593,19 @@ def _problem(
         tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
     )
     by_region = pictures.regions is not None and pictures.regions.content is not None
-    loss_weights = _LossWeights(
+    loss_weights = LossWeights(
         tuple(np.float32(weight) for _, weight in weights.content),
         tuple(np.float32(weight) for _, weight in weights.style),
         np.float32(config.tv_weight),
     )
 
-    def args_at(level: Level) -> tuple[perceptual.Targets, Params, _LossWeights]:
+    def args_at(level: Level) -> tuple[perceptual.Targets, Params, LossWeights]:
         size = _style_size(config, level, final)
         given = (
             encoder,
             encoder_params,
             resize(pictures.content, height=level.height, width=level.width),
-            [_fit(style, size) for style in pictures.styles],
+            [resize_longer_side(style, size) for style in pictures.styles],
         )
         at_level = guides.get((level.height, level.width))
         if by_region and at_level is not None:
@@ -657,10 +626,11 @@ def _problem(
             config, pictures.content, pictures.styles[0], initial=pictures.initial, **size
         )
 
+    program = _program_of(config, encoder)
     if config.remat:
-        optimizer = _make_sparing_optimizer(config, encoder, weights)
+        optimizer = pixel_programs.make_sparing_optimizer(program, loss_weights)
     else:
-        optimizer = _make_optimizer(_Program.of(config, encoder))
+        optimizer = pixel_programs.make_optimizer(program)
     return coarse_to_fine.Problem(optimizer, args_at, initial_at)
 
 
@@ -670,100 +640,17 @@ def _style_size(config: Config, level: Level, final: Level) -> int:
     return max(16, round(style_size * level.scale))
 
 
-def _fit(image: ImageOfAnySize, size: int) -> ImageOfAnySize:
-    height, width = fit_longer_side(*_size_of(image), size)
-    return resize(image, height=height, width=width)
-
-
-class _LossWeights(NamedTuple):
-    """The weights as data of a program: of each layer, and of the total variation."""
-
-    content: tuple[Any, ...]
-    style: tuple[Any, ...]
-    tv: Any
-
-
-class _Program(NamedTuple):
-    """All that compiled programs depend on, but for sizes: runs that agree in it share them."""
-
-    encoder: VGG
-    content_layers: tuple[str, ...]
-    style_layers: tuple[str, ...]
-    style_loss: StyleLossName
-    tv_loss: str
-    optimizer: OptimizerName
-    learning_rate: float
-    history: int
-
-    @classmethod
-    def of(cls, config: Config, encoder: VGG) -> "_Program":
-        return cls(
-            encoder,
-            tuple(layer for layer, _ in config.content_layers),
-            tuple(layer for layer, _ in config.style_layers),
-            config.style_loss,
-            config.tv_loss,
-            config.optimizer,
-            config.learning_rate,
-            config.history,
-        )
-
-    def objective(
-        self, image: Image, targets: perceptual.Targets, params: Params, weights: _LossWeights
-    ) -> tuple[Scalar, perceptual.Terms]:
-        layer_weights = perceptual.Weights(
-            tuple(zip(self.content_layers, weights.content, strict=True)),
-            tuple(zip(self.style_layers, weights.style, strict=True)),
-        )
-
-        def image_term(image: Image) -> Scalar:
-            return weights.tv * losses.TOTAL_VARIATION_LOSSES[self.tv_loss](image)
-
-        weigh = perceptual.make_objective(
-            self.encoder,
-            weights=layer_weights,
-            image_term=image_term,
-            style_loss=self.style_loss,
-        )
-        return weigh(image, targets, params)
-
-    def transformation(self) -> Any:
-        return optimize.make_transformation(
-            self.optimizer, learning_rate=self.learning_rate, history=self.history
-        )
-
-
-# Kept from run to run: to compile takes as long as dozens of steps of a small picture.
-@lru_cache(maxsize=16)
-def _make_optimizer(program: _Program) -> optimize.Optimizer:
-    value_and_gradient = jax.jit(jax.value_and_grad(program.objective, has_aux=True))
-    tx = program.transformation()
-    return optimize.make_optimizer(value_and_gradient, tx, objective=program.objective)
-
-
-@lru_cache(maxsize=16)
-def _make_batch_optimizer(program: _Program) -> optimize.Optimizer:
-    evaluate = jax.value_and_grad(program.objective, has_aux=True)
-    value_and_gradient = jax.jit(jax.vmap(evaluate, in_axes=(0, 0, None, 0)))
-    return optimize.make_optimizer(value_and_gradient, optimize.over_runs(program.transformation()))
-
-
-def _make_sparing_optimizer(
-    config: Config, encoder: VGG, weights: perceptual.Weights
-) -> optimize.Optimizer:
-    image_term = partial(_total_variation, config) if config.tv_weight else None
-    evaluate = perceptual.make_blockwise_value_and_gradient(
-        encoder, weights=weights, image_term=image_term, style_loss=config.style_loss
+def _program_of(config: Config, encoder: VGG) -> Program:
+    return Program(
+        encoder,
+        tuple(layer for layer, _ in config.content_layers),
+        tuple(layer for layer, _ in config.style_layers),
+        config.style_loss,
+        config.tv_loss,
+        config.optimizer,
+        config.learning_rate,
+        config.history,
     )
-    # Its weights are constants of its programs.
-    return optimize.make_optimizer(
-        lambda image, targets, params, weights: evaluate(image, targets, params),
-        _Program.of(config, encoder).transformation(),
-    )
-
-
-def _total_variation(config: Config, image: Image) -> Scalar:
-    return config.tv_weight * losses.TOTAL_VARIATION_LOSSES[config.tv_loss](image)
 
 
 def _check_same_run(config: Config, fingerprint: str, metadata: Mapping[str, Any]) -> None:

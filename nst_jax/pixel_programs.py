@@ -1,0 +1,104 @@
+"""The compiled programs by which pixels are optimised for content and style.
+
+What a program depends on is a Program; weights, targets and the encoder's parameters are data, so
+that runs which differ in them alone share what was compiled.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+
+from nst_jax import losses, optimize, perceptual
+from nst_jax.array_types import Image, Params, Scalar
+from nst_jax.encoders.vgg import VGG
+from nst_jax.optimize import OptimizerName
+from nst_jax.style_losses import StyleLossName
+
+
+class LossWeights(NamedTuple):
+    """The weights as data of a program: of each layer, and of the total variation."""
+
+    content: tuple[Any, ...]
+    style: tuple[Any, ...]
+    tv: Any
+
+
+class Program(NamedTuple):
+    """All that compiled programs depend on, but for sizes: runs that agree in it share them."""
+
+    encoder: VGG
+    content_layers: tuple[str, ...]
+    style_layers: tuple[str, ...]
+    style_loss: StyleLossName
+    tv_loss: str
+    optimizer: OptimizerName
+    learning_rate: float
+    history: int
+
+    def weigh_layers(self, weights: LossWeights) -> perceptual.Weights:
+        """Return the weights by the names of their layers."""
+        return perceptual.Weights(
+            tuple(zip(self.content_layers, weights.content, strict=True)),
+            tuple(zip(self.style_layers, weights.style, strict=True)),
+        )
+
+    def measure_variation(self, image: Image, weights: LossWeights) -> Scalar:
+        """Return the picture's weighted total variation, by the formula that tv_loss names."""
+        return weights.tv * losses.TOTAL_VARIATION_LOSSES[self.tv_loss](image)
+
+    def objective(
+        self, image: Image, targets: perceptual.Targets, params: Params, weights: LossWeights
+    ) -> tuple[Scalar, perceptual.Terms]:
+        """Return the weighted sum of what is minimised, and its terms."""
+        weigh = perceptual.make_objective(
+            self.encoder,
+            weights=self.weigh_layers(weights),
+            image_term=lambda image: self.measure_variation(image, weights),
+            style_loss=self.style_loss,
+        )
+        return weigh(image, targets, params)
+
+    def transformation(self) -> Any:
+        """Return the optimiser's update rule, an optax transformation."""
+        return optimize.make_transformation(
+            self.optimizer, learning_rate=self.learning_rate, history=self.history
+        )
+
+
+# Kept from run to run: to compile takes as long as dozens of steps of a small picture.
+@lru_cache(maxsize=16)
+def make_optimizer(program: Program) -> optimize.Optimizer:
+    """Return the optimiser of one picture; the objective's arguments are its steps'."""
+    value_and_gradient = jax.jit(jax.value_and_grad(program.objective, has_aux=True))
+    tx = program.transformation()
+    return optimize.make_optimizer(value_and_gradient, tx, objective=program.objective)
+
+
+@lru_cache(maxsize=16)
+def make_batch_optimizer(program: Program) -> optimize.Optimizer:
+    """Return the optimiser of several runs at once: all but params has a first axis of runs."""
+    evaluate = jax.value_and_grad(program.objective, has_aux=True)
+    value_and_gradient = jax.jit(jax.vmap(evaluate, in_axes=(0, 0, None, 0)))
+    return optimize.make_optimizer(value_and_gradient, optimize.over_runs(program.transformation()))
+
+
+def make_sparing_optimizer(program: Program, weights: LossWeights) -> optimize.Optimizer:
+    """Return an optimiser like make_optimizer's that keeps few activations in memory.
+
+    Its weights are constants of its programs; a weight of 0 for the total variation leaves it out.
+    """
+
+    def image_term(image: Image) -> Scalar:
+        return program.measure_variation(image, weights)
+
+    evaluate = perceptual.make_blockwise_value_and_gradient(
+        program.encoder,
+        weights=program.weigh_layers(weights),
+        image_term=image_term if weights.tv else None,
+        style_loss=program.style_loss,
+    )
+    return optimize.make_optimizer(
+        lambda image, targets, params, weights: evaluate(image, targets, params),
+        program.transformation(),
+    )
