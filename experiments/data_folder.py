@@ -4,6 +4,7 @@ FOLDER (or NST_JAX_DATA) holds content/train, content/heldout, style/train, pape
 papers/style, and a manifest.csv that gives every file's author, licence and tier: A is public
 domain, CC0 or CC BY, S is free and share-alike, B and C are not free. Anything may be measured;
 weights are trained on A and S, and pictures in results/ are made from A alone, with one exception.
+The papers' inputs, with where each can be had and its hash, are in inputs.csv: see check_data.py.
 """
 
 import argparse
@@ -105,7 +106,9 @@ def find_picture(data: Path, file: str) -> Picture:
     """The picture that the manifest lists under this path within the folder."""
     found = [one for one in pictures_in(data, file.rpartition("/")[0]) if one.file == file]
     if not found:
-        raise FileNotFoundError(f"{data / 'manifest.csv'} does not list {file}; put it there")
+        raise FileNotFoundError(
+            f"{data / 'manifest.csv'} does not list {file}; inputs.csv says where it can be had"
+        )
     return found[0]
 
 

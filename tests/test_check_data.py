@@ -1,0 +1,69 @@
+"""The table of the papers' inputs, and what is told of a folder of them."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+DATA = os.environ.get("NST_JAX_DATA")
+
+
+@pytest.fixture
+def check_data(monkeypatch):
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import check_data
+
+    return check_data
+
+
+def test_every_input_that_a_script_names_is_listed(check_data):
+    listed = {line["file"] for line in check_data.read_inputs()}
+    scripts = [path.read_text(encoding="utf-8") for path in EXPERIMENTS.glob("*.py")]
+    pattern = r'"((?:papers|content|style)/(?:content|style|train|heldout)/[^"]+\.jpg)"'
+    named = {file for text in scripts for file in re.findall(pattern, text)}
+    assert len(named) > 10
+    assert named == listed
+
+
+def test_every_line_says_whose_a_picture_is_and_where_to_get_it(check_data):
+    for line in check_data.read_inputs():
+        assert re.fullmatch("[0-9a-f]{64}", line["sha256"]), line
+        assert re.fullmatch("([0-9a-f]{64})?", line["source_sha256"]), line
+        assert line["tier"] in ("A", "S", "B", "C")
+        assert all(line[name] for name in ("source", "author_title", "licence", "width", "height"))
+
+
+def test_files_are_told_apart_by_their_hashes(check_data, tmp_path):
+    def line(file: str) -> dict[str, str]:
+        hashes = {
+            name: hashlib.sha256(name.encode()).hexdigest() for name in ("sha256", "source_sha256")
+        }
+        return {"file": file, **hashes}
+
+    for name, content in {"used.jpg": "sha256", "source.jpg": "source_sha256", "o.jpg": ""}.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    names = ("used.jpg", "source.jpg", "o.jpg", "none.jpg")
+    assert check_data.check(tmp_path, [line(name) for name in names]) == {
+        "used.jpg": "as in results",
+        "source.jpg": "as at its source",
+        "o.jpg": "another file",
+        "none.jpg": "missing",
+    }
+
+
+def test_what_is_missing_is_told_with_its_source(check_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["check_data.py", "--data", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        check_data.main()
+    assert ended.value.code == 1
+    told = capsys.readouterr().out
+    assert "papers/content/tubingen.jpg: to be had from https://" in told
+
+
+@pytest.mark.skipif(DATA is None, reason="wants NST_JAX_DATA")
+def test_the_data_is_what_results_were_made_from(check_data):
+    found = check_data.check(Path(str(DATA)), check_data.read_inputs())
+    assert set(found.values()) <= {"as in results", "as at its source"}
