@@ -16,8 +16,9 @@ train, --train-steps of squares of --train-size, for each of --seeds.
 `reconstruction`: LPIPS and SSIM to the photograph of what the network makes of it with alpha 0,
 on 20 held-out photographs at 256 pixels.
 
-`alpha` is the paper's figure 7 and `interpolation` its figure 8, with the pictures that come with
-nst_jax, which are shown beside the results.
+`alpha` is the paper's figure 7, `interpolation` its figure 8, and `color` and `spatial` its figures
+9 and 10 (huang_controls.py), with pictures that come with nst_jax, which are shown beside the
+results.
 
 `peers` compares with another package on 20 held-out pairs at 384 pixels: see peer_comparison.py.
 
@@ -32,6 +33,7 @@ from typing import Any
 
 import adain_losses
 import decoder_baselines
+import huang_controls
 import jax.numpy as jnp
 import network_figures
 import normalizations
@@ -181,6 +183,8 @@ FIGURES = {
     "reconstruction": reconstruction,
     "alpha": alpha,
     "interpolation": interpolation,
+    "color": huang_controls.color,
+    "spatial": huang_controls.spatial,
     "peers": peer_comparison.peers,
 }
 

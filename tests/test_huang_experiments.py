@@ -50,8 +50,11 @@ class FlatStylizer:
 
     name, architecture = "flat", "huang2017"
 
-    def __call__(self, content, style, *, alpha=1.0, blend=None):
+    def __call__(self, content, style, *, alpha=1.0, blend=None, masks=None):
         styles = style if isinstance(style, list | tuple) else [style]
+        if masks is not None:
+            colours = np.stack([s if s.ndim == 1 else self.encode_style(s) for s in styles])
+            return jnp.einsum("shw,sc->hwc", masks, colours)[None]
         shares = blend or [1.0]
         colour = sum(
             share * (s if s.ndim == 1 else self.encode_style(s))
@@ -101,7 +104,7 @@ class NetworkStylizer:
 def scripts(monkeypatch, data):
     """The scripts and their parts as modules, and run(stylizer, options...) to call the whole."""
     monkeypatch.syspath_prepend(EXPERIMENTS)
-    names = ("adain_losses", "data_folder", "huang_2017", "network_figures")
+    names = ("adain_losses", "data_folder", "huang_2017", "huang_controls", "network_figures")
     loaded = {name: importlib.import_module(name) for name in names}
 
     def run(stylizer, *options):
@@ -191,6 +194,43 @@ def test_alpha_goes_from_the_photograph_to_the_painting(scripts, tmp_path):
         content, painting = (asset(scripts, name) for name in pair)
         wanted = style_distance(content, painting)
         assert told["style_distance"][0] == pytest.approx(wanted, rel=1e-3)
+
+
+@pytest.fixture
+def sheets(scripts, monkeypatch):
+    """The cells of the sheets that are saved, since pictures there are not square."""
+    saved = []
+    monkeypatch.setattr(
+        scripts.huang_controls, "save_sheet", lambda path, rows, *, side: saved.append(rows)
+    )
+    return saved
+
+
+def test_a_painting_is_given_the_colours_of_the_photograph(scripts, sheets, tmp_path):
+    scripts.run(FlatStylizer(), "--figures", "color", "--out", tmp_path)
+    record = files.read_record(tmp_path / "color" / "record.json")
+    for row, told in zip(sheets[0], record["rows"], strict=True):
+        content, painting, recolored, plain, kept = (colours(picture) for picture, _ in row)
+        np.testing.assert_allclose(plain, painting, atol=1e-5)
+        np.testing.assert_allclose(kept, recolored, atol=1e-5)
+        np.testing.assert_allclose(kept, content, atol=0.03)  # but for what is clipped
+        shift = np.linalg.norm(painting - content)
+        assert told["plain"]["color_shift"] == pytest.approx(shift, rel=1e-3)
+        assert told["colours kept"]["color_shift"] < 0.5 * shift
+        assert told["plain"]["lpips_to_content"] > 0
+
+
+def test_each_style_goes_to_its_own_region(scripts, sheets, tmp_path):
+    scripts.run(FlatStylizer(), "--figures", "spatial", "--out", tmp_path)
+    (paintings, *rows) = sheets[0]
+    sky, ground = (colours(picture) for picture, _ in paintings)
+    assert np.abs(sky - ground).max() > 0.05
+    for row in rows:
+        _, first, second, by_region = (np.asarray(picture) for picture, _ in row)
+        np.testing.assert_allclose(colours(first), sky, atol=1e-5)
+        np.testing.assert_allclose(colours(second), ground, atol=1e-5)
+        np.testing.assert_allclose(by_region[0].mean(0), sky, atol=0.02)
+        np.testing.assert_allclose(by_region[-1].mean(0), ground, atol=0.02)
 
 
 def test_four_paintings_are_mixed_by_their_distance_from_the_corners(scripts, tmp_path):
