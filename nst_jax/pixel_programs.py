@@ -88,6 +88,7 @@ def make_sparing_optimizer(program: Program, weights: LossWeights) -> optimize.O
 
     Its weights are constants of its programs; a weight of 0 for the total variation leaves it out.
     """
+    weights = jax.tree.map(float, weights)
 
     def image_term(image: Image) -> Scalar:
         return program.measure_variation(image, weights)

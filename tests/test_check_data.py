@@ -1,6 +1,7 @@
 """The table of the papers' inputs, and what is told of a folder of them."""
 
 import hashlib
+import importlib
 import os
 import re
 from pathlib import Path
@@ -14,9 +15,7 @@ DATA = os.environ.get("NST_JAX_DATA")
 @pytest.fixture
 def check_data(monkeypatch):
     monkeypatch.syspath_prepend(EXPERIMENTS)
-    import check_data
-
-    return check_data
+    return importlib.import_module("check_data")
 
 
 def test_every_input_that_a_script_names_is_listed(check_data):
