@@ -20,19 +20,18 @@ Results: results/gatys_2017/<figure>, in sheet.jpg and record.json.
 import argparse
 import csv
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import network_figures
 from contact_sheet import Cell, save_sheet, split_rows
 from data_folder import TUBINGEN, pictures_in
+from labelled_runs import LabelledRuns
 from spatial_figures import methods, spatial
 
 from nst_jax import files
 from nst_jax.array_types import ImageOfAnySize
-from nst_jax.encoders.pretrained import load_encoder
-from nst_jax.papers import gatys_2016, gatys_2017
+from nst_jax.papers import gatys_2017
 from nst_jax.papers.gatys_2016 import Config
 
 BUNDLED = {
@@ -90,24 +89,12 @@ class Figure:
             part: files.load_image(source.path, size=options.size)
             for part, source in self.sources.items()
         }
-        self.base = dataclasses.replace(gatys_2016.PRESETS["default"], size=options.size)
-        if options.num_steps is not None:
-            self.base = dataclasses.replace(self.base, num_steps=options.num_steps)
-        self.network, self.shows_inputs = load_encoder("vgg16"), options.data is None
-        self.runs: dict[str, Any] = {}
+        self.runs, self.shows_inputs = LabelledRuns(options), options.data is None
 
     def paint(self, label: str, config: Config, style: ImageOfAnySize | None = None) -> Cell:
         """A labelled run; without a style after the painting."""
         style = self.pictures["style"] if style is None else style
-        image, record = gatys_2016.stylize(self.pictures["content"], style, config, *self.network)
-        self.note(label, record)
-        return image[0], label
-
-    def note(self, label: str, record: Mapping[str, Any]) -> None:
-        """Keep a run's record, of its losses the first and the last."""
-        steps = [record["info"]["initial"], record["steps"][-1]]
-        self.runs[label] = {**record, "steps": steps}
-        print(f"{label}: {record['seconds']['run']:.0f} s", flush=True)
+        return self.runs.paint(label, self.pictures["content"], [style], config=config)
 
     def inputs(self, *parts: str) -> list[Cell]:
         """The pictures that the results were made from, where they may be shown."""
@@ -121,22 +108,23 @@ class Figure:
         credits = {part: source._asdict() for part, source in self.sources.items()}
         for credit in credits.values():
             del credit["path"]
-        record = {**network_figures.describe_run(), "pictures": credits, "runs": self.runs}
+        record = {**network_figures.describe_run(), "pictures": credits, "runs": self.runs.records}
         files.write_record(self.out / "record.json", record)
 
 
 def color(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `color`."""
     figure = Figure(options, out)
+    base = figure.runs.base
     variations = {
-        "plain": figure.base,
-        "luminance only": dataclasses.replace(figure.base, color="luminance"),
-        "cholesky": dataclasses.replace(figure.base, color="cholesky"),
-        "pca": dataclasses.replace(figure.base, color="pca"),
-        "symmetric": dataclasses.replace(figure.base, color="symmetric"),
-        "histogram": dataclasses.replace(figure.base, color="histogram"),
-        "luminance after": dataclasses.replace(figure.base, color="luminance", color_when="after"),
-        "pca after": dataclasses.replace(figure.base, color="pca", color_when="after"),
+        "plain": base,
+        "luminance only": dataclasses.replace(base, color="luminance"),
+        "cholesky": dataclasses.replace(base, color="cholesky"),
+        "pca": dataclasses.replace(base, color="pca"),
+        "symmetric": dataclasses.replace(base, color="symmetric"),
+        "histogram": dataclasses.replace(base, color="histogram"),
+        "luminance after": dataclasses.replace(base, color="luminance", color_when="after"),
+        "pca after": dataclasses.replace(base, color="pca", color_when="after"),
     }
     painted = [figure.paint(label, config) for label, config in variations.items()]
     figure.save([*figure.inputs("content", "style"), *painted], columns=5)
@@ -146,10 +134,10 @@ def scale(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `scale`."""
     figure = Figure(options, out)
     coarse, fine = (figure.pictures[part] for part in ("style", "fine_style"))
-    mixing = dataclasses.replace(gatys_2017.PRESETS["cpu"], num_steps=figure.base.num_steps)
-    mixed, record = gatys_2017.mix_scales(coarse, fine, mixing, *figure.network)
-    figure.note("mixed painting", record)
-    base = dataclasses.replace(figure.base, color="pca")
+    mixing = dataclasses.replace(gatys_2017.PRESETS["cpu"], num_steps=figure.runs.base.num_steps)
+    mixed, record = gatys_2017.mix_scales(coarse, fine, mixing, *figure.runs.network)
+    figure.runs.note("mixed painting", record)
+    base = dataclasses.replace(figure.runs.base, color="pca")
     painted = [
         figure.paint(label, base, style)
         for label, style in {"coarse": coarse, "fine": fine, "mixed": mixed}.items()
@@ -161,11 +149,11 @@ def scale(options: argparse.Namespace, out: Path) -> None:
 def resolution(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `resolution`."""
     figure = Figure(options, out)
-    at_once = dataclasses.replace(figure.base, scales=((1.0, 1.0),))
+    at_once = dataclasses.replace(figure.runs.base, scales=((1.0, 1.0),))
     variations = {
         "low": dataclasses.replace(at_once, size=options.size // 2),
         "high at once": at_once,
-        "coarse to fine": dataclasses.replace(figure.base, scales=COARSE_TO_FINE),
+        "coarse to fine": dataclasses.replace(figure.runs.base, scales=COARSE_TO_FINE),
     }
     painted = [figure.paint(label, config) for label, config in variations.items()]
     figure.save([*figure.inputs("content", "style"), *painted], columns=5)

@@ -10,22 +10,19 @@ Both show the bundled photographs, for which the masks are drawn (outlines.py).
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import network_figures
 import numpy as np
 from contact_sheet import Cell, save_sheet, split_rows
+from labelled_runs import LabelledRuns
 from outlines import draw_sky, sky_and_ground
 
 from nst_jax import files, image_ops, stylizers
 from nst_jax.array_types import ImageOfAnySize
-from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.guidance import MaskMode
 from nst_jax.masks import Mask
-from nst_jax.papers import gatys_2016
-from nst_jax.papers.gatys_2016 import Config
 from nst_jax.stylizers.any_style import AnyStyleStylizer
 from nst_jax.stylizers.stylizer import ManyStylesStylizer
 
@@ -36,43 +33,9 @@ STRONG = 200.0  # the style weight of `spatial`, at which what is wrong with a s
 SKY_STYLE, GROUND_STYLE = "starry_night", "grande_jatte"
 
 
-class Painter:
-    """Paints by optimisation and keeps the records."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.network, self.records = load_encoder("vgg16"), {}
-        self.base = dataclasses.replace(gatys_2016.PRESETS["default"], size=options.size)
-        if options.num_steps is not None:
-            self.base = dataclasses.replace(self.base, num_steps=options.num_steps)
-
-    def paint(
-        self,
-        label: str,
-        content: ImageOfAnySize,
-        styles: Sequence[ImageOfAnySize],
-        *,
-        config: Config | None = None,
-        masks: Any = None,
-        style_masks: Sequence[Mask] | None = None,
-    ) -> Cell:
-        """One labelled run, of whose losses the first and the last are kept."""
-        image, record = gatys_2016.stylize(
-            content,
-            list(styles),
-            config or self.base,
-            *self.network,
-            masks=masks,
-            style_masks=style_masks,
-        )
-        steps = [record["info"]["initial"], record["steps"][-1]]
-        self.records[label] = {**record, "steps": steps}
-        print(f"{label}: {record['seconds']['run']:.0f} s", flush=True)
-        return image[0], label
-
-
 def spatial(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `spatial`."""
-    painter = Painter(options)
+    painter = LabelledRuns(options)
     painter.base = dataclasses.replace(painter.base, style_weight=STRONG)
     content, church, harvest = (_load(name, options.size) for name in (CASTLE, CHURCH, HARVEST))
     masks = sky_and_ground(CASTLE, **_size_of(content))
@@ -105,7 +68,7 @@ def spatial(options: argparse.Namespace, out: Path) -> None:
 
 def methods(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `methods`."""
-    painter = Painter(options)
+    painter = LabelledRuns(options)
     many, any_style = (stylizers.load_stylizer(name) for name in ("dumoulin2017", "huang2017"))
     assert isinstance(many, ManyStylesStylizer)
     assert isinstance(any_style, AnyStyleStylizer)
@@ -132,7 +95,7 @@ def methods(options: argparse.Namespace, out: Path) -> None:
 
 
 def _save(
-    out: Path, cells: list[Cell], *, columns: int, record: dict[str, Any], painter: Painter
+    out: Path, cells: list[Cell], *, columns: int, record: dict[str, Any], painter: LabelledRuns
 ) -> None:
     save_sheet(out / "sheet.jpg", split_rows(cells, columns), side=384)
     record = {**network_figures.describe_run(), **record, "runs": painter.records}

@@ -187,7 +187,8 @@ def plot(panels: Mapping[str, Mapping[str, Any]], term: str, path: Path) -> None
     for axes, (title, records) in zip(figure.axes, panels.items(), strict=True):
         for name, runs in records.items():
             axes.plot(*_mean_curve([run["curve"] for run in runs], term), label=name)
-        axes.set(title=title, xlabel="steps", ylabel=f"held-out {term} loss", yscale="log")
+        axes.set_title(title, wrap=True)
+        axes.set(xlabel="steps", ylabel=f"held-out {term} loss", yscale="log")
         axes.legend()
     figure.savefig(path, dpi=100)
 

@@ -27,7 +27,7 @@ def experiment(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(EXPERIMENTS)
     monkeypatch.delenv("NST_JAX_DATA", raising=False)
     script = importlib.import_module("gatys_2017")
-    spatial = importlib.import_module("spatial_figures")
+    runs = importlib.import_module("labelled_runs")
     ran, regions = [], []
 
     def paint(content, style, config, encoder, encoder_params, *, masks=None, style_masks=None):
@@ -43,10 +43,9 @@ def experiment(monkeypatch, tmp_path):
     def mix(coarse, fine, config, encoder, encoder_params):
         return paint(coarse, (coarse + fine.mean()) / 2, config, encoder, encoder_params)
 
-    monkeypatch.setattr(script.gatys_2016, "stylize", paint)
+    monkeypatch.setattr(runs.gatys_2016, "stylize", paint)
     monkeypatch.setattr(script.gatys_2017, "mix_scales", mix)
-    for module in (script, spatial):
-        monkeypatch.setattr(module, "load_encoder", lambda name: (name, {}))
+    monkeypatch.setattr(runs, "load_encoder", lambda name: (name, {}))
 
     def run(figure, *options):
         words = ("--figures", figure, "--size", SIZE, "--out", tmp_path, *options)
