@@ -8,7 +8,6 @@ import argparse
 import csv
 import dataclasses
 import functools
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -185,28 +184,12 @@ def _make(name: str, run: Run, out: Path) -> dict[str, Any]:
     # Of the losses some twenty are enough to draw: a sheet of runs would fill megabytes.
     every = spacing(run.config.num_steps)
     steps = [first, *record["steps"][every - 1 : -1 : every], last]
-    return {**record, **_describe(run), "commit": _commit(), "steps": steps}
+    return {**record, **_describe(run), "commit": network_figures.current_commit(), "steps": steps}
 
 
 @functools.cache
 def _load_encoder(weights: str | None) -> Any:
     return load_encoder("vgg16", weights=weights)
-
-
-@functools.cache
-def _commit() -> str | None:
-    """The commit that is checked out, or None where there is no git."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
 
 
 def add_to_record(out: Path, **numbers: Any) -> None:

@@ -6,7 +6,10 @@ written to no other folder than the one that the user names for it by --look.
 
 import argparse
 import dataclasses
+import functools
 import json
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -138,7 +141,35 @@ def corner_shares(side: int) -> list[tuple[float, float, float, float]]:
 
 def describe_run() -> dict[str, Any]:
     """What every record says of where its numbers come from."""
-    return {"versions": versions(), "device": jax.devices()[0].device_kind}
+    return {
+        "command": _describe_command(),
+        "commit": current_commit(),
+        "versions": versions(),
+        "device": jax.devices()[0].device_kind,
+    }
+
+
+def _describe_command() -> str:
+    """The script with its options, and FOLDER for paths that mean nothing on another machine."""
+    script, *words = sys.argv
+    shown = ["FOLDER" if Path(word).is_absolute() else word for word in words]
+    return shlex.join(["python", f"experiments/{Path(script).name}", *shown])
+
+
+@functools.cache
+def current_commit() -> str | None:
+    """The commit that is checked out, or None where there is no git."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
 
 
 def as_recorded(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,7 +99,6 @@ def main() -> None:
         sheet = Path(name) / "sweep" / "filled" / "sweep" / "sheet.jpg"
         shutil.copyfile(sheet, options.out / "sheet.jpg")
     record = {
-        "command": " ".join(["python", "experiments/sweep_costs.py", *sys.argv[1:]]),
         **network_figures.describe_run(),
         "style_layers": LAYERS,
         "ratios": RATIOS,
