@@ -355,6 +355,57 @@ def test_mixtures_go_from_one_style_to_the_other(scripts, data, models, tmp_path
         )
 
 
+@pytest.fixture
+def saved_sheets(scripts, monkeypatch):
+    """The cells of the sheets that are saved, before they are put on paper."""
+    saved = []
+    for paper in (scripts.johnson_2016, scripts.dumoulin_2017):
+        monkeypatch.setattr(paper, "save_sheet", lambda path, rows, *, side: saved.append(rows))
+    return saved
+
+
+def test_one_network_paints_all_sizes(scripts, data, models, saved_sheets, tmp_path, monkeypatch):
+    monkeypatch.setattr(scripts.johnson_2016, "SIZES", (32, 64))
+    given = ("--data", data, "--models", models.one, "--out", tmp_path)
+    scripts.run("johnson_2016", "--figures", "sizes", *given)
+    ((small, large),) = saved_sheets[0]
+    network = stylizers.load_stylizer(models.one)
+    for (painted, label), size in ((small, 32), (large, 64)):
+        photograph = files.load_image(data / "papers/content/tubingen.jpg", size=size)
+        np.testing.assert_array_equal(painted, network(photograph)[0])
+        assert max(painted.shape) == size
+        assert label.endswith(str(size))
+    record = files.read_record(tmp_path / "sizes" / "record.json")
+    assert record["sizes"] == [32, 64]
+    assert record["command"].startswith("python experiments/johnson_2016.py --figures sizes --data")
+    assert str(data) not in record["command"]
+
+
+def test_mixtures_fill_the_square_between_four_styles(
+    scripts, data, saved_sheets, tmp_path, monkeypatch
+):
+    colours = dict(zip(scripts.dumoulin_2017.CORNERS, np.eye(4, 3), strict=True))  # and black
+
+    def paint(content, shares):
+        colour = sum(share * colours[name] for name, share in shares.items())
+        return np.broadcast_to(colour, content.shape)
+
+    class FlatNetwork:
+        name = "flat"
+        __call__ = staticmethod(paint)
+
+    monkeypatch.setattr(scripts.network_figures, "load_networks", lambda *given: [FlatNetwork()])
+    scripts.run("dumoulin_2017", "--figures", "corners", "--data", data, "--out", tmp_path)
+    rows = saved_sheets[0]
+    painted = np.array([[picture.mean((0, 1)) for picture, _ in row] for row in rows])
+    assert painted.shape == (5, 5, 3)
+    for place, name in zip(((0, 0), (0, 4), (4, 0), (4, 4)), colours, strict=True):
+        np.testing.assert_allclose(painted[place], colours[name], atol=1e-6)
+        assert rows[place[0]][place[1]][1] == name
+    np.testing.assert_allclose(painted[2, 2], 0.25)
+    np.testing.assert_allclose(painted[0, :, 0], [1, 0.75, 0.5, 0.25, 0])
+
+
 def test_four_styles_are_at_the_corners_of_their_mixtures(scripts):
     shares = np.array(scripts.network_figures.corner_shares(5)).reshape(5, 5, 4)
     np.testing.assert_allclose(shares.sum(-1), 1)
