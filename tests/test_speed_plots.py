@@ -1,0 +1,49 @@
+"""Bars of what benchmarks measured."""
+
+import importlib
+import sys
+
+import numpy as np
+import pytest
+from test_network_benchmark import EXPERIMENTS
+
+from nst_jax import files
+
+SIDES = {"ours": {"seconds": 0.5, "ratio": 0.5}, "torch": {"seconds": 1.0, "ratio": 1.0}}
+
+
+@pytest.fixture
+def speed_plots(monkeypatch):
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    return importlib.import_module("speed_plots")
+
+
+@pytest.mark.parametrize(
+    ("record", "names"),
+    [
+        ({"rows": {"a": {"sides": SIDES}, "b": {"sides": SIDES}}}, ["a", "b"]),
+        ({"rows": [{"size": 64, "value_and_gradient": SIDES}]}, ["64 pixels"]),
+        ({"methods": {"optimisation": SIDES}}, ["optimisation"]),
+    ],
+    ids=["networks", "optimisation", "controls"],
+)
+def test_bars_are_read_and_drawn_beside_the_record(
+    speed_plots, monkeypatch, tmp_path, record, names
+):
+    bars = speed_plots.read_bars(record)
+    assert list(bars) == names
+    assert all(sides == SIDES for sides in bars.values())
+    path = tmp_path / "record.json"
+    files.write_record(path, record)
+    monkeypatch.setattr(sys, "argv", ["speed_plots.py", str(path)])
+    speed_plots.main()
+    picture = np.asarray(files.load_image(tmp_path / "speed.png"))[0]
+    red, blue = picture[..., 0], picture[..., 2]
+    ours, theirs = (blue - red > 0.5), (red - blue > 0.5)  # Matplotlib's first colour, its second
+    assert ours.sum() > 500
+    assert theirs.sum() == 0  # a bar of ratio 1 has no length
+
+
+def test_another_record_is_refused(speed_plots):
+    with pytest.raises(ValueError, match="wanted one of a benchmark"):
+        speed_plots.read_bars({"runs": {}})
