@@ -17,9 +17,14 @@ _LEAST_CURVATURE = 1e-10
 
 
 class LbfgsState(NamedTuple):
-    """State of `lbfgs`; vectors are raveled parameters."""
+    """State of `lbfgs`; vectors are raveled parameters.
+
+    longest is the root mean square that a step may have: infinite as in Torch's, until whoever
+    begins a run anew after an accident sets it.
+    """
 
     count: Array
+    longest: Array
     num_pairs: Array
     steps: Array
     differences: Array
@@ -55,6 +60,7 @@ def lbfgs(*, learning_rate: float = 1.0, history: int = 100) -> optax.GradientTr
         rows = jnp.zeros((history, vector.size), vector.dtype)
         return LbfgsState(
             count=jnp.zeros((), jnp.int32),
+            longest=jnp.full((), jnp.inf, vector.dtype),
             num_pairs=jnp.zeros((), jnp.int32),
             steps=rows,
             differences=jnp.zeros_like(rows),
@@ -73,6 +79,8 @@ def lbfgs(*, learning_rate: float = 1.0, history: int = 100) -> optax.GradientTr
         direction = _two_loop_recursion(state, gradient)
         first = learning_rate * jnp.minimum(1.0, 1.0 / jnp.abs(gradient).sum())
         step = jnp.where(state.count == 0, first, learning_rate) * direction
+        length = jnp.sqrt(jnp.mean(jnp.square(step)))
+        step *= jnp.where(length > state.longest, state.longest / length, 1.0)
         state = state._replace(
             count=state.count + 1, previous_grads=gradient, previous_updates=step
         )

@@ -21,7 +21,7 @@ from jax import monitoring
 from jaxtyping import Array
 
 from nst_jax.array_types import Image, ImageOfEachRun, Scalar
-from nst_jax.lbfgs import lbfgs
+from nst_jax.lbfgs import LbfgsState, lbfgs
 
 Terms = Mapping[str, Any]
 """Weighted parts of the objective by name; they add up to the total."""
@@ -37,8 +37,11 @@ OptimizerName = Literal["lbfgs", "adam", "lbfgs_zoom"]
 # Fixed-step L-BFGS may climb for a few steps and come back: from 3e4 times the first loss, with
 # neural-style's preset on pictures of 32 pixels, here and in PyTorch.
 _DIVERGENCE_FACTOR = 1e6
-# How often a run begins anew from its best picture before it is given up.
+# How often a run begins anew from its best picture before it is given up, and how far L-BFGS may go
+# in a step from there on, as a root mean square over the pixels, whose range is 1. Without a limit
+# it overflows again at the next pair of little curvature.
 _MAX_RESTARTS = 5
+_LONGEST_STEP_ANEW = 0.05
 # How many steps the host may run ahead of the losses that it has read.
 _STEPS_AHEAD = 2
 
@@ -213,9 +216,10 @@ def run(
     Ctrl-C ends the loop after the step in progress; a second one ends it at once.
 
     Where the total is not finite or exceeds a million times initial_total, the run begins anew
-    from its best picture, without what the optimiser remembers of the way, and does the step again:
-    L-BFGS of fixed steps may overflow at one and do well from there with other pairs. A run that
-    got no better when it diverges again, or diverges for the sixth time, is given up.
+    from its best picture, without what the optimiser remembers of the way, and does the step again.
+    L-BFGS of fixed steps may overflow where a pair has little curvature; from there on no step of
+    its moves the pixels by more than 0.05 in the root mean square. A run that got no better when it
+    diverges again, or diverges for the sixth time, is given up.
 
     Args:
         optimizer: Its step is called.
@@ -269,11 +273,21 @@ def run(
                     raise error
                 restarts, begun_at, done = restarts + 1, error.best_total, error.step - 1
                 state, _ = optimizer.init(jnp.asarray(error.best_image), *args)
+                state = state._replace(opt_state=_shorten_steps(state.opt_state))
                 if on_restart is not None:
                     on_restart(error.step)
             elif saves and save is not None:
                 save(state, done)
     return state, done
+
+
+def _shorten_steps(opt_state: Any) -> Any:
+    def shorten(node):
+        if isinstance(node, LbfgsState):
+            return node._replace(longest=jnp.full_like(node.longest, _LONGEST_STEP_ANEW))
+        return node
+
+    return jax.tree.map(shorten, opt_state, is_leaf=lambda node: isinstance(node, LbfgsState))
 
 
 def find_divergence(

@@ -321,6 +321,35 @@ def test_a_run_that_blows_up_goes_on_from_its_best_picture(photograph):
     np.testing.assert_allclose(state.image, photograph * shrunk[-1], rtol=1e-5)
 
 
+def abyss(image):
+    """Almost a straight slope, whose foot L-BFGS takes to be far off, and steep walls below 0."""
+    total = (jnp.sqrt(1 + jnp.square(image)) + jax.nn.relu(-image) ** 4).sum()
+    return total, {"content": total}
+
+
+def test_lbfgs_takes_short_steps_where_it_began_anew():
+    optimizer = make(loss=abyss)
+    image = jnp.full((1, 2, 2, 3), 6.0)
+    state, initial_total = start(optimizer, image)
+    reports: list[Report] = []
+    restarts: list[int] = []
+    _, _ = optimize.run(
+        optimizer,
+        state,
+        num_steps=40,
+        initial_total=initial_total,
+        on_step=reports.append,
+        on_restart=restarts.append,
+    )
+    (restart,) = restarts
+    assert restart < 10
+    # All pixels are equal, so a step's length is each one's way: the slope's foot is near 1.
+    totals = np.array([report.total for report in reports]) / image.size
+    heights = np.sqrt(np.square(totals) - 1)  # where the slope is as high as that
+    ways = -np.diff(heights[restart:])
+    np.testing.assert_allclose(ways, 0.05, rtol=1e-2)
+
+
 def test_a_run_that_blows_up_again_and_again_is_given_up(photograph):
     evaluate = jax.jit(jax.value_and_grad(square, has_aux=True))
     optimizer = optimize.make_optimizer(evaluate, blow_up_every(2))
