@@ -23,7 +23,7 @@ demo: runtime
 	"$(VENV)/bin/nst-jax" demo
 
 test: development
-	$(PY) -m pytest -n 2 -m "not oracle and not gpu"
+	$(PY) -m pytest -n 2 --dist loadfile -m "not oracle and not gpu"
 
 lint: development
 	$(PY) -m ruff check .
