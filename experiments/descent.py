@@ -37,7 +37,7 @@ def descend(
 ) -> list[optimize.Report]:
     """The loss after each step of L-BFGS, the first entry before any, until it is as low as asked.
 
-    It has as many steps as the limits say, and ends where the loss diverges.
+    It has as many steps as the limits say, and ends where optimize.run gives up.
     """
     until = float(until)
     state, metrics = optimizer.init(jnp.copy(image), *args)

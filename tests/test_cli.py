@@ -622,7 +622,10 @@ def test_ctrl_c_keeps_the_picture_and_says_how_to_go_on(pictures):
         ("--learning-rate 10", 0.1),  # after two steps that were saved
     ],
 )
-def test_a_diverging_run_keeps_its_best_picture(pictures, promotion, capsys, diverging, moved):
+def test_a_diverging_run_keeps_its_best_picture(
+    pictures, promotion, monkeypatch, capsys, diverging, moved
+):
+    monkeypatch.setattr("nst_jax.optimize._MAX_RESTARTS", 0)
     options = (*diverging.split(), "--num-steps", "30", "--quiet", "--save-every", "1")
 
     assert optimize(*options) == 1
@@ -639,6 +642,14 @@ def test_a_diverging_run_keeps_its_best_picture(pictures, promotion, capsys, div
 
     assert optimize("--quiet") == 0, "what diverged is not taken for an unfinished run"
     assert not Path("out.png.state").exists()
+
+
+def test_a_run_that_ran_away_says_from_where_it_went_on(pictures, promotion, capsys):
+    assert optimize("--learning-rate", "10", "--num-steps", "30", "--record", "r.json") == 0
+    record = json.loads(Path("r.json").read_text(encoding="utf-8"))
+    (step,) = record["info"]["restarts"]
+    told = f"the loss ran away at step {step}: went on from the best picture"
+    assert told in capsys.readouterr().out.splitlines()
 
 
 def test_what_is_not_ours_stays_in_the_state_folder(pictures):

@@ -170,8 +170,14 @@ def test_a_run_that_broke_goes_on_as_if_it_had_not(trainer, unbroken, tmp_path, 
 
 
 def child(workdir):
-    """What the process does that is to be killed."""
-    fit(make(), workdir, Pictures(pause=0.3), on_step=lambda report: print(report.step, flush=True))
+    """What the process does that is to be killed, which it awaits after the fourth step."""
+
+    def tell(report):
+        print(report.step, flush=True)
+        if report.step == 4:
+            time.sleep(60)
+
+    fit(make(), workdir, Pictures(pause=0.3), on_step=tell)
 
 
 def test_a_killed_process_goes_on_as_if_it_had_not_been(trainer, unbroken, tmp_path):
