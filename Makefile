@@ -35,7 +35,7 @@ notebooks: development
 
 oracle: development
 	$(PY) -m pip install torch==2.13.0
-	$(PY) -m pytest -n 2 -m oracle
+	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PY) -m pytest -n 2 --dist loadfile -m oracle
 
 environment:
 	@test -x $(PY) || test -z "$$VIRTUAL_ENV" || { \
