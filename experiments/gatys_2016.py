@@ -8,10 +8,10 @@
 | content_reconstructions | 2016, 1 | a photograph from one layer's features | 6 |
 | style_reconstructions | 2016, 1 | a painting's style from more and more layers | 7 |
 | painters | 2016, 3 | Tübingen after five paintings | 70 |
-| grid | 2015, 3 | Composition VII: style layers by alpha/beta | 25 |
-| ratios | 2016, 4 | alpha/beta from 1e-4 to 1e-1 | 6 |
+| grid | 2015, 3 | Composition VII: style layers by alpha/beta | 36 |
+| ratios | 2016, 4 | alpha/beta from 1e-4 to 1e-1 | 7 |
 | content_layer | 2016, 5 | content from relu2_2, and from relu4_2 | 3 |
-| initialisations | 2016, 6 | from the photograph, the painting, four times noise | 8 |
+| initialisations | 2016, 6 | from the photograph, the painting, four times noise | 11 |
 | photographs | 2016, 7 | photographs by day lit as others at night | 6 |
 
 The minutes are estimates for two idle CPU cores. Sizes are the figure's own, 512 pixels for
