@@ -34,7 +34,7 @@ from nst_jax import optimize, train
 from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.encoders.vgg import VGG
 from nst_jax.files import asset_path, load_image, read_record, write_record
-from nst_jax.image_ops import fit_longer_side, resize
+from nst_jax.image_ops import resize_longer_side
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.papers import dumoulin_2017, johnson_2016
@@ -204,9 +204,7 @@ def training_works(name: str, *, num_styles: int = NUM_STYLES) -> dict[str, Work
 
 def _load_painting(name: str, size: int) -> Any:
     # As the papers' modules resize what they are given, which PyTorch's side has not.
-    style = load_image(asset_path(name))
-    height, width = fit_longer_side(style.shape[1], style.shape[2], size)
-    return resize(style, height=height, width=width)
+    return resize_longer_side(load_image(asset_path(name)), size)
 
 
 def _our_step(training: _Training, precision: Any) -> Work:

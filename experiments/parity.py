@@ -30,7 +30,7 @@ from nst_jax.array_types import Image
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
 from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.files import load_image, read_record, save_image, write_record
-from nst_jax.image_ops import fit_longer_side, resize
+from nst_jax.image_ops import resize_longer_side
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import PRESETS, Config
 
@@ -123,8 +123,7 @@ def compare(
 
 def _fit(image: Image, size: int | None) -> Image:
     assert size is not None  # preset_on_vgg16 gives one
-    height, width = fit_longer_side(image.shape[1], image.shape[2], size)
-    return resize(image, height=height, width=width)
+    return resize_longer_side(image, size)
 
 
 def _as_json(config: Config) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from contact_sheet import Cell, save_sheet, split_rows
 from labelled_runs import LabelledRuns
 from outlines import draw_sky, sky_and_ground
 
-from nst_jax import files, image_ops, stylizers
+from nst_jax import files, stylizers
 from nst_jax.array_types import ImageOfAnySize
 from nst_jax.guidance import MaskMode
+from nst_jax.image_ops import resize_longer_side
 from nst_jax.masks import Mask
 from nst_jax.stylizers.any_style import AnyStyleStylizer
 from nst_jax.stylizers.stylizer import ManyStylesStylizer
@@ -74,7 +75,7 @@ def methods(options: argparse.Namespace, out: Path) -> None:
     assert isinstance(any_style, AnyStyleStylizer)
     names = (SKY_STYLE, GROUND_STYLE)
     paintings = [network_figures.load_painting(many, name, options.data) for name in names]
-    paintings = [_fit(painting, options.size) for painting in paintings]
+    paintings = [resize_longer_side(painting, options.size) for painting in paintings]
     cells: list[Cell] = []
     for name in (CASTLE, TOWER):
         content = _load(name, options.size)
@@ -104,12 +105,6 @@ def _save(
 
 def _load(name: str, size: int) -> ImageOfAnySize:
     return files.load_image(files.asset_path(name), size=size)
-
-
-def _fit(painting: ImageOfAnySize, size: int) -> ImageOfAnySize:
-    height, width = painting.shape[1:3]
-    height, width = image_ops.fit_longer_side(height, width, size)
-    return image_ops.resize(painting, height=height, width=width)
 
 
 def _size_of(image: ImageOfAnySize) -> dict[str, int]:

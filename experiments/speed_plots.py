@@ -16,8 +16,10 @@ import network_figures
 
 from nst_jax import files
 
-RECORDS = ("benchmark", "network_benchmark", "network_benchmark/avx2", "adain_benchmark")
-RECORDS += ("control_costs",)
+RECORDS = (
+    *("benchmark", "network_benchmark", "network_benchmark/avx2"),
+    *("adain_benchmark", "control_costs"),
+)
 TORCH = "torch"
 
 Bars = Mapping[str, Mapping[str, Mapping[str, float]]]

@@ -26,7 +26,7 @@ from nst_jax import files
 
 PICTURES = ("content/neuschwanstein_castle.jpg", "style/van_gogh_church_at_auvers.jpg")
 LAYERS = tuple(",".join(f"relu{block}_1" for block in range(1, last + 1)) for last in (1, 2, 3, 5))
-RATIOS = (1.0, 1e-1, 1e-2, 1e-3)  # of the default weights 2e-2; from 1e-4 L-BFGS diverges
+RATIOS = (1.0, 1e-1, 1e-2, 1e-3)  # the default weights' is 2e-2
 WAYS = ("sweep", "one by one")
 
 

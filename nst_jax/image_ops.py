@@ -62,3 +62,17 @@ def fit_longer_side(height: int, width: int, size: int) -> tuple[int, int]:
         return max(1, (2 * side * size + longer) // (2 * longer))
 
     return scale(height), scale(width)
+
+
+def resize_longer_side(image: Image, size: int) -> Float[Array, "batch _ _ 3"]:
+    """Return the picture resized so that the longer side is size, in its proportions.
+
+    Args:
+        image: Pictures to resample.
+        size: In pixels, as fit_longer_side takes it.
+
+    Raises:
+        ValueError: size is below 1.
+    """
+    height, width = fit_longer_side(image.shape[1], image.shape[2], size)
+    return resize(image, height=height, width=width)

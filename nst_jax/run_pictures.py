@@ -10,7 +10,6 @@ import numpy as np
 from nst_jax import color as colors
 from nst_jax.array_types import ImageOfAnySize
 from nst_jax.color import Color, When
-from nst_jax.image_ops import fit_longer_side, resize
 from nst_jax.regions import Regions, Size
 
 
@@ -66,9 +65,3 @@ def check_pictures(content: ImageOfAnySize, style: Any) -> tuple[ImageOfAnySize,
 def size_of(image: ImageOfAnySize) -> Size:
     """Return a picture's height and width."""
     return image.shape[1], image.shape[2]
-
-
-def resize_longer_side(image: ImageOfAnySize, size: int) -> ImageOfAnySize:
-    """Return the picture resized to a longer side of so many pixels."""
-    height, width = fit_longer_side(*size_of(image), size)
-    return resize(image, height=height, width=width)

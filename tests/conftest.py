@@ -12,7 +12,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1]
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # Most of the tests' time is compiling, which takes half as long without XLA's costlier passes.
-# Oracles, notebooks and the demo are compiled as users have it.
+# `make oracle`, the notebooks and the demo compile as users do.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # JAX writes cache entries in place: a reader beside the writer, or after a killed one, may find
 # half an entry, compiles again and warns. pyproject.toml ignores that warning in tests, this line

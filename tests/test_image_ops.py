@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 from PIL import Image
 
-from nst_jax.image_ops import fit_longer_side, resize
+from nst_jax.image_ops import fit_longer_side, resize, resize_longer_side
 
 SIZES = pytest.mark.parametrize(("height", "width"), [(20, 30), (48, 64), (77, 101), (16, 128)])
 
@@ -110,3 +110,13 @@ def test_fit_longer_side_keeps_proportions_to_half_a_pixel(height, width, size):
 def test_fit_longer_side_refuses_empty_sizes(height, width, size):
     with pytest.raises(ValueError, match="must be at least 1"):
         fit_longer_side(height, width, size)
+
+
+@pytest.mark.parametrize("size", [20, 90])
+def test_the_longer_side_is_resized_to_what_is_asked(photograph, size):
+    height = round(size * 48 / 64 + 1e-9)
+    resized = resize_longer_side(photograph, size)
+    assert resized.shape == (1, height, size, 3)
+    np.testing.assert_array_equal(resized, resize(photograph, height=height, width=size))
+    upright = resize_longer_side(photograph.swapaxes(1, 2), size)
+    np.testing.assert_allclose(upright.swapaxes(1, 2), resized, atol=1e-6)

@@ -283,6 +283,25 @@ def test_a_blown_up_loss_stops_with_the_best_picture(photograph):
     assert caught.value.best_total == initial_total
 
 
+class Watched:
+    """A run whose reports and restarts are kept."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.restarts: list[int] = []
+
+    def run(self, optimizer, image, **more):
+        state, initial_total = start(optimizer, image)
+        return optimize.run(
+            optimizer,
+            state,
+            initial_total=initial_total,
+            on_step=self.reports.append,
+            on_restart=self.restarts.append,
+            **more,
+        )
+
+
 def blow_up_every(count: int) -> optax.GradientTransformation:
     """Gradient descent whose steps of this number since init, and of its multiples, are absurd."""
 
@@ -297,27 +316,20 @@ def blow_up_every(count: int) -> optax.GradientTransformation:
 def test_a_run_that_blows_up_goes_on_from_its_best_picture(photograph):
     evaluate = jax.jit(jax.value_and_grad(square, has_aux=True))
     optimizer = optimize.make_optimizer(evaluate, blow_up_every(3))
-    state, initial_total = start(optimizer, photograph)
-    reports: list[Report] = []
-    restarts: list[int] = []
-    saved: list[int] = []
-    state, done = optimize.run(
+    watched, saved = Watched(), []
+    state, done = watched.run(
         optimizer,
-        state,
+        photograph,
         num_steps=6,
-        initial_total=initial_total,
-        on_step=reports.append,
         save=lambda state, step: saved.append(step),
         save_every=1,
-        on_restart=restarts.append,
     )
-    assert (done, restarts, saved) == (6, [3, 5], [1, 2, 3, 4, 5])
+    assert (done, watched.restarts, saved) == (6, [3, 5], [1, 2, 3, 4, 5])
     # As six steps of gradient descent without any accident: ∂ mean x² = 2 x / n.
     shrunk = (1 - 2 / photograph.size) ** np.arange(1, 7)
-    assert [report.step for report in reports] == [1, 2, 3, 4, 5, 6]
-    np.testing.assert_allclose(
-        [report.total for report in reports], initial_total * shrunk**2, rtol=1e-5
-    )
+    assert [report.step for report in watched.reports] == [1, 2, 3, 4, 5, 6]
+    wanted = float(jnp.square(photograph).mean()) * shrunk**2
+    np.testing.assert_allclose([report.total for report in watched.reports], wanted, rtol=1e-5)
     np.testing.assert_allclose(state.image, photograph * shrunk[-1], rtol=1e-5)
 
 
@@ -328,23 +340,12 @@ def abyss(image):
 
 
 def test_lbfgs_takes_short_steps_where_it_began_anew():
-    optimizer = make(loss=abyss)
-    image = jnp.full((1, 2, 2, 3), 6.0)
-    state, initial_total = start(optimizer, image)
-    reports: list[Report] = []
-    restarts: list[int] = []
-    _, _ = optimize.run(
-        optimizer,
-        state,
-        num_steps=40,
-        initial_total=initial_total,
-        on_step=reports.append,
-        on_restart=restarts.append,
-    )
-    (restart,) = restarts
+    image, watched = jnp.full((1, 2, 2, 3), 6.0), Watched()
+    watched.run(make(loss=abyss), image, num_steps=40)
+    (restart,) = watched.restarts
     assert restart < 10
     # All pixels are equal, so a step's length is each one's way: the slope's foot is near 1.
-    totals = np.array([report.total for report in reports]) / image.size
+    totals = np.array([report.total for report in watched.reports]) / image.size
     heights = np.sqrt(np.square(totals) - 1)  # where the slope is as high as that
     ways = -np.diff(heights[restart:])
     np.testing.assert_allclose(ways, 0.05, rtol=1e-2)
@@ -353,20 +354,11 @@ def test_lbfgs_takes_short_steps_where_it_began_anew():
 def test_a_run_that_blows_up_again_and_again_is_given_up(photograph):
     evaluate = jax.jit(jax.value_and_grad(square, has_aux=True))
     optimizer = optimize.make_optimizer(evaluate, blow_up_every(2))
-    state, initial_total = start(optimizer, photograph)
-    reports: list[Report] = []
-    restarts: list[int] = []
+    watched = Watched()
     with pytest.raises(DivergedError, match="at step 7"):
-        optimize.run(
-            optimizer,
-            state,
-            num_steps=20,
-            initial_total=initial_total,
-            on_step=reports.append,
-            on_restart=restarts.append,
-        )
-    assert restarts == [2, 3, 4, 5, 6]
-    assert [report.step for report in reports] == [1, 2, 3, 4, 5, 6]
+        watched.run(optimizer, photograph, num_steps=20)
+    assert watched.restarts == [2, 3, 4, 5, 6]
+    assert [report.step for report in watched.reports] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.usefixtures("lax_promotion")

@@ -50,12 +50,12 @@ from nst_jax.color import Color, When
 from nst_jax.convolution import Precision
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
 from nst_jax.guidance import Guides, MaskMode
-from nst_jax.image_ops import fit_longer_side, resize
+from nst_jax.image_ops import fit_longer_side, resize, resize_longer_side
 from nst_jax.losses import LayerWeights
 from nst_jax.optimize import DivergedError, OptimizerName, Report
 from nst_jax.pixel_programs import LossWeights, Program
 from nst_jax.regions import check_presence, check_regions
-from nst_jax.run_pictures import RunPictures, check_pictures, resize_longer_side, size_of
+from nst_jax.run_pictures import RunPictures, check_pictures, size_of
 from nst_jax.style_losses import POSITION_LOSSES, UNWEIGHTED_LOSSES, StyleLossName
 
 Record = coarse_to_fine.Record

@@ -8,7 +8,7 @@ from typing import Literal
 from nst_jax import losses, perceptual
 from nst_jax.array_types import ImageOfAnySize, Params
 from nst_jax.encoders.vgg import VGG, Pooling
-from nst_jax.image_ops import fit_longer_side, resize
+from nst_jax.image_ops import resize_longer_side
 from nst_jax.losses import LayerWeights
 from nst_jax.train.config import TrainingConfig, check
 
@@ -87,8 +87,7 @@ def compute_style_grams(
         encoder: From load_encoder.
         encoder_params: Its parameters.
     """
-    height, width = fit_longer_side(style.shape[1], style.shape[2], config.style_size)
-    style = resize(style, height=height, width=width)
+    style = resize_longer_side(style, config.style_size)
     return perceptual.compute_grams(
         set_encoder(encoder, config), encoder_params, style, weights=make_loss_weights(config)
     )
