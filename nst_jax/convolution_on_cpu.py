@@ -17,14 +17,15 @@ What is rearranged, and why (measured with `experiments/benchmark.py` and before
   enlarged map more than half of everything on repeated values: both are 2×2 convolutions to four
   times the channels, which are then unfolded.
 - The gradient with respect to a kernel takes several times the convolution. For 3×3 kernels it is
-  nine products of x shifted and dy, over positions; where few channels come out one product of x
-  and all shifted dy side by side.
+  Winograd's 16 products over the tiles, half to nine tenths of the time of nine products of x
+  shifted and dy over positions, which it is elsewhere; where few channels come out, one product of
+  x and all shifted dy side by side. In strided layers, and on the four times as many channels of
+  the above, such products take a fifth to nine tenths of what XLA's gradient takes.
 - A mask is recomputed rather than kept, which keeps its larger operand alive; here it is kept.
 - bfloat16 operands gain nothing in XLA's convolution but double the rate of its matrix products,
   so wide 3×3 layers become products in that precision.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -33,6 +34,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
+
+from nst_jax import winograd
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -47,8 +50,8 @@ _WIDE = 256
 # fewer where the maps are small; and not where the kernel's transform would be most of the work.
 _WINOGRAD_WIDE, _WINOGRAD_NARROW = 256, 128
 _WINOGRAD_LEAST, _WINOGRAD_MOST_NARROW = 256, 12_800  # positions
-# At most so many tiles at a time, lest the products of large pictures fill the memory.
-_WINOGRAD_TILES = 4096
+# From how many channels on, on both sides, the gradient of a kernel is faster by them.
+_WINOGRAD_GRADIENT = 16
 # Up to this many channels that come out a kernel's gradient is one product.
 _FEW = 16
 # Up to this many channels a large kernel is faster on blocks of pixels.
@@ -61,7 +64,7 @@ def convolve_same(x: _Maps, kernel: _Kernel, precision: Precision) -> Any:
     if _by_products(kernel, precision):
         return _convolve_by_products(x, kernel)
     if _suits_winograd(x, kernel):
-        return _convolve_by_winograd(x, kernel)
+        return winograd.convolve(x, kernel)
     return _arrangement(x, kernel)(x, kernel)
 
 
@@ -72,7 +75,7 @@ def _convolve_same_forward(x, kernel, precision: Precision):
 def _convolve_same_backward(precision: Precision, residuals, dy):
     x, kernel = residuals
     if not _by_products(kernel, precision) and _suits_winograd(dy, kernel):
-        dx = _convolve_by_winograd(dy, kernel, flipped=True)
+        dx = winograd.convolve(dy, kernel, flipped=True)
     else:
         dx = convolve_same(dy, kernel[::-1, ::-1].swapaxes(2, 3), precision)
     # In float32 always: products of bfloat16 operands over positions gain nothing.
@@ -84,6 +87,8 @@ convolve_same.defvjp(_convolve_same_forward, _convolve_same_backward)
 
 def _kernel_gradient(x, kernel, dy):
     """Σ_p x[p + u] dy[p] for each offset u of the kernel."""
+    if _suits_winograd_gradient(x, kernel):
+        return winograd.correlate(x, dy)
     if _arrangement(x, kernel) is _convolve_directly:
         return _correlate(x, kernel, dy)
     blocks, to_kernel = jax.vjp(_block_kernel, kernel)
@@ -100,8 +105,7 @@ def _correlate(x, kernel, dy):
         found = found.reshape(channels_in, rows, columns, channels_out)
         return found[:, ::-1, ::-1].transpose(1, 2, 0, 3)
     if rows * columns <= 9:
-        found = [_over_positions(each, dy) for each in _shifted(x, rows, columns)]
-        return jnp.stack(found).reshape(kernel.shape)
+        return _sum_products(_shifted(x, rows, columns), dy, kernel)
     (dkernel,) = jax.vjp(partial(_convolve_directly, x), kernel)[1](dy)
     return dkernel
 
@@ -112,6 +116,11 @@ def _shifted(x, rows: int, columns: int):
     around = ((0, 0), (rows // 2,) * 2, (columns // 2,) * 2, (0, 0))
     padded = jnp.pad(x, around)
     return [padded[:, i : i + height, j : j + width] for i in range(rows) for j in range(columns)]
+
+
+def _sum_products(seen, dy, kernel):
+    """The gradient of a kernel, given what each of its offsets sees of x, in row order."""
+    return jnp.stack([_over_positions(each, dy) for each in seen]).reshape(kernel.shape)
 
 
 def _over_positions(x, y):
@@ -151,68 +160,12 @@ def _suits_winograd(x, kernel) -> bool:
     return channels >= _WINOGRAD_WIDE or small
 
 
-def _convolve_by_winograd(x, kernel, *, flipped: bool = False):
-    """3×3 zero-padded convolution by F(2×2, 3×3): tiles of 2×2 outputs, each from 4×4 inputs.
-
-    Y = Aᵀ ((G k Gᵀ) ⊙ (Bᵀ d B)) A for each tile d, its products summed over the channels. With
-    flipped the kernel is turned over and its channels change places, as the gradient wants it: its
-    tiles are then the same ones in another order, which XLA computes but once for both passes. A
-    NaN reaches all of a tile, a position further than in a plain convolution.
-
-    Reference: Lavin and Gray 2016, arXiv 1509.09308, section 4.1.
-    """
+def _suits_winograd_gradient(x, kernel) -> bool:
+    """Whether the kernel's gradient is faster in tiles."""
     batch, height, width, _ = x.shape
-    tile_rows, tile_columns = -(-height // 2), -(-width // 2)
-    odd = 2 * tile_rows - height, 2 * tile_columns - width
-    padded = jnp.pad(x, ((0, 0), (1, 1 + odd[0]), (1, 1 + odd[1]), (0, 0)))
-    # One product: sums of slices would be sixteen kernels to compile, and slower.
-    kernel_tiles = jnp.asarray(_G_G, kernel.dtype) @ kernel.reshape(9, -1)
-    kernel_tiles = kernel_tiles.reshape(16, *kernel.shape[2:])
-    at_once = max(1, _WINOGRAD_TILES // (batch * tile_columns))
-    firsts = range(0, tile_rows, at_once)
-    parts = [padded[:, 2 * first : 2 * min(first + at_once, tile_rows) + 2] for first in firsts]
-    rows = [_convolve_tiles(part, kernel_tiles, flipped) for part in parts]
-    y = rows[0] if len(rows) == 1 else jnp.concatenate(rows, axis=1)
-    return y[:, :height, :width]
-
-
-_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
-# Of both axes at once, (16, 9): a kernel's tiles by column and row from its taps by row and column.
-_G_G = np.einsum("ci,rj->crji", _G, _G).reshape(16, 9)
-
-
-def _convolve_tiles(padded, kernel_tiles, flipped: bool):
-    """The convolution of a map of even sides that is padded by 1, given the kernel's tiles."""
-    batch, channels = padded.shape[0], padded.shape[3]
-    height, width = padded.shape[1] - 2, padded.shape[2] - 2
-    # Turned over, a kernel's first and last tap change places, and so do the tiles of either alone.
-    order = (3, 1, 2, 0) if flipped else (0, 1, 2, 3)
-    pairs = padded.reshape(batch, height // 2 + 1, 2, width // 2 + 1, 2, channels)
-    tiles = _input_tiles(pairs[:, :, 0], pairs[:, :, 1], axis=1, order=order)
-    tiles = _input_tiles(tiles[:, :, :, :, 0], tiles[:, :, :, :, 1], axis=3, order=order)
-    contracted = ((2,), (2 if flipped else 1,))
-    products = lax.dot_general(
-        tiles.reshape(16, -1, channels), kernel_tiles, (contracted, ((0,), (0,)))
-    )
-    products = products.reshape(4, 4, batch, height // 2, width // 2, -1)
-    columns = _output_tiles([products[i] for i in order], axis=4)
-    rows = _output_tiles([columns[i] for i in order], axis=2)
-    return rows.reshape(batch, height, width, -1)
-
-
-def _input_tiles(even, odd, *, axis: int, order: Sequence[int]):
-    """Bᵀ d along an axis whose even and odd members are given, stacked in front in that order."""
-    count = even.shape[axis] - 1
-    first, third = (lax.slice_in_dim(even, i, i + count, axis=axis) for i in (0, 1))
-    second, last = (lax.slice_in_dim(odd, i, i + count, axis=axis) for i in (0, 1))
-    found = [first - third, second + third, third - second, second - last]
-    return jnp.stack([found[i] for i in order])
-
-
-def _output_tiles(four, *, axis: int):
-    """Aᵀ m along one axis, its two outputs stacked along another."""
-    a, b, c, d = four
-    return jnp.stack([a + b + c, b - c - d], axis=axis)
+    *sides, channels_in, channels_out = kernel.shape
+    wide = min(channels_in, channels_out) >= _WINOGRAD_GRADIENT
+    return sides == [3, 3] and wide and batch * height * width >= _WINOGRAD_LEAST
 
 
 def _convolve_in_blocks(x, kernel):
@@ -272,11 +225,13 @@ def _convolve_halving_forward(x, kernel):
 
 def _convolve_halving_backward(residuals, dy):
     x, kernel = residuals
-    directly = partial(_convolve_directly, x, stride=2, padding="VALID")
-    (dkernel,) = jax.vjp(directly, kernel)[1](dy)
+    height, width = dy.shape[1:3]
+    places = [(i, j) for i in range(3) for j in range(3)]
+    seen = [x[:, i : i + 2 * height : 2, j : j + 2 * width : 2] for i, j in places]
     dx = _spread(dy, kernel.swapaxes(2, 3))[:, 1 : 1 + x.shape[1], 1 : 1 + x.shape[2]]
     missing = ((0, max(0, x.shape[i] - dx.shape[i])) for i in (1, 2))  # that no window reached
-    return jnp.pad(dx, ((0, 0), *missing, (0, 0))), dkernel
+    dx = jnp.pad(dx, ((0, 0), *missing, (0, 0)))
+    return dx, _sum_products(seen, dy, kernel)
 
 
 convolve_halving.defvjp(_convolve_halving_forward, _convolve_halving_backward)
@@ -319,7 +274,31 @@ def _to_four_times_the_channels(x, kernel):
     """Unpadded convolution by (2, 2, in, out, row out, column out)."""
     channels_in, channels_out = kernel.shape[2:4]
     kernel = kernel.transpose(0, 1, 2, 4, 5, 3).reshape(2, 2, channels_in, 4 * channels_out)
+    return _convolve_two_by_two(x, kernel)
+
+
+@jax.custom_vjp
+def _convolve_two_by_two(x: _Maps, kernel: _Kernel) -> Any:
+    """Unpadded 2×2 convolution."""
     return _convolve_directly(x, kernel, padding="VALID")
+
+
+def _two_by_two_forward(x, kernel):
+    return _convolve_two_by_two(x, kernel), (x, kernel)
+
+
+def _two_by_two_backward(residuals, dy):
+    x, kernel = residuals
+    directly = partial(_convolve_directly, kernel=kernel, padding="VALID")
+    (dx,) = jax.vjp(directly, x)[1](dy)
+    height, width = dy.shape[1:3]
+    # Side by side, not one by one: at 256 channels half the time, elsewhere a little more.
+    seen = [x[:, i : i + height, j : j + width] for i in range(2) for j in range(2)]
+    dkernel = _over_positions(jnp.concatenate(seen, axis=-1), dy)
+    return dx, dkernel.reshape(kernel.shape)
+
+
+_convolve_two_by_two.defvjp(_two_by_two_forward, _two_by_two_backward)
 
 
 def _convolve_by_products(x, kernel):

@@ -35,7 +35,8 @@ EVERYTHING |= {"sweeps"}
 MAY_IMPORT = {
     "array_types": set(),
     "convolution": {"array_types", "convolution_on_cpu"},
-    "convolution_on_cpu": set(),
+    "convolution_on_cpu": {"winograd"},
+    "winograd": set(),
     "files": {"array_types"},
     "datasets": {"array_types"},
     **{name: FLOOR | set(MATHS[:place]) for place, name in enumerate(MATHS)},
@@ -224,7 +225,7 @@ def test_the_package_needs_neither_torch_nor_what_lies_beside_it(path):
 
 @each_module
 def test_convolutions_are_in_one_place(path):
-    if dotted_name(path) in {"convolution", "convolution_on_cpu"}:
+    if dotted_name(path) in {"convolution", "convolution_on_cpu", "winograd"}:
         return
     found = [
         f"line {node.lineno}: {ast.unparse(node)}"

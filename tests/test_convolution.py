@@ -11,7 +11,7 @@ import pytest
 from jax import lax
 from jax.test_util import check_grads
 
-from nst_jax import convolution, convolution_on_cpu
+from nst_jax import convolution, winograd
 
 # Frobenius norm of the error over that of the value, for bfloat16 operands.
 BFLOAT16_ERROR = 4e-3
@@ -125,13 +125,13 @@ def test_wide_layers(backend, precision, channels, padding):
 )
 @pytest.mark.parametrize("padding", ["zero", "reflect"])
 def test_maps_that_are_done_in_tiles(monkeypatch, shape, channels, padding):
-    done, by_tiles = [], convolution_on_cpu._convolve_by_winograd
+    done, by_tiles = [], winograd.convolve
 
     def noted(x, kernel, **options):
         done.append(options.get("flipped", False))
         return by_tiles(x, kernel, **options)
 
-    monkeypatch.setattr(convolution_on_cpu, "_convolve_by_winograd", noted)
+    monkeypatch.setattr(winograd, "convolve", noted)
     x, kernel = made(*shape, channels[0], seed=0), made(3, 3, *channels, seed=1)
     bias = made(channels[1], seed=2)
     found = value_and_gradients(ours(padding=padding), x, kernel, bias)
@@ -141,6 +141,31 @@ def test_maps_that_are_done_in_tiles(monkeypatch, shape, channels, padding):
     assert done[-2:] == [False, True]  # forwards, and the gradient
 
 
+@pytest.mark.parametrize(
+    ("shape", "channels"),
+    [
+        ((2, 17, 19), (16, 24)),
+        ((3, 131, 66), (16, 16)),  # more tiles than are done at once
+    ],
+)
+@pytest.mark.parametrize("padding", ["zero", "reflect"])
+def test_gradients_of_kernels_that_are_done_in_tiles(monkeypatch, shape, channels, padding):
+    done, by_tiles = [], winograd.correlate
+
+    def noted(x, dy):
+        done.append(x.shape)
+        return by_tiles(x, dy)
+
+    monkeypatch.setattr(winograd, "correlate", noted)
+    x, kernel = made(*shape, channels[0], seed=0), made(3, 3, *channels, seed=1)
+    bias = made(channels[1], seed=2)
+    found = value_and_gradients(ours(padding=padding), x, kernel, bias)
+    wanted = value_and_gradients(plainly(padding=padding), x, kernel, bias)
+    for name, mine, plain in zip(("y", "dx", "dk", "db"), found, wanted, strict=True):
+        assert relative_error(mine, plain) < 1e-5, name
+    assert len(done) == 1
+
+
 def test_tiles_agree_with_numbers_of_twice_the_digits():
     """What is lost against float64 is no more than twice what a plain convolution loses."""
     x, kernel = made(1, 32, 32, 256, seed=0), made(3, 3, 256, 128, seed=1)
@@ -148,9 +173,12 @@ def test_tiles_agree_with_numbers_of_twice_the_digits():
         np.pad(np.asarray(x[0], np.float64), ((1, 1), (1, 1), (0, 0))), (3, 3), axis=(0, 1)
     )
     wanted = np.einsum("hwcij,ijcd->hwd", windows, np.asarray(kernel, np.float64), optimize=True)
-    ours_ = convolution_on_cpu._convolve_by_winograd(x, kernel)
+    ours_ = winograd.convolve(x, kernel)
     plain = plain_convolution(x, kernel, jnp.zeros(128), stride=1, padding="zero")
     assert relative_error(ours_[0], wanted) < 2 * relative_error(plain[0], wanted) < 2e-6
+    dy = np.asarray(made(1, 32, 32, 128, seed=2), np.float64)
+    wanted = np.einsum("hwcij,hwd->ijcd", windows, dy[0], optimize=True)
+    assert relative_error(winograd.correlate(x, jnp.asarray(dy, jnp.float32)), wanted) < 2e-6
 
 
 @pytest.mark.parametrize("sides", [(3, 3), (1, 1), (9, 9)])
