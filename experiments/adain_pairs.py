@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import jax
 import network_figures
-from data_folder import pictures_in, spread
+from data_folder import free_paintings, free_photographs, pictures_in, spread
 from network_figures import HELD_OUT
 
-from nst_jax import metrics, stylizers
+from nst_jax import metrics, stylizers, train
 from nst_jax.array_types import Image
 from nst_jax.encoders.pretrained import load_encoder, load_lpips_weights
+from nst_jax.papers.huang_2017 import Pair
 
 PAINTINGS = "style/heldout"
 
@@ -52,6 +53,18 @@ def held_out_pairs(data: Path, count: int, size: int) -> Iterator[HeldOutPair]:
     for pair in zip(photographs, paintings, strict=False):
         squares = (network_figures.load_square(picture, size) for picture in pair)
         yield HeldOutPair(" after ".join(picture.file for picture in pair), *squares)
+
+
+def load_pairs(data: Path, *, size: int, count: int) -> Pair:
+    """Held-out photographs and paintings of tier A and S, so many pairs or as many as there are."""
+    photographs, _ = free_photographs(data, HELD_OUT)
+    paintings, _ = free_paintings(data, PAINTINGS)
+    number = min(count, len(photographs), len(paintings))
+    batches = (
+        train.load_fixed_batch(spread(paths, number), size=size, count=number)
+        for paths in (photographs, paintings)
+    )
+    return Pair(*batches)
 
 
 class Distances:

@@ -21,11 +21,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import training_curves
-from adain_pairs import PAINTINGS
+from adain_pairs import load_pairs
 from contact_sheet import save_sheet
-from data_folder import free_paintings, free_photographs, spread
+from data_folder import free_paintings, free_photographs
 from jaxtyping import Array
-from network_figures import HELD_OUT
 from training_curves import Training
 
 from nst_jax import datasets, files, train
@@ -165,14 +164,7 @@ class _Pictures:
     def __init__(self, data: Path, size: int):
         self.photographs, _ = free_photographs(data, "content/train")
         self.paintings, _ = free_paintings(data, "style/train")
-        self.held_out = Pair(
-            *(
-                train.load_fixed_batch(
-                    spread(find(data, part)[0], NUM_HELD_OUT), size=size, count=NUM_HELD_OUT
-                )
-                for find, part in ((free_photographs, HELD_OUT), (free_paintings, PAINTINGS))
-            )
-        )
+        self.held_out = load_pairs(data, size=size, count=NUM_HELD_OUT)
         self.shown = Pair(
             *(
                 train.load_fixed_batch(

@@ -9,9 +9,9 @@ the same command continues it.
 """
 
 import argparse
-from pathlib import Path
 
 import jax
+from adain_pairs import load_pairs
 from data_folder import free_paintings, free_photographs, require_data
 from revival import revive
 from shipping import (
@@ -156,18 +156,6 @@ def run(options: argparse.Namespace) -> None:
         encoder={name: described[name] for name in ("weights", "arrays_sha256")},
     )
     print(f"{path}: {card}")
-
-
-def load_pairs(data: Path, *, size: int, count: int) -> Pair:
-    """Held-out photographs and paintings, evenly spread over those there are."""
-    parts = free_photographs(data, "content/heldout"), free_paintings(data, "style/heldout")
-    batches = []
-    for paths, _ in parts:
-        number = min(count, len(paths))
-        chosen = [paths[i * len(paths) // number] for i in range(number)]
-        batches.append(train.load_fixed_batch(chosen, size=size, count=number))
-    number = min(map(len, batches))
-    return Pair(*(batch[:number] for batch in batches))
 
 
 if __name__ == "__main__":

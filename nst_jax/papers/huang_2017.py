@@ -213,8 +213,7 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
 
     def loss_fn(key, params, model_state, pair, encoder_params):
         del key
-        pair = _pair_with_themselves(pair, count)
-        targets = compute_targets(config, pair, encoder, encoder_params)
+        targets = compute_targets(config, pair, encoder, encoder_params, identity_pairs=count)
         painted = decoder.apply({"params": params}, targets.content)
         total, terms = jnp.zeros(()), {}
         if config.content_weight or config.style_weight:
@@ -227,11 +226,6 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
         return total, (terms, model_state)
 
     return loss_fn
-
-
-def _pair_with_themselves(pair: Pair, count: int) -> Pair:
-    """The first photographs each as its own painting, so that AdaIN leaves their features alone."""
-    return Pair(pair.content, jnp.concatenate([pair.content[:count], pair.style[count:]]))
 
 
 def make_warm_start_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
@@ -282,7 +276,9 @@ def loss_layers(config: Config) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(layer for layer, _ in config.style_layers), LAYER)))
 
 
-def compute_targets(config: Config, pair: Pair, encoder: VGG, encoder_params: Params) -> Targets:
+def compute_targets(
+    config: Config, pair: Pair, encoder: VGG, encoder_params: Params, *, identity_pairs: int = 0
+) -> Targets:
     """Return what pictures of pair's photographs after its paintings are compared with.
 
     Args:
@@ -290,13 +286,22 @@ def compute_targets(config: Config, pair: Pair, encoder: VGG, encoder_params: Pa
         pair: Photographs and paintings.
         encoder: From set_encoder.
         encoder_params: Its parameters.
+        identity_pairs: So many photographs, the first ones, are painted after themselves: AdaIN
+            leaves their features alone. The paintings in their places are not looked at.
 
     Reference: Huang and Belongie 2017, eq. (8) and the targets of eqs. (12) and (13).
     """
     photographs, paintings = (jnp.asarray(images) for images in pair)
-    content = encoder.apply(encoder_params, photographs, layers=(LAYER,))[LAYER]
-    style = encoder.apply(encoder_params, paintings, layers=loss_layers(config))
-    return Targets(adain(content, style[LAYER]), _moments(style))
+    layers = loss_layers(config)
+    content = encoder.apply(encoder_params, photographs, layers=layers)
+    style = content
+    if identity_pairs < len(paintings):
+        style = encoder.apply(encoder_params, paintings[identity_pairs:], layers=layers)
+        style = {
+            layer: jnp.concatenate([content[layer][:identity_pairs], found])
+            for layer, found in style.items()
+        }
+    return Targets(adain(content[LAYER], style[LAYER]), _moments(style))
 
 
 def sum_terms(
