@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from nst_jax.sweeps.contact_sheet import caption_font
 
 MAX_BYTES = 600_000
 CAPTION = 20  # pixels
@@ -59,8 +61,8 @@ def _draw(rows: Sequence[Sequence[Cell]], side: int) -> Image.Image:
 def _fitting_font(label: str, width: int) -> Any:
     """The captions' font, smaller where a label would run into the next one."""
     size = CAPTION * 0.6
-    length = ImageFont.load_default(size=size).getlength(label)
-    return ImageFont.load_default(size=size * min(1.0, width / max(1.0, length)))
+    length = caption_font(size).getlength(label)
+    return caption_font(size * min(1.0, width / max(1.0, length)))
 
 
 def _reduced(pixels: Any, side: int) -> Image.Image:

@@ -18,6 +18,7 @@ import nst_jax
 from nst_jax import files, sweeps
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import PRESETS, STYLE_LAYERS, Config
+from nst_jax.sweeps import contact_sheet
 from nst_jax.sweeps.batching import make_batches, runs_at_once
 
 # One program for all runs of these tests, and a small one.
@@ -531,3 +532,9 @@ def test_a_sheet_shows_each_picture_in_its_place(pictures):
                 shade = round(red / 20)
                 reds += [shade] if shade not in reds else []
     assert reds == list(range(2, 12))
+
+
+def test_captions_can_name_files_in_other_alphabets():
+    letters = "eéèüßłçжяΩλ±×–"  # one box stands for all that a font has not
+    font = contact_sheet.caption_font(12)
+    assert len({bytes(font.getmask(letter)) for letter in letters}) == len(letters)

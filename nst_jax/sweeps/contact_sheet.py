@@ -14,7 +14,7 @@ _MOST_COLUMNS = 8
 _SIDE = 256  # pixels of a picture's longer side, at most
 _LEAST_SIDE = 192  # which smaller ones do not exceed when they are shown two, three, ... times
 _GAP, _MARGIN = 8, 12
-_FONT_SIZE, _LINE = 13, 17
+_FONT_SIZE, _LINE = 12, 17
 _INK, _FAINT, _PAPER = "#1c1c1c", "#8a8a8a", "white"
 
 Cell = tuple[Image.Image | None, list[str]]
@@ -46,6 +46,17 @@ def write_sheet(path: Path, sweep: Sweep) -> None:
     sheet = _draw(rows)
     with files.replacing(path) as temporary:
         sheet.save(temporary, "JPEG", quality=90, optimize=True)
+
+
+def caption_font(size: int | float) -> ImageFont.FreeTypeFont:
+    """Return DejaVu Sans, of which matplotlib brings a copy: Pillow's own font has no letter é.
+
+    Args:
+        size: In pixels.
+    """
+    import matplotlib as mpl
+
+    return ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
 
 
 def _inputs(sweep: Sweep) -> list[Cell]:
@@ -83,7 +94,7 @@ def _open(path: Path) -> Image.Image:
 
 def _draw(rows: Sequence[Sequence[Cell]]) -> Image.Image:
     """The cells, all of one width, each row as high as its highest."""
-    font = ImageFont.load_default(size=_FONT_SIZE)
+    font = caption_font(_FONT_SIZE)
     pictures = [picture for row in rows for picture, _ in row if picture is not None]
     width = max(max(picture.width for picture in pictures), 140)
     blank = max(picture.height for picture in pictures)
@@ -112,9 +123,7 @@ def _draw(rows: Sequence[Sequence[Cell]]) -> Image.Image:
     return sheet
 
 
-def _wrap(
-    lines: Sequence[str], font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int
-) -> list[str]:
+def _wrap(lines: Sequence[str], font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     """Lines no wider than a picture, broken at spaces, and within words where one is too long."""
     wrapped: list[str] = []
     for line in lines:
