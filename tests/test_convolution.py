@@ -114,6 +114,15 @@ def test_wide_layers(backend, precision, channels, padding):
             assert 1e-4 < error < BFLOAT16_ERROR, name  # below, nothing would be rounded
 
 
+def check_against_the_plain_operation(shape, channels, padding):
+    x, kernel = made(*shape, channels[0], seed=0), made(3, 3, *channels, seed=1)
+    bias = made(channels[1], seed=2)
+    found = value_and_gradients(ours(padding=padding), x, kernel, bias)
+    wanted = value_and_gradients(plainly(padding=padding), x, kernel, bias)
+    for name, mine, plain in zip(("y", "dx", "dk", "db"), found, wanted, strict=True):
+        assert relative_error(mine, plain) < 1e-5, name
+
+
 @pytest.mark.parametrize(
     ("shape", "channels"),
     [
@@ -132,12 +141,7 @@ def test_maps_that_are_done_in_tiles(monkeypatch, shape, channels, padding):
         return by_tiles(x, kernel, **options)
 
     monkeypatch.setattr(winograd, "convolve", noted)
-    x, kernel = made(*shape, channels[0], seed=0), made(3, 3, *channels, seed=1)
-    bias = made(channels[1], seed=2)
-    found = value_and_gradients(ours(padding=padding), x, kernel, bias)
-    wanted = value_and_gradients(plainly(padding=padding), x, kernel, bias)
-    for name, mine, plain in zip(("y", "dx", "dk", "db"), found, wanted, strict=True):
-        assert relative_error(mine, plain) < 1e-5, name
+    check_against_the_plain_operation(shape, channels, padding)
     assert done[-2:] == [False, True]  # forwards, and the gradient
 
 
@@ -157,12 +161,7 @@ def test_gradients_of_kernels_that_are_done_in_tiles(monkeypatch, shape, channel
         return by_tiles(x, dy)
 
     monkeypatch.setattr(winograd, "correlate", noted)
-    x, kernel = made(*shape, channels[0], seed=0), made(3, 3, *channels, seed=1)
-    bias = made(channels[1], seed=2)
-    found = value_and_gradients(ours(padding=padding), x, kernel, bias)
-    wanted = value_and_gradients(plainly(padding=padding), x, kernel, bias)
-    for name, mine, plain in zip(("y", "dx", "dk", "db"), found, wanted, strict=True):
-        assert relative_error(mine, plain) < 1e-5, name
+    check_against_the_plain_operation(shape, channels, padding)
     assert len(done) == 1
 
 
