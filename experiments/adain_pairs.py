@@ -56,7 +56,7 @@ def held_out_pairs(data: Path, count: int, size: int) -> Iterator[HeldOutPair]:
 
 
 def load_pairs(data: Path, *, size: int, count: int) -> Pair:
-    """Held-out photographs and paintings of tier A and S, so many pairs or as many as there are."""
+    """Held-out photographs of tiers A and S and paintings of tier A: so many pairs, or all."""
     photographs, _ = free_photographs(data, HELD_OUT)
     paintings, _ = free_paintings(data, PAINTINGS)
     number = min(count, len(photographs), len(paintings))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from nst_jax.sweeps.contact_sheet import caption_font
 
@@ -61,8 +61,11 @@ def _draw(rows: Sequence[Sequence[Cell]], side: int) -> Image.Image:
 def _fitting_font(label: str, width: int) -> Any:
     """The captions' font, smaller where a label would run into the next one."""
     size = CAPTION * 0.6
-    length = caption_font(size).getlength(label)
-    return caption_font(size * min(1.0, width / max(1.0, length)))
+    try:
+        font = caption_font(size)
+    except ImportError:  # no matplotlib, whose font it is: accents are boxes
+        font: Any = ImageFont.load_default(size=size)
+    return font.font_variant(size=size * min(1.0, width / max(1.0, font.getlength(label))))
 
 
 def _reduced(pixels: Any, side: int) -> Image.Image:

@@ -51,7 +51,7 @@ _WIDE = 256
 _WINOGRAD_WIDE, _WINOGRAD_NARROW = 256, 128
 _WINOGRAD_LEAST, _WINOGRAD_MOST_NARROW = 256, 12_800  # positions
 # From how many channels on, on both sides, the gradient of a kernel is faster by them.
-_WINOGRAD_GRADIENT = 16
+_WINOGRAD_GRADIENT = 32
 # Up to this many channels that come out a kernel's gradient is one product.
 _FEW = 16
 # Up to this many channels a large kernel is faster on blocks of pixels.

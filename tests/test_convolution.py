@@ -148,8 +148,8 @@ def test_maps_that_are_done_in_tiles(monkeypatch, shape, channels, padding):
 @pytest.mark.parametrize(
     ("shape", "channels"),
     [
-        ((2, 17, 19), (16, 24)),
-        ((3, 131, 66), (16, 16)),  # more tiles than are done at once
+        ((2, 17, 19), (32, 40)),
+        ((3, 131, 66), (32, 32)),  # more tiles than are done at once
     ],
 )
 @pytest.mark.parametrize("padding", ["zero", "reflect"])

@@ -285,6 +285,14 @@ def test_a_sheet_has_its_pictures_in_rows_and_a_limit(scripts, tmp_path):
     assert 200_000 < path.stat().st_size <= 600_000
 
 
+def test_a_sheet_has_captions_without_matplotlib_too(scripts, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    path = tmp_path / "sheet.jpg"
+    scripts.contact_sheet.save_sheet(path, [[(np.ones((20, 60, 3)), "a label")]], side=60)
+    caption = np.asarray(files.load_image(path))[0, : scripts.contact_sheet.CAPTION]
+    assert caption.min() < 0.3
+
+
 # Many styles -------------------------------------------------------------------------------------
 
 
