@@ -189,6 +189,8 @@ def plot(panels: Mapping[str, Mapping[str, Any]], term: str, path: Path) -> None
             axes.plot(*_mean_curve([run["curve"] for run in runs], term), label=name)
         axes.set_title(title, wrap=True)
         axes.set(xlabel="steps", ylabel=f"held-out {term} loss", yscale="log")
+        axes.yaxis.set_major_formatter("{x:g}")  # 20, not 2 times a power of ten
+        axes.yaxis.set_minor_formatter("{x:g}")
         axes.legend()
     figure.savefig(path, dpi=100)
 
