@@ -156,13 +156,7 @@ def main() -> None:
                 f"{times:.0f} times",
             )
     options.out.mkdir(parents=True, exist_ok=True)
-    record = {
-        "command": " ".join(["python", "experiments/adain_benchmark.py", *sys.argv[1:]]),
-        "machine": side_by_side.describe_machine(),
-        "versions": side_by_side.describe_versions(),
-        "rows": rows,
-    }
-    write_record(options.out / "record.json", record)
+    write_record(options.out / "record.json", {**side_by_side.describe_run(), "rows": rows})
     Console(width=max(132, Console().width)).print(table)
 
 

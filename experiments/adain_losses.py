@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import network_figures
+import provenance
 from adain_pairs import HeldOutPair, held_out_pairs, load_network, size_of
 from descent import Limits, descend, describe_steps, first_step_at, make_optimizer, spacing
 from rich.console import Console
@@ -98,8 +99,9 @@ def losses(options: argparse.Namespace, out: Path) -> None:
     known, found = record["pairs"] if same else {}, {}
     for pair in held_out_pairs(options.data, options.count or 8, size):
         if pair.name not in known:
-            known[pair.name] = measure(network, judge, pair, steps)
-            described = {**network_figures.describe_run(), **settings}
+            measured = measure(network, judge, pair, steps)
+            known[pair.name] = {**provenance.describe_origin(), **measured}
+            described = {"command": provenance.describe_command(), **settings}
             files.write_record(path, {**described, "pairs": known})
         found[pair.name] = known[pair.name]
         told = found[pair.name]["steps_to_style"]

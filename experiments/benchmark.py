@@ -209,14 +209,7 @@ def main() -> None:
         print(f"{size} x {size} measured", flush=True)
     print_tables(rows)
     options.out.mkdir(parents=True, exist_ok=True)
-    record = {
-        "command": f"python experiments/benchmark.py --sizes {' '.join(map(str, options.sizes))} "
-        f"--repeats {options.repeats}",
-        "machine": side_by_side.describe_machine(),
-        "versions": side_by_side.describe_versions(),
-        "rows": rows,
-    }
-    write_record(options.out / "record.json", record)
+    write_record(options.out / "record.json", {**side_by_side.describe_run(), "rows": rows})
     print(f"wrote {options.out / 'record.json'}")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 import network_figures
+import provenance
 from adain_pairs import Distances
 from contact_sheet import Cell, save_sheet, split_rows
 
@@ -52,7 +53,7 @@ def sheet(options: argparse.Namespace, out: Path) -> None:
         print(f"{name}: {record['seconds']['run']:.0f} s, {ratio:.2f} of gram's", flush=True)
     save_sheet(out / "sheet.jpg", split_rows(cells, 3), side=384)
     pictures = {"content": CONTENT, "style": STYLE}
-    record = {**network_figures.describe_run(), "pictures": pictures, "runs": runs}
+    record = {**provenance.describe_run(), "pictures": pictures, "runs": runs}
     files.write_record(out / "record.json", record)
 
 

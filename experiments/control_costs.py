@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import network_figures
 import numpy as np
+import provenance
 from outlines import sky_and_ground
 from rich.console import Console
 from rich.table import Table
@@ -149,7 +150,7 @@ def main() -> None:
     print_table(methods)
     options.out.mkdir(parents=True, exist_ok=True)
     settings = {"size": options.size, "num_steps": options.num_steps, "repeats": options.repeats}
-    record = {**network_figures.describe_run(), "settings": settings, "methods": methods}
+    record = {**provenance.describe_run(), "settings": settings, "methods": methods}
     files.write_record(options.out / "record.json", record)
 
 

@@ -34,6 +34,7 @@ from typing import Any
 
 import few_shot
 import network_figures
+import provenance
 import style_judges
 import training_curves
 from contact_sheet import save_sheet, split_rows
@@ -92,7 +93,7 @@ def styles(options: argparse.Namespace, out: Path) -> None:
         for term in TERMS
     }
     record = {
-        **network_figures.describe_run(),
+        **provenance.describe_run(),
         "network": many.name,
         "note": NOTE,
         "size": options.size,
@@ -151,7 +152,7 @@ def interpolation(options: argparse.Namespace, out: Path) -> None:
         for style, found in curves.items():
             found.append([judge.measure(one, content, style)["style"] for one in painted])
     record = {
-        **network_figures.describe_run(),
+        **provenance.describe_run(),
         "network": network.name,
         "size": options.size,
         "weights_of_second": [mixture[second] for mixture in mixtures],
@@ -198,7 +199,7 @@ def corners(options: argparse.Namespace, out: Path) -> None:
     ]
     save_sheet(out / "corners.jpg", split_rows(cells, GRID), side=256)
     told = {"network": network.name, "size": options.size, "corners": options.corners}
-    record = {**network_figures.describe_run(), **told, "content": GRID_CONTENT}
+    record = {**provenance.describe_run(), **told, "content": GRID_CONTENT}
     files.write_record(out / "record.json", record)
 
 
@@ -228,7 +229,7 @@ def sheet(options: argparse.Namespace, out: Path) -> None:
         if kept:
             save_sheet(out / f"{network.name}.jpg", rows, side=288)
         shown[network.name] = network_figures.credit([one.photograph for one in kept])
-    files.write_record(path, {**network_figures.describe_run(), "shown": shown})
+    files.write_record(path, {**provenance.describe_run(), "shown": shown})
 
 
 FIGURES = {

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import network_figures
+import provenance
 from contact_sheet import Cell, save_sheet, split_rows
 from data_folder import TUBINGEN, pictures_in
 from labelled_runs import LabelledRuns
@@ -108,7 +109,7 @@ class Figure:
         credits = {part: source._asdict() for part, source in self.sources.items()}
         for credit in credits.values():
             del credit["path"]
-        record = {**network_figures.describe_run(), "pictures": credits, "runs": self.runs.records}
+        record = {**provenance.describe_run(), "pictures": credits, "runs": self.runs.records}
         files.write_record(self.out / "record.json", record)
 
 

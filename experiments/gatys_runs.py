@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import contact_sheet
 import network_figures
+import provenance
 from contact_sheet import Cell
 from data_folder import Picture
 from descent import spacing
@@ -184,7 +185,7 @@ def _make(name: str, run: Run, out: Path) -> dict[str, Any]:
     # Of the losses some twenty are enough to draw: a sheet of runs would fill megabytes.
     every = spacing(run.config.num_steps)
     steps = [first, *record["steps"][every - 1 : -1 : every], last]
-    return {**record, **_describe(run), "commit": network_figures.current_commit(), "steps": steps}
+    return {**record, **_describe(run), "commit": provenance.current_commit(), "steps": steps}
 
 
 @functools.cache

@@ -38,6 +38,7 @@ import jax.numpy as jnp
 import network_figures
 import normalizations
 import peer_comparison
+import provenance
 import training_curves
 from adain_pairs import PAINTINGS, Distances, load_network, size_of
 from contact_sheet import Cell, save_sheet
@@ -104,7 +105,7 @@ def _caption(picture: Picture) -> dict[str, str]:
 
 
 def _write(out: Path, network: Any, record: dict[str, Any]) -> None:
-    described = {**network_figures.describe_run(), "network": network.name, **record}
+    described = {**provenance.describe_run(), "network": network.name, **record}
     files.write_record(out / "record.json", described)
 
 

@@ -9,8 +9,8 @@ masks are drawn (outlines.py).
 import argparse
 from pathlib import Path
 
-import network_figures
 import numpy as np
+import provenance
 from adain_pairs import Distances, load_network, size_of
 from contact_sheet import save_sheet
 from outlines import sky_and_ground
@@ -60,7 +60,7 @@ def color(options: argparse.Namespace, out: Path) -> None:
             }
         )
     save_sheet(out / "color.jpg", rows, side=256)
-    described = {**network_figures.describe_run(), "network": network.name, "size": size}
+    described = {**provenance.describe_run(), "network": network.name, "size": size}
     files.write_record(out / "record.json", {**described, "rows": told})
 
 
@@ -88,7 +88,7 @@ def spatial(options: argparse.Namespace, out: Path) -> None:
             ]
         )
     save_sheet(out / "spatial.jpg", rows, side=320)
-    described = {**network_figures.describe_run(), "network": network.name, "size": size}
+    described = {**provenance.describe_run(), "network": network.name, "size": size}
     told = {"photographs": LANDSCAPES, "sky": SKY_STYLE, "ground": GROUND_STYLE}
     files.write_record(out / "record.json", {**described, **told})
 

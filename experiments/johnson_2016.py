@@ -31,6 +31,7 @@ from typing import Any
 
 import lbfgs_curves
 import network_figures
+import provenance
 from contact_sheet import save_sheet, split_rows
 from data_folder import TUBINGEN, find_picture, pictures_in, spread
 from descent import Limits, spacing
@@ -59,13 +60,12 @@ def objective(options: argparse.Namespace, out: Path) -> None:
             found = known["photographs"] if known.get("settings") == settings else {}
             for photograph in photographs:
                 if photograph.file not in found:
-                    found[photograph.file] = lbfgs_curves.measure(
-                        stylizer, judge, photograph, size, limits
-                    )
+                    measured = lbfgs_curves.measure(stylizer, judge, photograph, size, limits)
+                    found[photograph.file] = {**provenance.describe_origin(), **measured}
                     print(f"{name}, {photograph.path.stem}: {_tell(found[photograph.file])}")
                 summary = lbfgs_curves.summarize(list(found.values()))
                 runs[name] = {"summary": summary, "settings": settings, "photographs": found}
-                files.write_record(path, {**network_figures.describe_run(), "runs": runs})
+                files.write_record(path, {"command": provenance.describe_command(), "runs": runs})
     print_summaries(runs)
     plot(runs, out / "objective.png")
 
@@ -125,7 +125,7 @@ def sheet(options: argparse.Namespace, out: Path) -> None:
             save_sheet(file, [[(one.pixels, stylizer.name)]], side=LARGE)
         shown[stylizer.name] = network_figures.credit([one.photograph for one in (*small, *large)])
         print(f"{stylizer.name}: {len(small) + len(large)} pictures in {out}", flush=True)
-    files.write_record(path, {**network_figures.describe_run(), "shown": shown})
+    files.write_record(path, {**provenance.describe_run(), "shown": shown})
 
 
 def sizes(options: argparse.Namespace, out: Path) -> None:
@@ -142,7 +142,7 @@ def sizes(options: argparse.Namespace, out: Path) -> None:
     save_sheet(out / "sizes.jpg", rows, side=480)
     told = {"networks": [network.name for network in networks], "sizes": SIZES}
     credits = network_figures.credit([photograph])
-    record = {**network_figures.describe_run(), **told, "shown": credits}
+    record = {**provenance.describe_run(), **told, "shown": credits}
     files.write_record(out / "record.json", record)
 
 

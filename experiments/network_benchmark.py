@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import provenance
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -299,7 +300,11 @@ def main() -> None:
 
     def note(name: str, measured: dict[str, Any], *which: str) -> None:
         command = ["python", "experiments/network_benchmark.py", *which, "--repeats"]
-        record["rows"][name] = {"command": " ".join([*command, str(options.repeats)]), **measured}
+        told = {
+            "command": " ".join([*command, str(options.repeats)]),
+            "commit": provenance.current_commit(),
+        }
+        record["rows"][name] = {**told, **measured}
         write_record(options.out / "record.json", record)
         print(f"{name} measured", flush=True)
 
@@ -320,10 +325,8 @@ def main() -> None:
 
 def _open_record(path: Path) -> dict[str, Any]:
     """The record to be added to; rows from elsewhere would not compare."""
-    here = {
-        "machine": side_by_side.describe_machine(),
-        "versions": side_by_side.describe_versions(),
-    }
+    told = side_by_side.describe_run()
+    here = {name: told[name] for name in ("machine", "versions", "device")}
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         return {**here, "rows": {}}

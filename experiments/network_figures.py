@@ -6,16 +6,12 @@ written to no other folder than the one that the user names for it by --look.
 
 import argparse
 import dataclasses
-import functools
 import json
-import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import jax
 import numpy as np
 from data_folder import (
     Picture,
@@ -28,7 +24,7 @@ from data_folder import (
 
 from nst_jax import files, stylizers, train
 from nst_jax.array_types import Image, ImageOfAnySize
-from nst_jax.cli.environment import keep_compiled_programs, versions
+from nst_jax.cli.environment import keep_compiled_programs
 from nst_jax.papers import dumoulin_2017, huang_2017, johnson_2016
 from nst_jax.stylizers import Stylizer
 
@@ -137,39 +133,6 @@ def corner_shares(side: int) -> list[tuple[float, float, float, float]]:
         for y in places
         for x in places
     ]
-
-
-def describe_run() -> dict[str, Any]:
-    """What every record says of where its numbers come from."""
-    return {
-        "command": _describe_command(),
-        "commit": current_commit(),
-        "versions": versions(),
-        "device": jax.devices()[0].device_kind,
-    }
-
-
-def _describe_command() -> str:
-    """The script with its options, and FOLDER for paths that mean nothing on another machine."""
-    script, *words = sys.argv
-    shown = ["FOLDER" if Path(word).is_absolute() else word for word in words]
-    return shlex.join(["python", f"experiments/{Path(script).name}", *shown])
-
-
-@functools.cache
-def current_commit() -> str | None:
-    """The commit that is checked out, or None where there is no git."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
 
 
 def as_recorded(settings: Mapping[str, Any]) -> dict[str, Any]:

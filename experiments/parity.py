@@ -18,7 +18,7 @@ import dataclasses
 import json
 import os
 import sys
-from importlib.metadata import version
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import PRESETS, Config
 
 try:
+    import side_by_side
     import torch
     import torch_gatys
 except ImportError as error:
@@ -96,29 +97,32 @@ def run_torch(config: Config, content: Image, style: Image, initial: Image) -> d
     }
 
 
-def compare(
-    name: str, config: Config, content: Image, style: Image, out: Path, known: dict[str, Any]
-) -> dict[str, Any]:
-    """Run the sides that are not known yet and save their pictures."""
+def compare(name: str, config: Config, content: Image, style: Image, out: Path) -> dict[str, Any]:
+    """Run both sides and save their pictures."""
     # PyTorch's side has no resizing of its own: both get pictures that have their final sizes.
     content, style = _fit(content, config.size), _fit(style, config.size)
-    ours, theirs = known.get("ours", {}), known.get("torch", {})
-    if "total" not in ours:
-        encoder, params = load_encoder("vgg16", weights=config.weights)
-        image, record = gatys_2016.stylize(content, style, config, encoder, params)
-        save_image(out / f"{name}_ours.jpg", image)
-        ours = {
-            "initial_total": record["info"]["initial"]["total"],
-            "total": record["info"]["before_clipping"]["total"],
-            "clipped_total": record["steps"][-1]["total"],
-        }
-    if "total" not in theirs:
-        height, width = content.shape[1:3]
-        initial = gatys_2016.initial_picture(config, content, style, height=height, width=width)
-        theirs = run_torch(config, content, style, initial)
-        save_image(out / f"{name}_torch.jpg", jnp.asarray(theirs.pop("image")))
-    ratio = ours["total"] / theirs["total"]
-    return {"config": _as_json(config), "ours": ours, "torch": theirs, "ratio": ratio}
+    encoder, params = load_encoder("vgg16", weights=config.weights)
+    image, record = gatys_2016.stylize(content, style, config, encoder, params)
+    save_image(out / f"{name}_ours.jpg", image)
+    ours = {
+        "initial_total": record["info"]["initial"]["total"],
+        "total": record["info"]["before_clipping"]["total"],
+        "clipped_total": record["steps"][-1]["total"],
+        "seconds": record["seconds"]["run"],
+    }
+    height, width = content.shape[1:3]
+    initial = gatys_2016.initial_picture(config, content, style, height=height, width=width)
+    began = time.perf_counter()
+    theirs = run_torch(config, content, style, initial)
+    theirs["seconds"] = time.perf_counter() - began
+    save_image(out / f"{name}_torch.jpg", jnp.asarray(theirs.pop("image")))
+    return {
+        **side_by_side.describe_run(),
+        "config": _as_json(config),
+        "ours": ours,
+        "torch": theirs,
+        "ratio": ours["total"] / theirs["total"],
+    }
 
 
 def _fit(image: Image, size: int | None) -> Image:
@@ -165,13 +169,9 @@ def main() -> None:
     rows = read_record(file)["rows"] if file.exists() else {}
     for name in options.presets:
         config = preset_on_vgg16(name, size=options.size, num_steps=options.num_steps)
-        known = rows.get(name, {})
-        if known.get("config") != _as_json(config):
-            known = {}
-        rows[name] = compare(name, config, content, style, options.out, known)
-        packages = ("nst_jax", "jax", "jaxlib", "torch", "numpy")
-        versions = {package: version(package) for package in packages}
-        write_record(file, {"versions": versions, "rows": rows})
+        if rows.get(name, {}).get("config") != _as_json(config):
+            rows[name] = compare(name, config, content, style, options.out)
+            write_record(file, {"rows": rows})
         print(f"{name}: ratio {rows[name]['ratio']:.3f}", flush=True)
     print_table(rows)
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import network_figures
 import numpy as np
+import provenance
 from adain_pairs import Distances, HeldOutPair, held_out_pairs, load_network, size_of
 from rich.console import Console
 from rich.table import Table
@@ -55,7 +55,7 @@ def peers(options: argparse.Namespace, out: Path) -> None:
         for side, numbers in sides.items()
     }
     record = {
-        **network_figures.describe_run(),
+        **provenance.describe_run(),
         "peer": described,
         "size": size,
         "pairs": [pair.name for pair in pairs],

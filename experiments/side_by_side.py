@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import provenance
 import torch
 from turns import Work
 
@@ -73,7 +74,7 @@ def _cheap(image, *args):
 
 
 def describe_machine() -> dict[str, Any]:
-    """What a record says of where it was measured."""
+    """What a benchmark's record says of where it was measured."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -82,9 +83,11 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def describe_versions() -> dict[str, str]:
-    """What a record says of what was measured."""
-    return {name: version(name) for name in ("nst_jax", "jax", "jaxlib", "torch")}
+def describe_run() -> dict[str, Any]:
+    """What a record says of where its numbers come from, with the machine and PyTorch."""
+    told = provenance.describe_run()
+    versions = {**told["versions"], "torch": version("torch")}
+    return {**told, "versions": versions, "machine": describe_machine()}
 
 
 def _processor() -> str:

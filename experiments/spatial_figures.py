@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import network_figures
 import numpy as np
+import provenance
 from contact_sheet import Cell, save_sheet, split_rows
 from labelled_runs import LabelledRuns
 from outlines import draw_sky, sky_and_ground
@@ -99,7 +100,7 @@ def _save(
     out: Path, cells: list[Cell], *, columns: int, record: dict[str, Any], painter: LabelledRuns
 ) -> None:
     save_sheet(out / "sheet.jpg", split_rows(cells, columns), side=384)
-    record = {**network_figures.describe_run(), **record, "runs": painter.records}
+    record = {**provenance.describe_run(), **record, "runs": painter.records}
     files.write_record(out / "record.json", record)
 
 

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import network_figures
+import provenance
 from rich.console import Console
 from rich.table import Table
 
@@ -99,7 +100,7 @@ def main() -> None:
         sheet = Path(name) / "sweep" / "filled" / "sweep" / "sheet.jpg"
         shutil.copyfile(sheet, options.out / "sheet.jpg")
     record = {
-        **network_figures.describe_run(),
+        **provenance.describe_run(),
         "style_layers": LAYERS,
         "ratios": RATIOS,
         "seconds": seconds,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import network_figures
+import provenance
 from rich.console import Console
 from rich.table import Table
 from style_judges import TERMS, mean_and_deviation
@@ -123,7 +124,7 @@ def _train(
     curve, seconds = _read_log(folder / "metrics.jsonl")
     last = ", ".join(f"{term} {curve[-1][term]:.4g}" for term in TERMS)
     print(f"{name}: {last}, {seconds:.0f} s", flush=True)
-    made = network_figures.describe_run()
+    made = provenance.describe_run()
     return {"settings": settings, **made, "seconds": seconds, "curve": curve}
 
 

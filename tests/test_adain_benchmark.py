@@ -40,6 +40,9 @@ def test_a_short_run_writes_a_record(load_script, monkeypatch, tmp_path, capsys)
     monkeypatch.setattr("sys.argv", words)
     load_script("adain_benchmark").main()
     record = json.loads((tmp_path / "record.json").read_text())
+    assert record["command"].startswith("python experiments/adain_benchmark.py --sizes 32")
+    assert {"commit", "device", "machine"} <= record.keys()
+    assert {"jax", "torch"} <= record["versions"].keys()
     assert set(record["rows"]) == {"32, style at hand", "32, with the style's encoding"}
     for row in record["rows"].values():
         assert row["sides"][row["best"]]["ratio"] == 1

@@ -313,6 +313,7 @@ def test_losses_are_the_cards_and_the_papers(scripts, data, tmp_path, capsys, mo
     record = files.read_record(tmp_path / "losses" / "record.json")
     assert list(record["pairs"]) == PAIRS
     for name, found in record["pairs"].items():
+        assert {"commit", "versions", "device"} <= found.keys()
         content, style = (load_square(scripts, data, file) for file in name.split(" after "))
         for told, image in (
             (found["network"], network(content, style)),

@@ -91,6 +91,7 @@ def test_a_short_run_adds_rows_to_the_record(tmp_path):
     assert (training["batch_size"], training["size"]) == (2, 48)
     assert "--rows johnson_half_instance --sizes 48 --repeats 1" in painting["command"]
     for row in (training, painting):
+        assert "commit" in row
         assert row["compile_seconds"] > 0
         sides, best = row["sides"], row["best"]
         theirs = {"torch", "torch channels_last"}

@@ -126,6 +126,7 @@ def test_losses_are_those_of_the_cards_objective_and_none_is_measured_twice(
         ),
     )
     assert name == "content/heldout/a_hill.jpg"
+    assert {"commit", "versions", "device"} <= found.keys()
     encoder, params = load_encoder("vgg16")
     style = files.load_image(data / "papers/style/strokes.jpg")
     grams = johnson_2016.compute_style_grams(config, style, encoder, params)

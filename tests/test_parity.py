@@ -42,6 +42,7 @@ def test_every_preset_agrees_and_is_not_repeated(tmp_path):
     assert tuple(rows) == tuple(PRESETS)
     for name, row in rows.items():
         assert row["config"]["num_steps"] == 3
+        assert {"command", "commit", "versions", "device", "machine"} <= row.keys()
         assert row["ratio"] == pytest.approx(1.0, abs=PRESETS[name]), name
         assert row["ratio"] == pytest.approx(row["ours"]["total"] / row["torch"]["total"])
         assert row["ours"]["total"] != pytest.approx(row["ours"]["initial_total"], rel=1e-4)

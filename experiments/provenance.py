@@ -1,0 +1,49 @@
+"""Where a record's numbers come from: the command, the commit, the versions and the device."""
+
+import functools
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from nst_jax.cli.environment import versions
+
+
+def describe_run() -> dict[str, Any]:
+    """What a record says of where its numbers come from, when all were made at once."""
+    return {"command": describe_command(), **describe_origin()}
+
+
+def describe_origin() -> dict[str, Any]:
+    """What one of a record's parts says, where a later run adds others and leaves it as it is."""
+    return {
+        "commit": current_commit(),
+        "versions": versions(),
+        "device": jax.devices()[0].device_kind,
+    }
+
+
+def describe_command() -> str:
+    """The script with its options, and FOLDER for paths that mean nothing on another machine."""
+    script, *words = sys.argv
+    shown = ["FOLDER" if Path(word).is_absolute() else word for word in words]
+    return shlex.join(["python", f"experiments/{Path(script).name}", *shown])
+
+
+@functools.cache
+def current_commit() -> str | None:
+    """The commit that is checked out, or None where there is no git."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
