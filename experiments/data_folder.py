@@ -84,7 +84,12 @@ def require_data(parser: argparse.ArgumentParser, options: argparse.Namespace) -
 
 def pictures_in(data: Path, part: str) -> list[Picture]:
     """The pictures that the manifest lists in a part of the data, sorted by file."""
-    with (data / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+    manifest = data / "manifest.csv"
+    if not manifest.is_file():
+        raise FileNotFoundError(
+            f"data: wanted a folder with a manifest.csv as data_folder.py describes it, got {data}"
+        )
+    with manifest.open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["file"].startswith(f"{part}/")]
     found = [
         Picture(
@@ -98,7 +103,7 @@ def pictures_in(data: Path, part: str) -> list[Picture]:
         for row in rows
     ]
     if not found:
-        raise FileNotFoundError(f"{data / 'manifest.csv'} lists nothing in {part}")
+        raise FileNotFoundError(f"{manifest} lists nothing in {part}")
     return sorted(found, key=lambda picture: picture.file)
 
 

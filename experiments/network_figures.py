@@ -82,7 +82,7 @@ def run(main: Callable[[], None]) -> None:
     keep_compiled_programs()
     try:
         main()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, train.TrainingDivergedError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -10,7 +10,7 @@ the same command continues it.
 
 import argparse
 
-import jax
+import network_figures
 from adain_pairs import load_pairs
 from data_folder import free_paintings, free_photographs, require_data
 from revival import revive
@@ -23,7 +23,7 @@ from shipping import (
     print_steps,
 )
 
-from nst_jax import files, stylizers, train
+from nst_jax import stylizers, train
 from nst_jax.encoders.pretrained import describe_weights, load_encoder
 from nst_jax.networks.huang import LAYER
 from nst_jax.papers import huang_2017
@@ -38,7 +38,6 @@ REVIVED_BY = 32  # photographs, and as many paintings, at most
 
 def main() -> None:
     options = parse()
-    jax.config.update("jax_compilation_cache_dir", str(files.cache_dir() / "xla"))
     run(options)
 
 
@@ -159,4 +158,4 @@ def run(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    network_figures.run(main)

@@ -14,7 +14,7 @@ dumoulin2017 0.65 s where a processor knows no bfloat16; there --precision float
 
 import argparse
 
-import jax
+import network_figures
 from data_folder import STYLES, free_photographs, require_data
 from shipping import (
     add_training_options,
@@ -39,7 +39,6 @@ PAPERS = {
 
 def main() -> None:
     options = parse()
-    jax.config.update("jax_compilation_cache_dir", str(files.cache_dir() / "xla"))
     run(options)
 
 
@@ -121,4 +120,4 @@ def run(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    network_figures.run(main)

@@ -306,6 +306,11 @@ def numpy_losses(network, image, content, style):
     }
 
 
+def test_a_folder_that_is_none_ends_with_one_line(scripts, tmp_path):
+    with pytest.raises(SystemExit, match=f"error: data: wanted .*manifest.csv.*got {tmp_path}"):
+        scripts.run(NetworkStylizer(), "--figures", "losses", "--data", tmp_path)
+
+
 def test_losses_are_the_cards_and_the_papers(scripts, data, tmp_path, capsys, monkeypatch):
     network = NetworkStylizer()
     options = ("--count", 2, "--steps", 3, 1)
