@@ -53,12 +53,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--style-weight", type=float, help="not the preset's")
     parser.add_argument("--identity-pairs", type=int, help="not the preset's")
     parser.add_argument("--identity-weight", type=float, help="not the preset's")
-    parser.add_argument(
-        "--style-layer-weights",
-        type=float,
-        nargs=len(huang_2017.STYLE_LAYERS),
-        help="of relu1_1 to relu4_1, not the preset's",
-    )
+    for option in ("--style-layer-weights", "--identity-layer-weights"):
+        parser.add_argument(
+            option,
+            type=float,
+            nargs=len(huang_2017.STYLE_LAYERS),
+            help="of relu1_1 to relu4_1, not the preset's",
+        )
     parser.add_argument(
         "--revive", action="store_true", help="begin with new weights for filters that never fire"
     )
@@ -82,8 +83,8 @@ def run(options: argparse.Namespace) -> None:
         style_weight=options.style_weight,
         identity_pairs=options.identity_pairs,
         identity_weight=options.identity_weight,
-        style_layers=options.style_layer_weights
-        and tuple(zip(huang_2017.STYLE_LAYERS, options.style_layer_weights, strict=True)),
+        style_layers=_weigh_layers(options.style_layer_weights),
+        identity_layers=_weigh_layers(options.identity_layer_weights),
         warm_start_steps=None if options.start_from is None else 0,
     )
     start, start_sha256 = load_start(options)
@@ -155,6 +156,12 @@ def run(options: argparse.Namespace) -> None:
         encoder={name: described[name] for name in ("weights", "arrays_sha256")},
     )
     print(f"{path}: {card}")
+
+
+def _weigh_layers(weights: list[float] | None) -> tuple[tuple[str, float], ...] | None:
+    if weights is None:
+        return None
+    return tuple(zip(huang_2017.STYLE_LAYERS, weights, strict=True))
 
 
 if __name__ == "__main__":

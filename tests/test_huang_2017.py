@@ -84,6 +84,7 @@ BAD_FIELDS = {
     "identity_pairs": (3, "identity_pairs: wanted at most 2, got 3"),
     "identity_weight": (-1.0, "identity_weight: wanted a finite number, 0 or more, got -1.0"),
     "style_layers": ((("relu1_1", float("nan")),), "style_layers: wanted finite weights"),
+    "identity_layers": ((("conv1_1", 1.0),), "identity_layers: wanted some of relu1_1, .*conv1_1"),
     "style_weight": (-1.0, "style_weight: wanted a finite number, 0 or more, got -1.0"),
     "size": (36, "size: wanted a multiple of 8 from 16 on, got 36"),
 }
@@ -189,6 +190,26 @@ def test_an_identity_pair_is_painted_after_itself_and_compared_pixel_by_pixel(vg
     total, terms = loss_of(alone, vgg16, variables, PAIR)
     assert terms == {"identity": pytest.approx(wanted["identity"], rel=1e-3)}
     assert total == terms["identity"]
+
+
+def test_the_features_of_identity_pairs_are_compared_position_by_position(vgg16, variables):
+    weights = {"relu3_1": 3.0, "relu1_1": 0.5}
+    config = dataclasses.replace(
+        SMOKE, identity_pairs=1, identity_weight=0.0, identity_layers=tuple(weights.items())
+    )
+    total, terms = loss_of(config, vgg16, variables, PAIR)
+    features = features_of(vgg16, PAIR.content[:1])
+    decoder = Decoder(architecture="vgg16")
+    painted = decoder.apply(variables, jnp.asarray(features["relu4_1"], jnp.float32))
+    found = features_of(vgg16, painted)
+    wanted = sum(
+        weight * np.mean((found[layer] - features[layer]) ** 2) for layer, weight in weights.items()
+    )
+    assert terms["identity_features"] == pytest.approx(wanted, rel=1e-3)
+    assert total == pytest.approx(terms["content"] + terms["style"] + wanted, rel=1e-3)
+    none = dataclasses.replace(config, identity_pairs=0)
+    _, terms = loss_of(none, vgg16, variables, PAIR)
+    assert terms.keys() == {"content", "style"}
 
 
 def test_the_parts_are_trained_to_invert_the_encoders(vgg16, variables):

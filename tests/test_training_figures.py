@@ -208,7 +208,7 @@ def test_the_whole_has_the_papers_loss_and_concatenation_both_features(scripts):
     )
 
     content, style, target = (jnp.full((1, 1, 1, 2), value) for value in (1, 2, 3))
-    targets = huang_2017.Targets(target, {})
+    targets = huang_2017.Targets(target, {}, {})
     fed = {name: each.feed(targets, content, style).ravel() for name, each in named.items()}
     assert fed.pop("Enc-Concat-Dec").tolist() == [1, 1, 2, 2]
     assert all(each.tolist() == [3, 3] for each in fed.values())

@@ -83,8 +83,9 @@ class Config(TrainingConfig):
 
     total = content_weight · content_loss(relu4_1, the AdaIN features)
     + style_weight · Σ_l s_l · moment_loss_l, with s the layers' own weights,
-    + identity_weight · mean (D(f(x)) − x)², over the identity pairs: those of a photograph x with
-    itself as the painting, which every batch has identity_pairs of.
+    + identity_weight · mean (D(f(x)) − x)² + Σ_l i_l · content_loss_l, with i the weights of
+    identity_layers, over the identity pairs: those of a photograph x with itself as the painting,
+    which every batch has identity_pairs of, and whose features the second sum compares.
     """
 
     SIZE_STEP: ClassVar[int] = 8  # three poolings, which the decoder undoes
@@ -97,6 +98,7 @@ class Config(TrainingConfig):
     style_weight: float = 1e-2  # train.lua
     identity_pairs: int = 0  # none here; the identity loss is Park and Lee's (2019)
     identity_weight: float = 0.0  # the same
+    identity_layers: LayerWeights = ()  # the same
     # The pictures.
     size: int = 256  # §6.1
     shorter_side: tuple[int, int] | None = (512, 512)  # §6.1
@@ -123,10 +125,12 @@ class Config(TrainingConfig):
         check(0 <= weight < float("inf"), "identity_weight", "a finite number, 0 or more", weight)
         rate = self.warm_start_rate
         check(0 < rate < float("inf"), "warm_start_rate", "a finite number above 0", rate)
-        finite = all(0 <= share < float("inf") for _, share in self.style_layers)
-        check(finite, "style_layers", "finite weights, 0 or more", self.style_layers)
-        unknown = {layer for layer, _ in self.style_layers} - set(STYLE_LAYERS)
-        check(not unknown, "style_layers", f"some of {', '.join(STYLE_LAYERS)}", sorted(unknown))
+        for field in ("style_layers", "identity_layers"):
+            given = getattr(self, field)
+            finite = all(0 <= share < float("inf") for _, share in given)
+            check(finite, field, "finite weights, 0 or more", given)
+            unknown = {layer for layer, _ in given} - set(STYLE_LAYERS)
+            check(not unknown, field, f"some of {', '.join(STYLE_LAYERS)}", sorted(unknown))
 
 
 _CPU = Config(
@@ -185,6 +189,8 @@ class Targets(NamedTuple):
     """AdaIN's features, which the decoder is to show."""
     style: Mapping[str, Moments]
     """By layer, the paintings' channel moments."""
+    identity: Features
+    """In the identity layers, what photographs that are painted after themselves are to show."""
 
 
 def set_encoder(encoder: VGG, config: Config) -> VGG:
@@ -199,14 +205,14 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
     """Return loss_fn(key, params, model_state, pair, encoder_params), for make_trainer.
 
     Each photograph i of a Pair is painted after painting i, the first identity_pairs of them after
-    themselves. With content_weight and style_weight both 0 what is painted is not encoded again.
+    themselves. What is painted is not encoded again where no term wants its features.
 
     Args:
         config: Its loss counts.
         encoder: From load_encoder; its padding and precision are set on it here.
 
-    Reference: Huang and Belongie 2017, eqs. (11) to (13); the identity loss is that of Park
-    and Lee 2019 (SANet), on pixels.
+    Reference: Huang and Belongie 2017, eqs. (11) to (13); the identity losses are those of Park
+    and Lee 2019 (SANet).
     """
     encoder, decoder = set_encoder(encoder, config), make_decoder(config)
     layers, count = loss_layers(config), config.identity_pairs
@@ -215,15 +221,19 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
         del key
         targets = compute_targets(config, pair, encoder, encoder_params, identity_pairs=count)
         painted = decoder.apply({"params": params}, targets.content)
-        total, terms = jnp.zeros(()), {}
-        if config.content_weight or config.style_weight:
+        terms = {}
+        if config.content_weight or config.style_weight or config.identity_layers:
             features = encoder.apply(encoder_params, painted, layers=layers)
-            total, terms = sum_terms(config, features, targets)
+            _, terms = sum_terms(config, features, targets)
+            if config.identity_layers and count:
+                found = {layer: features[layer][:count] for layer in targets.identity}
+                terms["identity_features"] = losses.feature_loss(
+                    found, targets.identity, layer_weights=config.identity_layers
+                )
         if count:
             differences = painted[:count] - pair.content[:count]
             terms["identity"] = config.identity_weight * jnp.square(differences).mean()
-            total += terms["identity"]
-        return total, (terms, model_state)
+        return sum(terms.values(), jnp.zeros(())), (terms, model_state)
 
     return loss_fn
 
@@ -273,7 +283,8 @@ def make_network(config: Config, encoder: VGG) -> HuangNetwork:
 
 def loss_layers(config: Config) -> tuple[str, ...]:
     """Return the layers that the loss looks at, each once."""
-    return tuple(dict.fromkeys((*(layer for layer, _ in config.style_layers), LAYER)))
+    weighted = (*config.style_layers, *config.identity_layers)
+    return tuple(dict.fromkeys((*(layer for layer, _ in weighted), LAYER)))
 
 
 def compute_targets(
@@ -301,7 +312,8 @@ def compute_targets(
             layer: jnp.concatenate([content[layer][:identity_pairs], found])
             for layer, found in style.items()
         }
-    return Targets(adain(content[LAYER], style[LAYER]), _moments(style))
+    identity = {layer: content[layer][:identity_pairs] for layer, _ in config.identity_layers}
+    return Targets(adain(content[LAYER], style[LAYER]), _moments(style), identity)
 
 
 def sum_terms(
