@@ -1,11 +1,12 @@
 """What the figures on Huang and Belongie 2017 share: the network, pairs of pictures, distances."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import network_figures
 from data_folder import free_paintings, free_photographs, pictures_in, spread
 from network_figures import HELD_OUT
@@ -13,7 +14,7 @@ from network_figures import HELD_OUT
 from nst_jax import metrics, stylizers, train
 from nst_jax.array_types import Image
 from nst_jax.encoders.pretrained import load_encoder, load_lpips_weights
-from nst_jax.papers.huang_2017 import Pair
+from nst_jax.papers.huang_2017 import STYLE_LAYERS, Pair
 
 PAINTINGS = "style/heldout"
 
@@ -65,6 +66,28 @@ def load_pairs(data: Path, *, size: int, count: int) -> Pair:
         for paths in (photographs, paintings)
     )
     return Pair(*batches)
+
+
+def make_correlate(network: Any) -> Callable[[Image, Image], dict[str, float]]:
+    """Return what tells, for two pictures, how far their features agree position by position.
+
+    For each of relu1_1 to relu4_1 of the network's own encoder that is
+    Σ a b / √(Σ a² Σ b²), with a and b the two maps less each channel's mean over positions, and the
+    sums over channels and positions: 1 where a decoder inverts its encoder, 0 where it invents.
+    """
+    encoder = network.network.encoder
+
+    @jax.jit
+    def correlate(encoder_params, first, second):
+        found = {}
+        maps = [encoder.apply(encoder_params, one, layers=STYLE_LAYERS) for one in (first, second)]
+        for layer in STYLE_LAYERS:
+            a, b = (each[layer] - each[layer].mean((1, 2), keepdims=True) for each in maps)
+            found[layer] = (a * b).sum() / jnp.sqrt((a**2).sum() * (b**2).sum())
+        return found
+
+    encoder_params = {"params": network.variables["params"]["encoder"]}
+    return lambda first, second: jax.tree.map(float, correlate(encoder_params, first, second))
 
 
 class Distances:

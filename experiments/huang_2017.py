@@ -14,7 +14,7 @@ Photographs have numbers and paintings letters; the record names both. The pictu
 train, --train-steps of squares of --train-size, for each of --seeds.
 
 `reconstruction`: LPIPS and SSIM to the photograph of what the network makes of it with alpha 0,
-on 20 held-out photographs at 256 pixels.
+and the correlation of their features, on 20 held-out photographs at 256 pixels.
 
 `alpha` is the paper's figure 7, `interpolation` its figure 8, and `color` and `spatial` its figures
 9 and 10 (huang_controls.py), with pictures that come with nst_jax, which are shown beside the
@@ -40,7 +40,7 @@ import normalizations
 import peer_comparison
 import provenance
 import training_curves
-from adain_pairs import PAINTINGS, Distances, load_network, size_of
+from adain_pairs import PAINTINGS, Distances, load_network, make_correlate, size_of
 from contact_sheet import Cell, save_sheet
 from data_folder import Picture, pictures_in, spread
 from network_figures import HELD_OUT
@@ -50,6 +50,7 @@ from style_judges import mean_and_deviation
 
 from nst_jax import files, metrics, train
 from nst_jax.array_types import Image
+from nst_jax.papers.huang_2017 import STYLE_LAYERS
 
 SHEET = 8  # photographs, and paintings
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)  # figure 7
@@ -112,17 +113,18 @@ def _write(out: Path, network: Any, record: dict[str, Any]) -> None:
 def reconstruction(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `reconstruction`."""
     network, size = load_network(options.model), size_of(options, 256)
-    distances, found = Distances(), {}
+    distances, correlate, found = Distances(), make_correlate(network), {}
     for photograph in spread(pictures_in(options.data, HELD_OUT), options.count or 20):
         image = network_figures.load_square(photograph, size)
         painted = network(image, image, alpha=0.0)
         found[photograph.file] = {
             "lpips": distances.lpips(painted, image),
             "ssim": float(metrics.ssim(painted, image)[0]),
+            **{f"{layer} correlation": r for layer, r in correlate(painted, image).items()},
         }
+    names = ("lpips", "ssim", *(f"{layer} correlation" for layer in STYLE_LAYERS))
     summary = {
-        name: mean_and_deviation([numbers[name] for numbers in found.values()])
-        for name in ("lpips", "ssim")
+        name: mean_and_deviation([numbers[name] for numbers in found.values()]) for name in names
     }
     _write(out, network, {"size": size, "summary": summary, "photographs": found})
     table = Table("measure", "mean", "deviation", title=f"{network.name}, alpha 0")

@@ -273,7 +273,16 @@ def test_reconstructions_are_compared_with_their_photographs(scripts, data, tmp_
         )
         assert found["ssim"] == pytest.approx(ssim, abs=1e-4)
         assert found["lpips"] == pytest.approx(lpips(painted, image), rel=1e-3)
-    for name in ("lpips", "ssim"):
+        encoder_params = {"params": network.variables["params"]["encoder"]}
+        maps = [
+            np.asarray(
+                network.network.encoder.apply(encoder_params, one, layers=("relu3_1",))["relu3_1"]
+            )[0]
+            for one in (painted, image)
+        ]
+        centred = [np.ravel(m - m.mean((0, 1))) for m in maps]
+        assert found["relu3_1 correlation"] == pytest.approx(np.corrcoef(centred)[0, 1], abs=1e-4)
+    for name in ("lpips", "ssim", "relu4_1 correlation"):
         numbers = [found[name] for found in record["photographs"].values()]
         assert record["summary"][name]["mean"] == pytest.approx(np.mean(numbers))
         assert record["summary"][name]["deviation"] == pytest.approx(np.std(numbers, ddof=1))
