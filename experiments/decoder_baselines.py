@@ -25,7 +25,7 @@ from adain_pairs import load_pairs
 from contact_sheet import save_sheet
 from data_folder import free_paintings, free_photographs
 from jaxtyping import Array
-from training_curves import Training
+from training_curves import Training, config_defaults
 
 from nst_jax import datasets, files, train
 from nst_jax.array_types import FeatureMap
@@ -245,4 +245,4 @@ def _make_training(
         painted, _ = paint_pair(trained.variables, pictures.shown, encoder_params)
         return jnp.concatenate(list(painted), axis=0)[None]  # one below the other
 
-    return Training({**description, "every": every}, fit, paint)
+    return Training({**description, "every": every}, fit, paint, config_defaults(config))

@@ -19,7 +19,7 @@ import training_curves
 from contact_sheet import save_sheet
 from data_folder import find_picture, free_photographs, spread
 from network_figures import HELD_OUT
-from training_curves import Training
+from training_curves import Training, config_defaults
 
 from nst_jax import files, train
 from nst_jax.array_types import Image
@@ -139,4 +139,4 @@ def _make_training(config: Config, *, setting: _Setting, name: str) -> Training:
         return trained.network.apply(trained.variables, image[:, :height, :width], weights)
 
     settings = {"config": dataclasses.asdict(config), **data, "every": setting.every}
-    return Training(settings, fit, paint)
+    return Training(settings, fit, paint, config_defaults(config))

@@ -137,7 +137,7 @@ def corner_shares(side: int) -> list[tuple[float, float, float, float]]:
 
 def as_recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as a record answers them, to be compared with those of one."""
-    return json.loads(json.dumps(settings))
+    return json.loads(json.dumps(dict(settings)))
 
 
 def make_plot(panels: int) -> Any:

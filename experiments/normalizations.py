@@ -27,7 +27,7 @@ from data_folder import STYLES, free_photographs, spread
 from network_figures import HELD_OUT
 from PIL import Image as PillowImage
 from PIL import ImageOps
-from training_curves import Training
+from training_curves import Training, config_defaults
 
 from nst_jax import datasets, files, stylizers, train
 from nst_jax.array_types import Image, ImageOfAnySize
@@ -166,7 +166,7 @@ def _make_training(
         return trained.network.apply(trained.variables, image)
 
     settings = {"config": dataclasses.asdict(config), **data, "every": setting.every}
-    return Training(settings, fit, paint)
+    return Training(settings, fit, paint, config_defaults(config))
 
 
 def _show(panels: Mapping[str, Mapping[str, str]], records: Mapping[str, Any], out: Path) -> None:

@@ -12,6 +12,7 @@ import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import network_figures
@@ -34,6 +35,8 @@ class Training(NamedTuple):
     """Trains in the folder that is given, going on from what it holds."""
     paint: Callable[[train.Trained], Image]
     """One picture that shows what was learnt."""
+    defaults: Mapping[str, Any] = MappingProxyType({})
+    """Of the settings that are mappings, what fields are that a record is too old to have."""
 
 
 Trainings = Mapping[str, Sequence[Training]]
@@ -95,7 +98,7 @@ def run_all(trainings: Trainings, out: Path, workdir: Path) -> dict[str, list[di
         for number, training in enumerate(seeds):
             settings = network_figures.as_recorded(training.settings)
             picture = picture_path(out, name, number)
-            found = _find(known.get(name, []), settings)
+            found = _find(known.get(name, []), settings, training.defaults)
             if found is not None and picture.exists():
                 done[name].append(found)
                 continue
@@ -104,8 +107,21 @@ def run_all(trainings: Trainings, out: Path, workdir: Path) -> dict[str, list[di
     return done
 
 
-def _find(records: Sequence[dict[str, Any]], settings: Any) -> dict[str, Any] | None:
-    return next((record for record in records if record["settings"] == settings), None)
+def _find(
+    records: Sequence[dict[str, Any]], settings: Any, defaults: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    defaults = network_figures.as_recorded(defaults)
+
+    def fill(recorded: Mapping[str, Any]) -> dict[str, Any]:
+        filled = {name: {**fields, **recorded.get(name, {})} for name, fields in defaults.items()}
+        return {**recorded, **filled}
+
+    return next((record for record in records if fill(record["settings"]) == settings), None)
+
+
+def config_defaults(config: Any) -> dict[str, Any]:
+    """A Training's defaults where its settings have a configuration under "config"."""
+    return {"config": dataclasses.asdict(type(config)())}
 
 
 def _train(

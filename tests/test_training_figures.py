@@ -4,7 +4,8 @@ import importlib
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -78,9 +79,10 @@ class FakeTraining:
         return jnp.full((1, 8, 8, 3), 0.25)
 
 
-def run_all(scripts, tmp_path, **fakes):
+def run_all(scripts, tmp_path, defaults: Any = MappingProxyType({}), **fakes):
+    make = scripts.training_curves.Training
     trainings = {
-        name: [scripts.training_curves.Training(f.settings, f.fit, f.paint) for f in seeds]
+        name: [make(f.settings, f.fit, f.paint, defaults) for f in seeds]
         for name, seeds in fakes.items()
     }
     (tmp_path / "out").mkdir(exist_ok=True)
@@ -102,6 +104,16 @@ def test_a_training_is_done_once_while_its_picture_is_there(scripts, tmp_path):
     run_all(scripts, tmp_path, one=[first, second], two=[changed])
     assert [len(fake.folders) for fake in (first, second, changed)] == [1, 2, 1]
     assert changed.folders != other.folders
+
+
+def test_a_record_may_be_older_than_a_field_of_the_configuration(scripts, tmp_path):
+    old = FakeTraining(1.0, config={"rate": 2})
+    run_all(scripts, tmp_path, one=[old])
+    same = FakeTraining(1.0, config={"rate": 2, "layers": []})
+    run_all(scripts, tmp_path, {"config": {"rate": 1, "layers": ()}}, one=[same])
+    other = FakeTraining(1.0, config={"rate": 2, "layers": ["relu1_1"]})
+    run_all(scripts, tmp_path, {"config": {"rate": 1, "layers": ()}}, one=[other])
+    assert [len(fake.folders) for fake in (old, same, other)] == [1, 0, 1]
 
 
 def test_seeds_are_averaged(scripts, tmp_path, capsys):

@@ -216,20 +216,21 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
     """
     encoder, decoder = set_encoder(encoder, config), make_decoder(config)
     layers, count = loss_layers(config), config.identity_pairs
+    compares_features = bool(count and config.identity_layers)
 
     def loss_fn(key, params, model_state, pair, encoder_params):
         del key
         targets = compute_targets(config, pair, encoder, encoder_params, identity_pairs=count)
         painted = decoder.apply({"params": params}, targets.content)
         terms = {}
-        if config.content_weight or config.style_weight or config.identity_layers:
+        if config.content_weight or config.style_weight or compares_features:
             features = encoder.apply(encoder_params, painted, layers=layers)
             _, terms = sum_terms(config, features, targets)
-            if config.identity_layers and count:
-                found = {layer: features[layer][:count] for layer in targets.identity}
-                terms["identity_features"] = losses.feature_loss(
-                    found, targets.identity, layer_weights=config.identity_layers
-                )
+        if compares_features:
+            found = {layer: features[layer][:count] for layer in targets.identity}
+            terms["identity_features"] = losses.feature_loss(
+                found, targets.identity, layer_weights=config.identity_layers
+            )
         if count:
             differences = painted[:count] - pair.content[:count]
             terms["identity"] = config.identity_weight * jnp.square(differences).mean()
@@ -293,7 +294,7 @@ def compute_targets(
     """Return what pictures of pair's photographs after its paintings are compared with.
 
     Args:
-        config: Its style layers count.
+        config: Its style and identity layers count.
         pair: Photographs and paintings.
         encoder: From set_encoder.
         encoder_params: Its parameters.
