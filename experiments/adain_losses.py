@@ -109,7 +109,7 @@ def losses(options: argparse.Namespace, out: Path) -> None:
     summary = summarize(list(found.values()), steps)
     files.write_record(path, {**files.read_record(path), "summary": summary, "pairs": found})
     print_summary(network.name, summary)
-    plot(found, steps[-1], out / "losses.png")
+    plot(list(found.values()), steps[-1], out / "losses.png")
 
 
 def _describe(network: Any, judge: Judge, size: int, steps: Sequence[int]) -> dict[str, Any]:
@@ -179,21 +179,15 @@ def print_summary(name: str, summary: Mapping[str, Any]) -> None:
     )
 
 
-def plot(found: Mapping[str, Mapping[str, Any]], num_steps: int, path: Path) -> None:
+def plot(found: Sequence[Mapping[str, Any]], num_steps: int, path: Path) -> None:
     """Draw the curves of the style loss over the network's, which is 1."""
     figure = network_figures.make_plot(1)
     if figure is None:
         return
     (axes,) = figure.axes
-    for name, one in found.items():
+    for one in found:
         curve = [loss / one["network"]["style"] for loss in one["style_curve"]]
-        axes.plot([spacing(num_steps) * i for i in range(len(curve))], curve, label=_shorten(name))
+        axes.plot([spacing(num_steps) * i for i in range(len(curve))], curve)
     axes.axhline(1, color="black", linestyle="--")
     axes.set(xlabel="steps of L-BFGS", ylabel="style loss / network's", yscale="log")
-    axes.legend(fontsize="small")
     figure.savefig(path, dpi=100)
-
-
-def _shorten(pair: str) -> str:
-    """The names of a pair's files without their folders and endings."""
-    return " after ".join(Path(file).stem for file in pair.split(" after "))
