@@ -6,6 +6,8 @@
 Photographs have numbers and paintings letters; the record names both. The pictures are squares of
 384 pixels, and neither photographs nor paintings are shown.
 
+`bundled` is the same with pictures that come with nst_jax and are shown beside, of 512 pixels.
+
 `losses` is the paper's figure 3 on 8 held-out pairs at 256 pixels: see adain_losses.py. --steps
 50 100 500 adds what 500 steps come to.
 
@@ -37,6 +39,7 @@ import huang_controls
 import jax.numpy as jnp
 import network_figures
 import normalizations
+import numpy as np
 import peer_comparison
 import provenance
 import training_curves
@@ -49,7 +52,8 @@ from rich.table import Table
 from style_judges import mean_and_deviation
 
 from nst_jax import files, metrics, train
-from nst_jax.array_types import Image
+from nst_jax.array_types import Image, ImageOfAnySize
+from nst_jax.image_ops import resize
 from nst_jax.papers.huang_2017 import STYLE_LAYERS
 
 SHEET = 8  # photographs, and paintings
@@ -58,6 +62,7 @@ ALPHA_PAIRS = (
     ("content/neuschwanstein_castle.jpg", "style/van_gogh_church_at_auvers.jpg"),
     ("content/eiffel_tower.jpg", "style/van_gogh_night_cafe.jpg"),
 )
+BUNDLED = ("content/neuschwanstein_castle.jpg", "content/ring_tailed_lemur.jpg")
 GRID = 5  # figure 8
 GRID_CONTENT = "content/machu_picchu.jpg"
 GRID_STYLES = (  # upper left, upper right, lower left, lower right
@@ -108,6 +113,33 @@ def _caption(picture: Picture) -> dict[str, str]:
 def _write(out: Path, network: Any, record: dict[str, Any]) -> None:
     described = {**provenance.describe_run(), "network": network.name, **record}
     files.write_record(out / "record.json", described)
+
+
+def bundled(options: argparse.Namespace, out: Path) -> None:
+    """Make the figure `bundled`: a row a photograph, a column a painting."""
+    network, size = load_network(options.model), size_of(options, 512)
+    paintings = [files.load_image(files.asset_path(name), size=size) for name in GRID_STYLES]
+    styles = [network.encode_style(painting) for painting in paintings]
+    contents = [files.load_image(files.asset_path(name), size=size) for name in BUNDLED]
+    _, *shape = contents[0].shape
+    above = [(np.ones(shape), ""), *((_on_white(each, *shape[:2]), "") for each in paintings)]
+    painted = [
+        [(content[0], ""), *((network(content, style)[0], "") for style in styles)]
+        for content in contents
+    ]
+    save_sheet(out / "bundled.jpg", [above, *painted], side=300)
+    _write(out, network, {"size": size, "photographs": BUNDLED, "paintings": GRID_STYLES})
+
+
+def _on_white(image: ImageOfAnySize, height: int, width: int) -> np.ndarray:
+    """The picture as large as it can be within such a frame, in its middle."""
+    _, own_height, own_width, _ = image.shape
+    scale = min(height / own_height, width / own_width)
+    inner = [max(1, round(scale * side)) for side in (own_height, own_width)]
+    picture = resize(image, height=inner[0], width=inner[1])[0]
+    left_over = [height - inner[0], width - inner[1]]
+    around = [(rest // 2, rest - rest // 2) for rest in left_over]
+    return np.pad(picture, (*around, (0, 0)), constant_values=1)
 
 
 def reconstruction(options: argparse.Namespace, out: Path) -> None:
@@ -180,6 +212,7 @@ def interpolation(options: argparse.Namespace, out: Path) -> None:
 
 FIGURES = {
     "sheet": sheet,
+    "bundled": bundled,
     "losses": adain_losses.losses,
     "normalizations": normalizations.normalizations,
     "baselines": decoder_baselines.baselines,

@@ -200,10 +200,28 @@ def test_alpha_goes_from_the_photograph_to_the_painting(scripts, tmp_path):
 def sheets(scripts, monkeypatch):
     """The cells of the sheets that are saved, since pictures there are not square."""
     saved = []
-    monkeypatch.setattr(
-        scripts.huang_controls, "save_sheet", lambda path, rows, *, side: saved.append(rows)
-    )
+    for module in (scripts.huang_controls, scripts.huang_2017):
+        monkeypatch.setattr(module, "save_sheet", lambda path, rows, *, side: saved.append(rows))
     return saved
+
+
+def test_bundled_photographs_are_painted_after_bundled_paintings(scripts, sheets, tmp_path):
+    scripts.run(FlatStylizer(), "--figures", "bundled", "--out", tmp_path)
+    record = files.read_record(tmp_path / "bundled" / "record.json")
+    ((blank, _), *paintings), *rows = sheets[0]
+    assert blank.min() == 1
+    for column, name in enumerate(record["paintings"]):
+        painting = files.load_image(files.asset_path(name), size=SIZE)
+        shown, _ = paintings[column]
+        assert shown.shape == blank.shape
+        inside = shown[~(shown == 1).all(-1)].mean(0)
+        np.testing.assert_allclose(inside, colours(painting)[0], atol=0.03)
+        for row in rows:
+            found, _ = row[1 + column]
+            np.testing.assert_allclose(colours(found[None])[0], colours(painting)[0], atol=1e-5)
+    for name, row in zip(record["photographs"], rows, strict=True):
+        photograph = files.load_image(files.asset_path(name), size=SIZE)
+        np.testing.assert_array_equal(row[0][0], photograph[0])
 
 
 def test_a_painting_is_given_the_colours_of_the_photograph(scripts, sheets, tmp_path):
