@@ -48,10 +48,9 @@ _NHWC = ("NHWC", "HWIO", "NHWC")
 _WIDE = 256
 # Where Winograd's products save more time than its sums cost: on the wider side from so many
 # channels on where the maps fit the processor's caches, from more where they do not, or from some
-# on both sides; and not where the kernel's transform would be most of the work.
+# on both sides; and not where the kernel's transform would be nearly all of the work.
 _WINOGRAD_CHANNELS, _WINOGRAD_WIDE, _WINOGRAD_BOTH_WIDE = 32, 256, 128
 _WINOGRAD_LEAST, _WINOGRAD_SMALL = 256, 20_000  # positions
-_WINOGRAD_LARGE_KERNEL, _WINOGRAD_LEAST_FOR_IT = 2**17, 2048  # channels by channels; positions
 # From how many channels on, on both sides, the gradient of a kernel is faster by them.
 _WINOGRAD_GRADIENT = 32
 # Up to this many channels that come out a kernel's gradient is one product.
@@ -157,8 +156,6 @@ def _suits_winograd(x, kernel) -> bool:
     *sides, channels_in, channels_out = kernel.shape
     positions, channels = batch * height * width, max(channels_in, channels_out)
     if sides != [3, 3] or positions < _WINOGRAD_LEAST or min(channels_in, channels_out) < _THIN:
-        return False
-    if channels_in * channels_out > _WINOGRAD_LARGE_KERNEL and positions < _WINOGRAD_LEAST_FOR_IT:
         return False
     if positions <= _WINOGRAD_SMALL:
         return channels >= _WINOGRAD_CHANNELS

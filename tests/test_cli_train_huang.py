@@ -340,7 +340,7 @@ def test_what_the_paper_has_not_is_no_option(here, option):
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        (("--style-weight", "9"), "config.style_weight 2.0, this one has 9.0"),
+        (("--style-weight", "9"), "config.style_weight 1.0, this one has 9.0"),
         (("--style-dir", "held_paintings"), "data.paintings.count 2, this one has 1"),
         (("--warm-start-steps", "3"), "config.warm_start_steps 2, this one has 3"),
     ],

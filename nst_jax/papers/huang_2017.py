@@ -13,8 +13,9 @@ any photograph after any painting in one pass.
 | content loss | ‖·‖₂ | mean of squares | mean of squares | mean of squares |
 | style loss, means and deviations | ‖·‖₂ | Σ of squares | mean of squares | mean of squares |
 | content weight | 1 | 1 | 1 | 1 |
-| style weight | | 1e-2 | 10 | 2 · (8, 4, 2, 1) |
-| identity pairs a batch, their weight | none | none | none | 2, 1000 |
+| style weight | | 1e-2 | 10 | (8, 5, 3, 1) |
+| identity pairs a batch, their weight | none | none | none | 2, 300 |
+| their features' weights, relu1_1 to 3_1 | none | none | none | (4, 4, 1) |
 | training pictures | crops of 256 from 512 | the same | from 512 x 512 | crops of 128 |
 | batch, steps | 8, 160,000 | 8, 160,000 | 8, 160,000 | 4, 6,000 |
 | optimiser | Adam | Adam | Adam | Muon |
@@ -136,10 +137,11 @@ class Config(TrainingConfig):
 _CPU = Config(
     encoder="vgg16",
     weights="vgg16-normalized",
-    style_layers=tuple(zip(STYLE_LAYERS, (8.0, 4.0, 2.0, 1.0), strict=True)),
-    style_weight=2.0,
+    style_layers=tuple(zip(STYLE_LAYERS, (8.0, 5.0, 3.0, 1.0), strict=True)),
+    style_weight=1.0,
     identity_pairs=2,
-    identity_weight=1e3,
+    identity_weight=3e2,
+    identity_layers=tuple(zip(STYLE_LAYERS, (4.0, 4.0, 1.0), strict=False)),
     size=128,
     shorter_side=(144, 320),
     flip=True,
@@ -169,6 +171,7 @@ PRESETS: Mapping[str, Config] = {
         warm_start_steps=2,
         identity_pairs=0,
         identity_weight=0.0,
+        identity_layers=(),
         average_decay=None,
     ),
 }
