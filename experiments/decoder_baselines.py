@@ -135,6 +135,10 @@ def baselines(options: argparse.Namespace, out: Path) -> None:
         warm_start_steps=0,
         identity_pairs=0,
         identity_weight=0.0,
+        identity_layers=(),
+        # These rather than the preset's, which has changed since: what is compared stays the same.
+        style_weight=2.0,
+        style_layers=tuple(zip(huang_2017.STYLE_LAYERS, (8.0, 4.0, 2.0, 1.0), strict=True)),
     )
     pictures = _Pictures(options.data, config.size)
     encoding = load_encoder(config.encoder, weights=config.weights)
