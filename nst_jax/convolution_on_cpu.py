@@ -8,16 +8,16 @@ What is rearranged, and why (measured with `experiments/benchmark.py` and before
   thread). Four strided views and a remembered argmax take a tenth of it.
 - An unpadded convolution is about three times slower than a zero-padded one. Reflection padding
   therefore convolves with zero padding and crops.
-- Winograd's minimal filtering has 36 products in place of 144 for 16 outputs of a 3×3 layer. On
-  two AVX2 cores 64 to 256 channels at 64² and 256 at 32² take four to seven tenths of the plain
-  convolution's time, the kernel's transform counted.
+- Winograd's minimal filtering has 4 products in place of 9 for each output of a wide 3×3 layer.
+  On two AVX2 cores 256 channels at 64² and 512 at 32² take little more than half of the plain
+  convolution's time, the kernel's transform counted. F(4×4, 3×3) would lose digits.
 - A large kernel on three channels keeps the processor's lanes empty: the picture is folded into
   blocks of 2×2 pixels, twelve channels, first.
 - A fractionally strided convolution spends nine tenths of its gradient on zeros, and one of an
   enlarged map more than half of everything on repeated values: both are 2×2 convolutions to four
   times the channels, which are then unfolded.
 - The gradient with respect to a kernel takes several times the convolution. For 3×3 kernels it is
-  Winograd's products over the tiles, two to seven tenths of the time of nine products of x
+  Winograd's 16 products over the tiles, half to nine tenths of the time of nine products of x
   shifted and dy over positions, which it is elsewhere; where few channels come out, one product of
   x and all shifted dy side by side. In strided layers, and on the four times as many channels of
   the above, such products take a fifth to nine tenths of what XLA's gradient takes.
@@ -46,11 +46,10 @@ _NHWC = ("NHWC", "HWIO", "NHWC")
 # Below this many channels on either side a product of bfloat16 operands no longer pays for the
 # copies that it needs.
 _WIDE = 256
-# Where Winograd's products save more time than its sums cost: on the wider side from so many
-# channels on where the maps fit the processor's caches, from more where they do not, or from some
-# on both sides; and not where the kernel's transform would be nearly all of the work.
-_WINOGRAD_CHANNELS, _WINOGRAD_WIDE, _WINOGRAD_BOTH_WIDE = 32, 256, 128
-_WINOGRAD_LEAST, _WINOGRAD_SMALL = 256, 20_000  # positions
+# Where Winograd's products save more time than its sums cost: on one side this many channels, or
+# fewer where the maps are small; and not where the kernel's transform would be most of the work.
+_WINOGRAD_WIDE, _WINOGRAD_NARROW = 256, 128
+_WINOGRAD_LEAST, _WINOGRAD_MOST_NARROW = 256, 12_800  # positions
 # From how many channels on, on both sides, the gradient of a kernel is faster by them.
 _WINOGRAD_GRADIENT = 32
 # Up to this many channels that come out a kernel's gradient is one product.
@@ -157,9 +156,8 @@ def _suits_winograd(x, kernel) -> bool:
     positions, channels = batch * height * width, max(channels_in, channels_out)
     if sides != [3, 3] or positions < _WINOGRAD_LEAST or min(channels_in, channels_out) < _THIN:
         return False
-    if positions <= _WINOGRAD_SMALL:
-        return channels >= _WINOGRAD_CHANNELS
-    return channels >= _WINOGRAD_WIDE or min(channels_in, channels_out) >= _WINOGRAD_BOTH_WIDE
+    small = channels >= _WINOGRAD_NARROW and positions <= _WINOGRAD_MOST_NARROW
+    return channels >= _WINOGRAD_WIDE or small
 
 
 def _suits_winograd_gradient(x, kernel) -> bool:
