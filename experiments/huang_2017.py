@@ -47,13 +47,14 @@ from adain_pairs import PAINTINGS, Distances, load_network, make_correlate, size
 from contact_sheet import Cell, save_sheet
 from data_folder import Picture, pictures_in, spread
 from network_figures import HELD_OUT
+from PIL import Image as PillowImage
+from PIL import ImageOps
 from rich.console import Console
 from rich.table import Table
 from style_judges import mean_and_deviation
 
 from nst_jax import files, metrics, train
-from nst_jax.array_types import Image, ImageOfAnySize
-from nst_jax.image_ops import resize
+from nst_jax.array_types import Image
 from nst_jax.papers.huang_2017 import STYLE_LAYERS
 
 SHEET = 8  # photographs, and paintings
@@ -118,11 +119,13 @@ def _write(out: Path, network: Any, record: dict[str, Any]) -> None:
 def bundled(options: argparse.Namespace, out: Path) -> None:
     """Make the figure `bundled`: a row a photograph, a column a painting."""
     network, size = load_network(options.model), size_of(options, 512)
-    paintings = [files.load_image(files.asset_path(name), size=size) for name in GRID_STYLES]
-    styles = [network.encode_style(painting) for painting in paintings]
+    styles = [
+        network.encode_style(files.load_image(files.asset_path(name), size=size))
+        for name in GRID_STYLES
+    ]
     contents = [files.load_image(files.asset_path(name), size=size) for name in BUNDLED]
     _, *shape = contents[0].shape
-    above = [(np.ones(shape), ""), *((_on_white(each, *shape[:2]), "") for each in paintings)]
+    above = [(np.ones(shape), ""), *((_on_white(name, *shape[:2]), "") for name in GRID_STYLES)]
     painted = [
         [(content[0], ""), *((network(content, style)[0], "") for style in styles)]
         for content in contents
@@ -131,15 +134,11 @@ def bundled(options: argparse.Namespace, out: Path) -> None:
     _write(out, network, {"size": size, "photographs": BUNDLED, "paintings": GRID_STYLES})
 
 
-def _on_white(image: ImageOfAnySize, height: int, width: int) -> np.ndarray:
-    """The picture as large as it can be within such a frame, in its middle."""
-    _, own_height, own_width, _ = image.shape
-    scale = min(height / own_height, width / own_width)
-    inner = [max(1, round(scale * side)) for side in (own_height, own_width)]
-    picture = resize(image, height=inner[0], width=inner[1])[0]
-    left_over = [height - inner[0], width - inner[1]]
-    around = [(rest // 2, rest - rest // 2) for rest in left_over]
-    return np.pad(picture, (*around, (0, 0)), constant_values=1)
+def _on_white(name: str, height: int, width: int) -> np.ndarray:
+    """A picture that comes with nst_jax, as large as it can be in the middle of such a frame."""
+    with PillowImage.open(files.asset_path(name)) as picture:
+        framed = ImageOps.pad(picture.convert("RGB"), (width, height), color="white")
+    return np.asarray(framed) / 255
 
 
 def reconstruction(options: argparse.Namespace, out: Path) -> None:

@@ -141,7 +141,7 @@ _CPU = Config(
     style_weight=1.0,
     identity_pairs=2,
     identity_weight=3e2,
-    identity_layers=tuple(zip(STYLE_LAYERS, (4.0, 4.0, 1.0), strict=False)),
+    identity_layers=tuple(zip(STYLE_LAYERS[:3], (4.0, 4.0, 1.0), strict=True)),
     size=128,
     shorter_side=(144, 320),
     flip=True,
