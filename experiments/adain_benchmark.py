@@ -35,7 +35,7 @@ try:
     import torch
     import torch_networks
     from network_benchmark import LBFGS, LBFGS_STEPS, PRECISIONS, THEIRS, lbfgs_work
-    from side_by_side import BFLOAT16, FORMATS
+    from side_by_side import FORMATS
     from turns import Work, compare, interleave
 except ImportError as error:
     sys.exit(f"error: {error}; for this comparison run: pip install torch==2.13.0")
@@ -97,14 +97,11 @@ def _theirs(side: str, params: Mapping[str, Any], content: Any, style: Any, enco
     known = torch_networks.huang_moments(encoder, style)
 
     def work() -> Any:
-        with (
-            torch.inference_mode(),
-            torch.autocast("cpu", torch.bfloat16, enabled=side == BFLOAT16),
-        ):
+        with torch.inference_mode(), side_by_side.autocast(side):
             found = torch_networks.huang_moments(encoder, style) if encode else known
             return torch_networks.huang(encoder, decoder, content, found)
 
-    return work
+    return side_by_side.settled(work)
 
 
 def measure(size: int, *, encode: bool, lbfgs: Work, repeats: int) -> dict[str, Any]:

@@ -6,8 +6,8 @@ The same VGG-16 weights, pictures, loss (the preset `default`) and threads on bo
 are interleaved, ours and PyTorch's in turn, and the ratio is the median over the turns; PyTorch's
 float32 runs in both memory formats and the faster one is the denominator. Compilation is apart.
 Memory is the rise of a fresh process's peak resident size over what it held before one value and
-gradient (Linux only). PyTorch 2.13 must be installed; nst_jax itself does not need it. On two CPU
-cores the three sizes take about ten minutes; let nothing else run.
+gradient (on a CPU, under Linux). PyTorch 2.13 must be installed; nst_jax itself does not need it.
+On two CPU cores the three sizes take about ten minutes; let nothing else run.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def _theirs(side: str, size: int) -> tuple[Work, Work]:
 
     def evaluate() -> Any:
         image.grad = None
-        with torch.autocast("cpu", torch.bfloat16, enabled=side == BFLOAT16):
+        with side_by_side.autocast(side):
             total, _ = objective(image.contiguous(memory_format=memory_format))
         total.backward()
         return total
@@ -108,7 +108,7 @@ def _theirs(side: str, size: int) -> tuple[Work, Work]:
                 lbfgs.step(cheap)
         return lbfgs.step(evaluate)
 
-    return evaluate, step
+    return side_by_side.settled(evaluate), side_by_side.settled(step)
 
 
 def _sides(size: int) -> dict[str, tuple[Work, Work]]:
@@ -204,7 +204,9 @@ def main() -> None:
         return
     rows = []
     for size in options.sizes:
-        memory = measure_memory(size) if sys.platform == "linux" else None
+        # A resident size says nothing of an accelerator's memory.
+        resident = sys.platform == "linux" and jax.default_backend() == "cpu"
+        memory = measure_memory(size) if resident else None
         rows.append({**time_size(size, options.repeats), "mebibytes": memory})
         print(f"{size} x {size} measured", flush=True)
     print_tables(rows)

@@ -118,14 +118,10 @@ def _theirs(side: str, network: Any, variables: Any, images: Any) -> Work:
     style_weights = torch.eye(NUM_STYLES)[:1]
 
     def work() -> Any:
-        with torch.inference_mode(), _autocast(side):
+        with torch.inference_mode(), side_by_side.autocast(side):
             return painter.paint(pixels, style_weights)
 
-    return work
-
-
-def _autocast(side: str) -> Any:
-    return torch.autocast("cpu", torch.bfloat16, enabled=side == BFLOAT16)
+    return side_by_side.settled(work)
 
 
 def lbfgs_work(size: int) -> Work:
@@ -238,7 +234,7 @@ def _their_step(training: _Training, side: str) -> Work:
         pooling=config.pooling,
         memory_format=memory_format,
     )
-    return torch_training.make_step(
+    step = torch_training.make_step(
         torch_training.make_painter(
             training.network, training.variables, memory_format=memory_format
         ),
@@ -246,8 +242,9 @@ def _their_step(training: _Training, side: str) -> Work:
         vgg,
         training.batch,
         torch_training.compute_grams(config, vgg, training.styles),
-        autocast=partial(_autocast, side),
+        autocast=partial(side_by_side.autocast, side),
     )
+    return side_by_side.settled(step)
 
 
 def time_training(name: str, *, repeats: int) -> dict[str, Any]:

@@ -61,6 +61,9 @@ def parse() -> argparse.Namespace:
             help="of relu1_1 to relu4_1, not the preset's",
         )
     parser.add_argument(
+        "--report-every", type=int, default=250, help="steps between sheets, and checkpoints"
+    )
+    parser.add_argument(
         "--revive", action="store_true", help="begin with new weights for filters that never fire"
     )
     options = parser.parse_args()
@@ -124,6 +127,8 @@ def run(options: argparse.Namespace) -> None:
         },
         start=start,
         on_step=print_steps(),
+        save_every=options.report_every,
+        report_every=options.report_every,
     )
     wanted = config.num_steps + config.warm_start_steps
     if trained.step < wanted:

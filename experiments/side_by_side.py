@@ -3,6 +3,7 @@
 Machines are noisy, and more so from one minute to the next than within one. So every side does its
 work once a turn, and what is compared is the ratio within a turn, of which the median counts.
 PyTorch runs in both of its memory formats, and the faster one is what the others are compared with.
+It computes where JAX does, in whole float32 as ours: on a GPU its usual convolutions round to TF32.
 """
 
 import os
@@ -25,6 +26,29 @@ from nst_jax.image_ops import resize
 
 FORMATS = {"torch": torch.contiguous_format, "torch channels_last": torch.channels_last}
 BFLOAT16 = "torch bfloat16"  # for information: autocast rounds activations too
+TORCH_DEVICE = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
+
+# Importing this module places PyTorch, since every tensor that the comparisons make must follow.
+torch.set_default_device(TORCH_DEVICE)
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+torch.backends.cudnn.benchmark = True  # the fastest algorithm for each shape, as XLA looks for
+
+
+def autocast(side: str) -> Any:
+    """Run PyTorch in bfloat16 if that is the side's way."""
+    return torch.autocast(TORCH_DEVICE, torch.bfloat16, enabled=side == BFLOAT16)
+
+
+def settled(work: Work) -> Work:
+    """Wait until PyTorch's work is done, which on a GPU has only been asked for."""
+
+    def wait() -> Any:
+        answer = work()
+        if TORCH_DEVICE == "cuda":
+            torch.cuda.synchronize()
+        return answer
+
+    return wait
 
 
 def load_squares(names: list[str], size: int) -> list[Any]:

@@ -87,7 +87,7 @@ def to_torch(picture: Any, like: TorchVGG) -> torch.Tensor:
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     """A tensor as a picture, (1, height, width, 3)."""
-    return tensor.detach().permute(0, 2, 3, 1).numpy().copy()
+    return tensor.detach().permute(0, 2, 3, 1).cpu().numpy().copy()
 
 
 def gram_matrix(features: torch.Tensor) -> torch.Tensor:

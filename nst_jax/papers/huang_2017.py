@@ -272,7 +272,7 @@ def make_warm_start_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
 
 def make_decoder(config: Config) -> Decoder:
     """Return the decoder that a configuration trains."""
-    return Decoder(architecture=config.encoder)
+    return Decoder(architecture=config.encoder, precision=config.precision)
 
 
 def make_network(config: Config, encoder: VGG) -> HuangNetwork:

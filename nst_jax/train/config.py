@@ -19,7 +19,7 @@ class TrainingConfig:
     # The loss.
     encoder: Architecture = "vgg16"
     weights: str | None = None  # the encoder's usual set
-    precision: Precision = "float32"  # of the encoder
+    precision: Precision = "float32"  # of the encoder, and of AdaIN's decoder
     content_weight: float
     style_weight: float
     # The pictures.

@@ -1,6 +1,7 @@
 """Training and held-out pictures from files, as `fit` and the papers want them."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
@@ -42,7 +43,12 @@ def open_stream(
     else:
         transform = datasets.random_crop(size, shorter_side=shorter_side, flip=flip)
     return datasets.picture_stream(
-        paths, load=files.load_pixels, transform=transform, batch_size=batch_size, seed=seed
+        paths,
+        load=files.load_pixels,
+        transform=transform,
+        batch_size=batch_size,
+        seed=seed,
+        num_threads=os.cpu_count() or 1,  # an accelerator waits for as many pictures as they decode
     )
 
 
