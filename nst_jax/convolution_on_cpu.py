@@ -8,16 +8,19 @@ What is rearranged, and why (measured with `experiments/benchmark.py` and before
   thread). Four strided views and a remembered argmax take a tenth of it.
 - An unpadded convolution is about three times slower than a zero-padded one. Reflection padding
   therefore convolves with zero padding and crops.
-- Winograd's minimal filtering has 4 products in place of 9 for each output of a wide 3×3 layer.
-  On two AVX2 cores 256 channels at 64² and 512 at 32² take little more than half of the plain
-  convolution's time, the kernel's transform counted. F(4×4, 3×3) would lose digits.
+- Winograd's minimal filtering has 4 products in place of 9 for each output of a wide 3×3 layer, or
+  in tiles of 4×4 outputs 36 in place of 144. On two AVX2 cores the latter take half of the plain
+  convolution's time for 256 channels at 64², seven tenths for 128 at 256², the kernel's transform
+  counted. But they round: what is 0 outside a region is no longer exactly so, and on flat ground,
+  where max pooling's ties fall by the last bit, two programs may part. So they serve values alone,
+  and kernels' gradients; what is differentiated goes by the small tiles, of sums alone.
 - A large kernel on three channels keeps the processor's lanes empty: the picture is folded into
   blocks of 2×2 pixels, twelve channels, first.
 - A fractionally strided convolution spends nine tenths of its gradient on zeros, and one of an
   enlarged map more than half of everything on repeated values: both are 2×2 convolutions to four
   times the channels, which are then unfolded.
 - The gradient with respect to a kernel takes several times the convolution. For 3×3 kernels it is
-  Winograd's 16 products over the tiles, half to nine tenths of the time of nine products of x
+  Winograd's products over the tiles, two to seven tenths of the time of nine products of x
   shifted and dy over positions, which it is elsewhere; where few channels come out, one product of
   x and all shifted dy side by side. In strided layers, and on the four times as many channels of
   the above, such products take a fifth to nine tenths of what XLA's gradient takes.
@@ -50,6 +53,8 @@ _WIDE = 256
 # fewer where the maps are small; and not where the kernel's transform would be most of the work.
 _WINOGRAD_WIDE, _WINOGRAD_NARROW = 256, 128
 _WINOGRAD_LEAST, _WINOGRAD_MOST_NARROW = 256, 12_800  # positions
+# Tiles of 4×4 pay on larger maps too, and where neither side is narrower than this, on all.
+_LARGE_TILES_NARROWER, _LARGE_TILES_MOST_NARROW = 64, 20_000
 # From how many channels on, on both sides, the gradient of a kernel is faster by them.
 _WINOGRAD_GRADIENT = 32
 # Up to this many channels that come out a kernel's gradient is one product.
@@ -61,23 +66,30 @@ _THIN = 4
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve_same(x: _Maps, kernel: _Kernel, precision: Precision) -> Any:
     """Zero-padded convolution of stride 1 by a kernel of odd sides, on the CPU."""
+    if not _by_products(kernel, precision) and _suits_large_tiles(x, kernel):
+        return winograd.convolve(x, kernel, winograd.FOUR)
+    return _convolve_to_differentiate(x, kernel, precision)
+
+
+def _convolve_to_differentiate(x, kernel, precision: Precision):
     if _by_products(kernel, precision):
         return _convolve_by_products(x, kernel)
     if _suits_winograd(x, kernel):
-        return winograd.convolve(x, kernel)
+        return winograd.convolve(x, kernel, winograd.TWO)
     return _arrangement(x, kernel)(x, kernel)
 
 
 def _convolve_same_forward(x, kernel, precision: Precision):
-    return convolve_same(x, kernel, precision), (x, kernel)
+    return _convolve_to_differentiate(x, kernel, precision), (x, kernel)
 
 
 def _convolve_same_backward(precision: Precision, residuals, dy):
     x, kernel = residuals
     if not _by_products(kernel, precision) and _suits_winograd(dy, kernel):
-        dx = winograd.convolve(dy, kernel, flipped=True)
+        dx = winograd.convolve(dy, kernel, winograd.TWO, flipped=True)
     else:
-        dx = convolve_same(dy, kernel[::-1, ::-1].swapaxes(2, 3), precision)
+        turned = kernel[::-1, ::-1].swapaxes(2, 3)
+        dx = _convolve_to_differentiate(dy, turned, precision)
     # In float32 always: products of bfloat16 operands over positions gain nothing.
     return dx, _kernel_gradient(x, kernel, dy)
 
@@ -88,7 +100,7 @@ convolve_same.defvjp(_convolve_same_forward, _convolve_same_backward)
 def _kernel_gradient(x, kernel, dy):
     """Σ_p x[p + u] dy[p] for each offset u of the kernel."""
     if _suits_winograd_gradient(x, kernel):
-        return winograd.correlate(x, dy)
+        return winograd.correlate(x, dy, winograd.FOUR)
     if _arrangement(x, kernel) is _convolve_directly:
         return _correlate(x, kernel, dy)
     blocks, to_kernel = jax.vjp(_block_kernel, kernel)
@@ -151,21 +163,33 @@ def _by_products(kernel, precision: Precision) -> bool:
 
 def _suits_winograd(x, kernel) -> bool:
     """Whether tiles are faster, be it forwards or, with the channels in turn, backwards."""
+    channels = max(kernel.shape[2:])
+    small = channels >= _WINOGRAD_NARROW and _positions(x) <= _WINOGRAD_MOST_NARROW
+    return _can_be_tiled(x, kernel) and (channels >= _WINOGRAD_WIDE or small)
+
+
+def _suits_large_tiles(x, kernel) -> bool:
+    """Whether tiles of 4×4 are faster than all else, where nothing is differentiated."""
+    narrower, channels = sorted(kernel.shape[2:])
+    pays = narrower >= _LARGE_TILES_NARROWER or _positions(x) <= _LARGE_TILES_MOST_NARROW
+    wide = channels >= _WINOGRAD_WIDE or (channels >= _WINOGRAD_NARROW and pays)
+    return _can_be_tiled(x, kernel) and wide
+
+
+def _can_be_tiled(x, kernel) -> bool:
+    """Whether tiles may be faster at all."""
+    is_3_by_3 = kernel.shape[:2] == (3, 3)
+    return is_3_by_3 and _positions(x) >= _WINOGRAD_LEAST and min(kernel.shape[2:]) >= _THIN
+
+
+def _positions(x) -> int:
     batch, height, width, _ = x.shape
-    *sides, channels_in, channels_out = kernel.shape
-    positions, channels = batch * height * width, max(channels_in, channels_out)
-    if sides != [3, 3] or positions < _WINOGRAD_LEAST or min(channels_in, channels_out) < _THIN:
-        return False
-    small = channels >= _WINOGRAD_NARROW and positions <= _WINOGRAD_MOST_NARROW
-    return channels >= _WINOGRAD_WIDE or small
+    return batch * height * width
 
 
 def _suits_winograd_gradient(x, kernel) -> bool:
     """Whether the kernel's gradient is faster in tiles."""
-    batch, height, width, _ = x.shape
-    *sides, channels_in, channels_out = kernel.shape
-    wide = min(channels_in, channels_out) >= _WINOGRAD_GRADIENT
-    return sides == [3, 3] and wide and batch * height * width >= _WINOGRAD_LEAST
+    return _can_be_tiled(x, kernel) and min(kernel.shape[2:]) >= _WINOGRAD_GRADIENT
 
 
 def _convolve_in_blocks(x, kernel):

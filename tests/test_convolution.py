@@ -12,6 +12,7 @@ from jax import lax
 from jax.test_util import check_grads
 
 from nst_jax import convolution, winograd
+from nst_jax import convolution_on_cpu as on_cpu
 
 # Frobenius norm of the error over that of the value, for bfloat16 operands.
 BFLOAT16_ERROR = 4e-3
@@ -121,6 +122,9 @@ def check_against_the_plain_operation(shape, channels, padding):
     wanted = value_and_gradients(plainly(padding=padding), x, kernel, bias)
     for name, mine, plain in zip(("y", "dx", "dk", "db"), found, wanted, strict=True):
         assert relative_error(mine, plain) < 1e-5, name
+    # Where nothing is differentiated the tiles may be larger.
+    alone = jax.jit(ours(padding=padding))(x, kernel, bias)
+    assert relative_error(alone, wanted[0]) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -136,13 +140,28 @@ def check_against_the_plain_operation(shape, channels, padding):
 def test_maps_that_are_done_in_tiles(monkeypatch, shape, channels, padding):
     done, by_tiles = [], winograd.convolve
 
-    def noted(x, kernel, **options):
-        done.append(options.get("flipped", False))
-        return by_tiles(x, kernel, **options)
+    def noted(x, kernel, tiling, **options):
+        done.append((tiling.side, options.get("flipped", False)))
+        return by_tiles(x, kernel, tiling, **options)
 
     monkeypatch.setattr(winograd, "convolve", noted)
     check_against_the_plain_operation(shape, channels, padding)
-    assert done[-2:] == [False, True]  # forwards, and the gradient
+    # Forwards, and the gradient, in tiles whose rounding two programs share; and a value alone.
+    assert done[-3:] == [(2, False), (2, True), (4, False)]
+
+
+@pytest.mark.parametrize("shape", [(1, 70, 68), (2, 15, 142)])
+def test_large_tiles_also_serve_maps_that_small_ones_do_not(monkeypatch, shape):
+    done, by_tiles = [], winograd.convolve
+
+    def noted(x, kernel, tiling, **options):
+        done.append(tiling.side)
+        return by_tiles(x, kernel, tiling, **options)
+
+    monkeypatch.setattr(winograd, "convolve", noted)
+    monkeypatch.setattr(on_cpu, "_WINOGRAD_MOST_NARROW", 100)
+    check_against_the_plain_operation(shape, (128, 130), "zero")
+    assert set(done) == {4}
 
 
 @pytest.mark.parametrize(
@@ -156,28 +175,31 @@ def test_maps_that_are_done_in_tiles(monkeypatch, shape, channels, padding):
 def test_gradients_of_kernels_that_are_done_in_tiles(monkeypatch, shape, channels, padding):
     done, by_tiles = [], winograd.correlate
 
-    def noted(x, dy):
-        done.append(x.shape)
-        return by_tiles(x, dy)
+    def noted(x, dy, tiling):
+        done.append(tiling.side)
+        return by_tiles(x, dy, tiling)
 
     monkeypatch.setattr(winograd, "correlate", noted)
     check_against_the_plain_operation(shape, channels, padding)
-    assert len(done) == 1
+    assert done == [4]
 
 
-def test_tiles_agree_with_numbers_of_twice_the_digits():
+@pytest.mark.parametrize("tiling", [winograd.TWO, winograd.FOUR], ids=["two", "four"])
+def test_tiles_agree_with_numbers_of_twice_the_digits(tiling):
     """What is lost against float64 is no more than twice what a plain convolution loses."""
     x, kernel = made(1, 32, 32, 256, seed=0), made(3, 3, 256, 128, seed=1)
     windows = np.lib.stride_tricks.sliding_window_view(
         np.pad(np.asarray(x[0], np.float64), ((1, 1), (1, 1), (0, 0))), (3, 3), axis=(0, 1)
     )
     wanted = np.einsum("hwcij,ijcd->hwd", windows, np.asarray(kernel, np.float64), optimize=True)
-    ours_ = winograd.convolve(x, kernel)
+    ours_ = winograd.convolve(x, kernel, tiling)
     plain = plain_convolution(x, kernel, jnp.zeros(128), stride=1, padding="zero")
     assert relative_error(ours_[0], wanted) < 2 * relative_error(plain[0], wanted) < 2e-6
     dy = np.asarray(made(1, 32, 32, 128, seed=2), np.float64)
     wanted = np.einsum("hwcij,hwd->ijcd", windows, dy[0], optimize=True)
-    assert relative_error(winograd.correlate(x, jnp.asarray(dy, jnp.float32)), wanted) < 2e-6
+    assert (
+        relative_error(winograd.correlate(x, jnp.asarray(dy, jnp.float32), tiling), wanted) < 2e-6
+    )
 
 
 @pytest.mark.parametrize("sides", [(3, 3), (1, 1), (9, 9)])
