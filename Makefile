@@ -1,15 +1,16 @@
-# make demo | test | lint | notebooks | oracle
+# make demo | test | lint | notebooks | oracle | gpu
 #
 # Each target uses the active virtual environment, or makes .venv here with PYTHON, and installs what
 # it needs once: a stamp in the environment remembers this folder and this pyproject.toml.
 
 PYTHON ?= python3
+ACCELERATOR ?= cuda,cpu
 VENV := $(or $(VIRTUAL_ENV),$(CURDIR)/.venv)
 PY := "$(VENV)/bin/python"
 STAMP := $(VENV)/.nst-jax-installed
 KEY := $(shell (pwd; cat pyproject.toml) | cksum | tr ' \t' '--')
 
-.PHONY: help demo test lint notebooks oracle environment runtime development
+.PHONY: help demo test lint notebooks oracle gpu environment runtime development
 
 help:
 	@echo "make demo       paint the bundled photographs; pictures in ./nst-jax-demo"
@@ -17,6 +18,7 @@ help:
 	@echo "make lint       ruff and pyright"
 	@echo "make notebooks  run every notebook"
 	@echo "make oracle     install PyTorch 2.13.0 and compare with it"
+	@echo "make gpu        run what tests need a GPU; with ACCELERATOR=tpu,cpu a TPU"
 	@echo "PYTHON=python3.12 picks the Python that .venv is made with"
 
 demo: runtime
@@ -36,6 +38,9 @@ notebooks: development
 oracle: development
 	$(PY) -m pip install torch==2.13.0
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PY) -m pytest -n 2 --dist loadfile -m oracle
+
+gpu: development
+	JAX_PLATFORMS=$(ACCELERATOR) JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PY) -m pytest -m gpu
 
 environment:
 	@test -x $(PY) || test -z "$$VIRTUAL_ENV" || { \

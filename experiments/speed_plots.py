@@ -17,10 +17,11 @@ import network_figures
 from nst_jax import files
 
 RECORDS = (
-    *("benchmark", "network_benchmark", "network_benchmark/avx2"),
-    *("adain_benchmark", "control_costs"),
+    *("benchmark", "network_benchmark", "network_benchmark/avx2", "network_benchmark/h200"),
+    *("adain_benchmark", "adain_benchmark/h200", "control_costs"),
 )
 TORCH = "torch"
+_TICKS = [digit * 10.0**power for power in range(-2, 3) for digit in (1, 2, 5)]
 
 Bars = Mapping[str, Mapping[str, Mapping[str, float]]]
 """By row and by what was timed its seconds, and their ratio to those it is compared with."""
@@ -72,7 +73,10 @@ def plot(bars: Bars, path: Path) -> None:
     axes.invert_yaxis()
     ratios = [found["ratio"] for sides in bars.values() for found in sides.values()]
     axes.set(xscale="log", xlabel="time over what it is compared with")
-    axes.set_xlim(min(ratios) / 2, max(ratios) * 2.5)
+    axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+    axes.minorticks_off()
+    room = max(2.5, (max(ratios) / min(ratios)) ** 0.6)  # for the seconds beside the bars
+    axes.set_xlim(min(ratios) / room, max(ratios) * room)
     axes.axvline(1, color="black", linewidth=0.8)
     figure.savefig(path, dpi=100)
 

@@ -1,6 +1,6 @@
 """What an accelerator computes against what the CPU does by XLA's own operations.
 
-    JAX_PLATFORMS=cuda,cpu JAX_DISABLE_MOST_OPTIMIZATIONS=0 python -m pytest -m gpu
+    make gpu
 
 "float32" must mean float32 there too: convolutions and products rounded to TF32 or bfloat16, as
 accelerators do unless told otherwise, are a thousand times further off than what is allowed here.
