@@ -101,7 +101,7 @@ def _theirs(side: str, params: Mapping[str, Any], content: Any, style: Any, enco
             found = torch_networks.huang_moments(encoder, style) if encode else known
             return torch_networks.huang(encoder, decoder, content, found)
 
-    return side_by_side.settled(work)
+    return side_by_side.until_done(work)
 
 
 def measure(size: int, *, encode: bool, lbfgs: Work, repeats: int) -> dict[str, Any]:

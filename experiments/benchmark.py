@@ -108,7 +108,7 @@ def _theirs(side: str, size: int) -> tuple[Work, Work]:
                 lbfgs.step(cheap)
         return lbfgs.step(evaluate)
 
-    return side_by_side.settled(evaluate), side_by_side.settled(step)
+    return side_by_side.until_done(evaluate), side_by_side.until_done(step)
 
 
 def _sides(size: int) -> dict[str, tuple[Work, Work]]:

@@ -121,7 +121,7 @@ def _theirs(side: str, network: Any, variables: Any, images: Any) -> Work:
         with torch.inference_mode(), side_by_side.autocast(side):
             return painter.paint(pixels, style_weights)
 
-    return side_by_side.settled(work)
+    return side_by_side.until_done(work)
 
 
 def lbfgs_work(size: int) -> Work:
@@ -244,7 +244,7 @@ def _their_step(training: _Training, side: str) -> Work:
         torch_training.compute_grams(config, vgg, training.styles),
         autocast=partial(side_by_side.autocast, side),
     )
-    return side_by_side.settled(step)
+    return side_by_side.until_done(step)
 
 
 def time_training(name: str, *, repeats: int) -> dict[str, Any]:
@@ -296,9 +296,12 @@ def main() -> None:
     record = _open_record(options.out / "record.json")
 
     def note(name: str, measured: dict[str, Any], *which: str) -> None:
-        command = ["python", "experiments/network_benchmark.py", *which, "--repeats"]
+        command = ["python", "experiments/network_benchmark.py", *which]
+        command += ["--repeats", str(options.repeats)]
+        if options.out != parser.get_default("out"):
+            command += ["--out", provenance.describe_path(options.out)]
         told = {
-            "command": " ".join([*command, str(options.repeats)]),
+            "command": " ".join(command),
             "commit": provenance.current_commit(),
         }
         record["rows"][name] = {**told, **measured}

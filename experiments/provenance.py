@@ -29,8 +29,13 @@ def describe_origin() -> dict[str, Any]:
 def describe_command() -> str:
     """The script with its options, and FOLDER for paths that mean nothing on another machine."""
     script, *words = sys.argv
-    shown = ["FOLDER" if Path(word).is_absolute() else word for word in words]
+    shown = [describe_path(word) for word in words]
     return shlex.join(["python", f"experiments/{Path(script).name}", *shown])
+
+
+def describe_path(path: str | Path) -> str:
+    """A word of a command, or FOLDER for a path that means nothing on another machine."""
+    return "FOLDER" if Path(path).is_absolute() else str(path)
 
 
 @functools.cache

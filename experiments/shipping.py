@@ -56,6 +56,7 @@ def print_steps() -> Callable[[Any], None]:
 def describe_command(script: str, options: argparse.Namespace, *words: str) -> str:
     """Return the command that was given, of whose paths only files' names are told."""
     parts = [f"python experiments/{script}.py", *words]
+    # Folders, what *words say already, and what changes no weight.
     left_out = {"data", "workdir", "out", "paper", "styles", "report_every"}
     for name, value in vars(options).items():
         if value is True:

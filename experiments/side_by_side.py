@@ -9,6 +9,7 @@ It computes where JAX does, in whole float32 as ours: on a GPU its usual convolu
 import os
 import platform
 import statistics
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,12 @@ from nst_jax.image_ops import resize
 
 FORMATS = {"torch": torch.contiguous_format, "torch channels_last": torch.channels_last}
 BFLOAT16 = "torch bfloat16"  # for information: autocast rounds activations too
-TORCH_DEVICE = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
+TORCH_DEVICE = {"cpu": "cpu", "gpu": "cuda"}.get(jax.default_backend(), "")
+if not TORCH_DEVICE or (TORCH_DEVICE == "cuda" and not torch.cuda.is_available()):
+    sys.exit(
+        f"error: JAX computes on {jax.default_backend()}, where this PyTorch cannot; install one "
+        "that can, or set JAX_PLATFORMS=cpu"
+    )
 
 # Importing this module places PyTorch, since every tensor that the comparisons make must follow.
 torch.set_default_device(TORCH_DEVICE)
@@ -39,8 +45,8 @@ def autocast(side: str) -> Any:
     return torch.autocast(TORCH_DEVICE, torch.bfloat16, enabled=side == BFLOAT16)
 
 
-def settled(work: Work) -> Work:
-    """Wait until PyTorch's work is done, which on a GPU has only been asked for."""
+def until_done(work: Work) -> Work:
+    """Return work of PyTorch's that waits for its end; on a GPU a call only asks for it."""
 
     def wait() -> Any:
         answer = work()
@@ -103,6 +109,7 @@ def describe_machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
+        "torch_device": TORCH_DEVICE,
         "system": platform.system(),
     }
 

@@ -3,7 +3,8 @@
 GPU and TPU get XLA's own operations: their libraries are good at them. On the CPU some of XLA's
 operations are several times slower than an equal arrangement of others, so this module rearranges
 them there, as convolution_on_cpu.py tells. Every function returns, and differentiates to, what the
-plain `jax.lax` operation does; tests hold it to that on all branches.
+plain `jax.lax` operation does, up to rounding, which may differ between a value alone and one that
+is differentiated; tests hold it to that on all branches.
 """
 
 from typing import Any, Literal

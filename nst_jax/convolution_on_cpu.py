@@ -13,7 +13,8 @@ What is rearranged, and why (measured with `experiments/benchmark.py` and before
   convolution's time for 256 channels at 64², seven tenths for 128 at 256², the kernel's transform
   counted. But they round: what is 0 outside a region is no longer exactly so, and on flat ground,
   where max pooling's ties fall by the last bit, two programs may part. So they serve values alone,
-  and kernels' gradients; what is differentiated goes by the small tiles, of sums alone.
+  such as painted pictures and targets, and kernels' gradients; what is differentiated goes by the
+  small tiles, of sums alone. A feature and its target may differ in the last bits therefore.
 - A large kernel on three channels keeps the processor's lanes empty: the picture is folded into
   blocks of 2×2 pixels, twelve channels, first.
 - A fractionally strided convolution spends nine tenths of its gradient on zeros, and one of an
@@ -53,8 +54,9 @@ _WIDE = 256
 # fewer where the maps are small; and not where the kernel's transform would be most of the work.
 _WINOGRAD_WIDE, _WINOGRAD_NARROW = 256, 128
 _WINOGRAD_LEAST, _WINOGRAD_MOST_NARROW = 256, 12_800  # positions
-# Tiles of 4×4 pay on larger maps too, and where neither side is narrower than this, on all.
-_LARGE_TILES_NARROWER, _LARGE_TILES_MOST_NARROW = 64, 20_000
+# Tiles of 4×4 pay for the narrow ones too on maps of up to so many positions, and on all maps where
+# the other side has so many channels.
+_LARGE_TILES_MOST_NARROW, _LARGE_TILES_OTHER_SIDE = 20_000, 64
 # From how many channels on, on both sides, the gradient of a kernel is faster by them.
 _WINOGRAD_GRADIENT = 32
 # Up to this many channels that come out a kernel's gradient is one product.
@@ -66,6 +68,7 @@ _THIN = 4
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve_same(x: _Maps, kernel: _Kernel, precision: Precision) -> Any:
     """Zero-padded convolution of stride 1 by a kernel of odd sides, on the CPU."""
+    # Not called where something is differentiated: there tiles must not round, see above.
     if not _by_products(kernel, precision) and _suits_large_tiles(x, kernel):
         return winograd.convolve(x, kernel, winograd.FOUR)
     return _convolve_to_differentiate(x, kernel, precision)
@@ -74,7 +77,7 @@ def convolve_same(x: _Maps, kernel: _Kernel, precision: Precision) -> Any:
 def _convolve_to_differentiate(x, kernel, precision: Precision):
     if _by_products(kernel, precision):
         return _convolve_by_products(x, kernel)
-    if _suits_winograd(x, kernel):
+    if _suits_small_tiles(x, kernel):
         return winograd.convolve(x, kernel, winograd.TWO)
     return _arrangement(x, kernel)(x, kernel)
 
@@ -85,7 +88,7 @@ def _convolve_same_forward(x, kernel, precision: Precision):
 
 def _convolve_same_backward(precision: Precision, residuals, dy):
     x, kernel = residuals
-    if not _by_products(kernel, precision) and _suits_winograd(dy, kernel):
+    if not _by_products(kernel, precision) and _suits_small_tiles(dy, kernel):
         dx = winograd.convolve(dy, kernel, winograd.TWO, flipped=True)
     else:
         turned = kernel[::-1, ::-1].swapaxes(2, 3)
@@ -99,7 +102,7 @@ convolve_same.defvjp(_convolve_same_forward, _convolve_same_backward)
 
 def _kernel_gradient(x, kernel, dy):
     """Σ_p x[p + u] dy[p] for each offset u of the kernel."""
-    if _suits_winograd_gradient(x, kernel):
+    if _suits_tiled_gradient(x, kernel):
         return winograd.correlate(x, dy, winograd.FOUR)
     if _arrangement(x, kernel) is _convolve_directly:
         return _correlate(x, kernel, dy)
@@ -161,7 +164,7 @@ def _by_products(kernel, precision: Precision) -> bool:
     return precision == "bfloat16" and sides == [3, 3] and min(channels_in, channels_out) >= _WIDE
 
 
-def _suits_winograd(x, kernel) -> bool:
+def _suits_small_tiles(x, kernel) -> bool:
     """Whether tiles are faster, be it forwards or, with the channels in turn, backwards."""
     channels = max(kernel.shape[2:])
     small = channels >= _WINOGRAD_NARROW and _positions(x) <= _WINOGRAD_MOST_NARROW
@@ -171,7 +174,7 @@ def _suits_winograd(x, kernel) -> bool:
 def _suits_large_tiles(x, kernel) -> bool:
     """Whether tiles of 4×4 are faster than all else, where nothing is differentiated."""
     narrower, channels = sorted(kernel.shape[2:])
-    pays = narrower >= _LARGE_TILES_NARROWER or _positions(x) <= _LARGE_TILES_MOST_NARROW
+    pays = narrower >= _LARGE_TILES_OTHER_SIDE or _positions(x) <= _LARGE_TILES_MOST_NARROW
     wide = channels >= _WINOGRAD_WIDE or (channels >= _WINOGRAD_NARROW and pays)
     return _can_be_tiled(x, kernel) and wide
 
@@ -187,7 +190,7 @@ def _positions(x) -> int:
     return batch * height * width
 
 
-def _suits_winograd_gradient(x, kernel) -> bool:
+def _suits_tiled_gradient(x, kernel) -> bool:
     """Whether the kernel's gradient is faster in tiles."""
     return _can_be_tiled(x, kernel) and min(kernel.shape[2:]) >= _WINOGRAD_GRADIENT
 

@@ -127,6 +127,20 @@ def check_against_the_plain_operation(shape, channels, padding):
     assert relative_error(alone, wanted[0]) < 1e-5
 
 
+@pytest.fixture
+def tiled(monkeypatch):
+    """What was done in tiles: by which function, the side of the tiles, and whether flipped."""
+    done = []
+    for function in (winograd.convolve, winograd.correlate):
+
+        def noted(x, other, tiling, *, by=function, **options):
+            done.append((by.__name__, tiling.side, options.get("flipped", False)))
+            return by(x, other, tiling, **options)
+
+        monkeypatch.setattr(winograd, function.__name__, noted)
+    return done
+
+
 @pytest.mark.parametrize(
     ("shape", "channels"),
     [
@@ -137,31 +151,38 @@ def check_against_the_plain_operation(shape, channels, padding):
     ],
 )
 @pytest.mark.parametrize("padding", ["zero", "reflect"])
-def test_maps_that_are_done_in_tiles(monkeypatch, shape, channels, padding):
-    done, by_tiles = [], winograd.convolve
-
-    def noted(x, kernel, tiling, **options):
-        done.append((tiling.side, options.get("flipped", False)))
-        return by_tiles(x, kernel, tiling, **options)
-
-    monkeypatch.setattr(winograd, "convolve", noted)
+def test_maps_that_are_done_in_tiles(tiled, shape, channels, padding):
     check_against_the_plain_operation(shape, channels, padding)
-    # Forwards, and the gradient, in tiles whose rounding two programs share; and a value alone.
-    assert done[-3:] == [(2, False), (2, True), (4, False)]
+    # The gradient in tiles whose rounding two programs share, and so the value with it.
+    convolutions = [done[1:] for done in tiled if done[0] == "convolve"]
+    assert convolutions[-3:] == [(2, False), (2, True), (4, False)]
 
 
 @pytest.mark.parametrize("shape", [(1, 70, 68), (2, 15, 142)])
-def test_large_tiles_also_serve_maps_that_small_ones_do_not(monkeypatch, shape):
-    done, by_tiles = [], winograd.convolve
-
-    def noted(x, kernel, tiling, **options):
-        done.append(tiling.side)
-        return by_tiles(x, kernel, tiling, **options)
-
-    monkeypatch.setattr(winograd, "convolve", noted)
+def test_large_tiles_also_serve_maps_that_small_ones_do_not(monkeypatch, tiled, shape):
     monkeypatch.setattr(on_cpu, "_WINOGRAD_MOST_NARROW", 100)
     check_against_the_plain_operation(shape, (128, 130), "zero")
-    assert set(done) == {4}
+    assert {done[1] for done in tiled} == {4}
+
+
+@pytest.mark.parametrize(
+    ("positions", "channels", "small", "large"),
+    [
+        (255, (512, 512), False, False),
+        (256, (4, 256), True, True),
+        (256, (3, 256), False, False),
+        (10**6, (4, 256), True, True),
+        (12_800, (4, 128), True, True),
+        (20_000, (4, 128), False, True),
+        (20_001, (63, 128), False, False),
+        (20_001, (128, 64), False, True),
+        (256, (127, 127), False, False),
+    ],
+)
+def test_which_layers_are_done_in_tiles(positions, channels, small, large):
+    x, kernel = jnp.empty((1, positions, 1, channels[0])), jnp.empty((3, 3, *channels))
+    assert on_cpu._suits_small_tiles(x, kernel) is small
+    assert on_cpu._suits_large_tiles(x, kernel) is large
 
 
 @pytest.mark.parametrize(
@@ -172,16 +193,19 @@ def test_large_tiles_also_serve_maps_that_small_ones_do_not(monkeypatch, shape):
     ],
 )
 @pytest.mark.parametrize("padding", ["zero", "reflect"])
-def test_gradients_of_kernels_that_are_done_in_tiles(monkeypatch, shape, channels, padding):
-    done, by_tiles = [], winograd.correlate
-
-    def noted(x, dy, tiling):
-        done.append(tiling.side)
-        return by_tiles(x, dy, tiling)
-
-    monkeypatch.setattr(winograd, "correlate", noted)
+def test_gradients_of_kernels_that_are_done_in_tiles(tiled, shape, channels, padding):
     check_against_the_plain_operation(shape, channels, padding)
-    assert done == [4]
+    assert tiled == [("correlate", 4, False)]
+
+
+@pytest.mark.parametrize(("tiling", "further"), [(winograd.TWO, 0), (winograd.FOUR, 2)])
+@pytest.mark.parametrize("place", [(8, 8), (5, 10), (7, 7)])
+def test_nan_spreads_at_most_so_far_in_tiles(tiling, further, place):
+    x = jnp.zeros((1, 16, 16, 4)).at[0, *place, 1].set(jnp.nan)
+    y = winograd.convolve(x, made(3, 3, 4, 4, seed=0), tiling)
+    reached = np.argwhere(np.isnan(np.asarray(y[0])).any(-1)) - place
+    assert len(reached) >= 9
+    assert np.abs(reached).max() <= 1 + further
 
 
 @pytest.mark.parametrize("tiling", [winograd.TWO, winograd.FOUR], ids=["two", "four"])

@@ -99,6 +99,14 @@ def test_what_cannot_be_run_is_refused(field):
         dataclasses.replace(SMOKE, style_layers=(("relu5_1", 1.0),))
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_whole_network_has_the_precision_of_its_training(precision, vgg16):
+    config = dataclasses.replace(SMOKE, precision=precision)
+    network = huang_2017.make_network(config, vgg16[0])
+    found = [network.precision, network.encoder.precision]
+    assert [huang_2017.make_decoder(config).precision, *found] == [precision] * 3
+
+
 # The losses -----------------------------------------------------------------------------------
 
 

@@ -48,7 +48,7 @@ def open_stream(
         transform=transform,
         batch_size=batch_size,
         seed=seed,
-        num_threads=os.cpu_count() or 1,  # an accelerator waits for as many pictures as they decode
+        num_threads=os.cpu_count() or 1,  # fewer cannot keep an accelerator fed
     )
 
 
