@@ -35,11 +35,11 @@ class Tiling:
 
     side: int
     """A tile's outputs, m."""
-    inputs: np.ndarray
+    inputs: Float[np.ndarray, "values values"]
     """Bᵀ, (m + 2, m + 2)."""
-    kernels: np.ndarray
+    kernels: Float[np.ndarray, "values 3"]
     """G, (m + 2, 3)."""
-    outputs: np.ndarray
+    outputs: Float[np.ndarray, "side values"]
     """Aᵀ, (m, m + 2)."""
     turned: tuple[int, ...]
     """Which value of a kernel each value of the kernel turned over is: that at 0 is the one at
@@ -53,7 +53,7 @@ class Tiling:
         return tuple(range(self.side + 2))
 
     @property
-    def taps(self) -> np.ndarray:
+    def taps(self) -> Float[np.ndarray, "_ 9"]:
         """G ⊗ G: a kernel's tiles, by column and row, from its taps by row and column."""
         both = np.einsum("ci,rj->crji", self.kernels, self.kernels)
         return both.reshape((self.side + 2) ** 2, 9).astype(np.float32)
@@ -61,9 +61,9 @@ class Tiling:
 
 TWO = Tiling(
     side=2,
-    inputs=np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
+    inputs=np.array([[1.0, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
     kernels=np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
-    outputs=np.array([[1, 1, 1, 0], [0, 1, -1, -1]]),
+    outputs=np.array([[1.0, 1, 1, 0], [0, 1, -1, -1]]),
     turned=(3, 1, 2, 0),
     at_once=4096,
 )
