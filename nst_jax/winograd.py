@@ -45,7 +45,8 @@ class Tiling:
     """Which value of a kernel each value of the kernel turned over is: that at 0 is the one at
     infinity, and that at a point the one at its inverse."""
     at_once: int
-    """At most so many tiles at a time, lest the products of large pictures fill the memory."""
+    """At most so many tiles times channels at a time, lest those of large pictures fill the memory.
+    Every such part is compiled by itself, so that a few large ones are also sooner ready."""
 
     @property
     def plain(self) -> tuple[int, ...]:
@@ -65,7 +66,7 @@ TWO = Tiling(
     kernels=np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
     outputs=np.array([[1.0, 1, 1, 0], [0, 1, -1, -1]]),
     turned=(3, 1, 2, 0),
-    at_once=4096,
+    at_once=2**20,
 )
 
 
@@ -95,7 +96,7 @@ def _tile_by_four(p: float, at_once: int) -> Tiling:
     )
 
 
-FOUR = _tile_by_four(2 / 3, at_once=1024)
+FOUR = _tile_by_four(2 / 3, at_once=2**19)
 
 
 def convolve(x: _Maps, kernel: _Kernel, tiling: Tiling, *, flipped: bool = False) -> _Maps:
@@ -112,7 +113,7 @@ def convolve(x: _Maps, kernel: _Kernel, tiling: Tiling, *, flipped: bool = False
     padded = _pad(x, tiling, halo=True)
     rows = [
         _convolve_tiles(padded[:, first : last + tiling.side], kernel_tiles, tiling, flipped)
-        for first, last in _bands(x, tiling)
+        for first, last in _bands(x, tiling, channels=max(kernel.shape[2:]))
     ]
     y = rows[0] if len(rows) == 1 else jnp.concatenate(rows, axis=1)
     return y[:, : x.shape[1], : x.shape[2]]
@@ -131,7 +132,7 @@ def correlate(x: _Maps, dy: _Maps, tiling: Tiling) -> _Kernel:
             _gradient_tiles(dy[:, first:last], tiling),
             (((1,), (1,)), ((0,), (0,))),
         )
-        for first, last in _bands(x, tiling)
+        for first, last in _bands(x, tiling, channels=max(channels))
     )
     kernel = jnp.asarray(tiling.taps.T, dy.dtype) @ jnp.reshape(
         products, (tiling.taps.shape[0], -1)
@@ -146,11 +147,11 @@ def _pad(x, tiling: Tiling, *, halo: bool):
     return jnp.pad(x, ((0, 0), *sides, (0, 0)))
 
 
-def _bands(x, tiling: Tiling) -> Iterator[tuple[int, int]]:
+def _bands(x, tiling: Tiling, *, channels: int) -> Iterator[tuple[int, int]]:
     """First and last row, exclusive, of each band of x that is done at once."""
     batch, height, width, _ = x.shape
     rows, columns = -(-height // tiling.side), -(-width // tiling.side)
-    at_once = max(1, tiling.at_once // (batch * columns))
+    at_once = max(1, tiling.at_once // (batch * columns * channels))
     for first in range(0, rows, at_once):
         yield tiling.side * first, tiling.side * min(first + at_once, rows)
 
