@@ -76,7 +76,7 @@ def plot(bars: Bars, path: Path) -> None:
     axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
     axes.minorticks_off()
     # The seconds beside the longest bars want a third of the axis on either side.
-    room = max(2.5, (max(ratios) / min(ratios)) ** 0.6)
+    room = max(3.2, (max(ratios) / min(ratios)) ** 0.6)
     axes.set_xlim(min(ratios) / room, max(ratios) * room)
     axes.axvline(1, color="black", linewidth=0.8)
     figure.savefig(path, dpi=100)

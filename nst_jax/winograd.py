@@ -70,7 +70,7 @@ TWO = Tiling(
 )
 
 
-def _tile_by_four(p: float, at_once: int) -> Tiling:
+def _tile_by_four(p: float) -> Tiling:
     """Tiles of 4×4 outputs at 0, ±p, ±q and infinity, with p q = 1."""
     q = 1 / p
     squares = p**2 + q**2
@@ -92,11 +92,11 @@ def _tile_by_four(p: float, at_once: int) -> Tiling:
             [[k == 0, *(share * x**k for share, x in finite), k == 3] for k in range(4)]
         ),
         turned=(5, 3, 4, 1, 2, 0),
-        at_once=at_once,
+        at_once=2**19,
     )
 
 
-FOUR = _tile_by_four(2 / 3, at_once=2**19)
+FOUR = _tile_by_four(2 / 3)
 
 
 def convolve(x: _Maps, kernel: _Kernel, tiling: Tiling, *, flipped: bool = False) -> _Maps:
@@ -134,9 +134,8 @@ def correlate(x: _Maps, dy: _Maps, tiling: Tiling) -> _Kernel:
         )
         for first, last in _bands(x, tiling, channels=max(channels))
     )
-    kernel = jnp.asarray(tiling.taps.T, dy.dtype) @ jnp.reshape(
-        products, (tiling.taps.shape[0], -1)
-    )
+    taps = jnp.asarray(tiling.taps.T, dy.dtype)
+    kernel = taps @ jnp.reshape(products, (taps.shape[1], -1))
     return kernel.reshape(3, 3, *channels)
 
 
