@@ -44,13 +44,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the decoder that ships.")
     add_training_options(parser)
-    parser.add_argument("--batch-size", type=int, help="not the preset's")
-    parser.add_argument("--size", type=int, help="of the crops, not the preset's")
-    parser.add_argument("--shorter-side", type=int, nargs=2, help="not the preset's")
-    parser.add_argument("--learning-rate", type=float, help="not the preset's")
     parser.add_argument("--schedule", help="not the preset's")
-    parser.add_argument("--content-weight", type=float, help="not the preset's")
-    parser.add_argument("--style-weight", type=float, help="not the preset's")
     parser.add_argument("--identity-pairs", type=int, help="not the preset's")
     parser.add_argument("--identity-weight", type=float, help="not the preset's")
     for option in ("--style-layer-weights", "--identity-layer-weights"):
@@ -60,9 +54,6 @@ def parse() -> argparse.Namespace:
             nargs=len(huang_2017.STYLE_LAYERS),
             help="of relu1_1 to relu4_1, not the preset's",
         )
-    parser.add_argument(
-        "--report-every", type=int, default=250, help="steps between sheets, and checkpoints"
-    )
     parser.add_argument(
         "--revive", action="store_true", help="begin with new weights for filters that never fire"
     )
@@ -77,13 +68,7 @@ def run(options: argparse.Namespace) -> None:
     config = configure(
         huang_2017.PRESETS[options.preset],
         options,
-        batch_size=options.batch_size,
-        size=options.size,
-        shorter_side=options.shorter_side and tuple(options.shorter_side),
-        learning_rate=options.learning_rate,
         schedule=options.schedule,
-        content_weight=options.content_weight,
-        style_weight=options.style_weight,
         identity_pairs=options.identity_pairs,
         identity_weight=options.identity_weight,
         style_layers=_weigh_layers(options.style_layer_weights),

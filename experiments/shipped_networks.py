@@ -95,6 +95,8 @@ def run(options: argparse.Namespace) -> None:
         },
         on_step=print_steps(),
         start=start,
+        save_every=options.report_every,
+        report_every=options.report_every,
     )
     if trained.step < config.num_steps:
         print(f"stopped after step {trained.step} of {config.num_steps}; the same command goes on")

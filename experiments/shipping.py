@@ -13,6 +13,16 @@ from data_folder import add_data_option
 from nst_jax import files, stylizers, train
 from nst_jax.encoders.pretrained import describe_weights
 
+_FIELDS = (
+    "precision",
+    "num_steps",
+    "batch_size",
+    "size",
+    "learning_rate",
+    "content_weight",
+    "style_weight",
+)
+
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Add what every such script takes."""
@@ -23,13 +33,24 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=("float32", "bfloat16"), help="the preset's if unset"
     )
     parser.add_argument("--num-steps", type=int, help="not the preset's")
+    parser.add_argument("--batch-size", type=int, help="not the preset's")
+    parser.add_argument("--size", type=int, help="of the crops, not the preset's")
+    parser.add_argument("--shorter-side", type=int, nargs=2, help="not the preset's")
+    parser.add_argument("--learning-rate", type=float, help="not the preset's")
+    parser.add_argument("--content-weight", type=float, help="not the preset's")
+    parser.add_argument("--style-weight", type=float, help="not the preset's")
+    parser.add_argument(
+        "--report-every", type=int, default=250, help="steps between samples, and checkpoints"
+    )
     parser.add_argument("--start-from", metavar="MODEL", help="a network to begin with")
     parser.add_argument("--out", type=Path, default=Path("nst_jax/assets/models"))
 
 
 def configure(config: Any, options: argparse.Namespace, **fields: Any) -> Any:
     """Return config with what the options say otherwise, and the fields that are not None."""
-    given = {name: getattr(options, name) for name in ("precision", "num_steps")} | fields
+    given = {name: getattr(options, name) for name in _FIELDS} | fields
+    if options.shorter_side is not None:
+        given["shorter_side"] = tuple(options.shorter_side)
     return dataclasses.replace(config, **{k: v for k, v in given.items() if v is not None})
 
 
