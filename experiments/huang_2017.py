@@ -235,6 +235,7 @@ def main() -> None:
     adain_losses.add_options(parser)
     peer_comparison.add_options(parser)
     training_curves.add_options(parser)
+    normalizations.add_options(parser)
     network_figures.make_figures(parser, FIGURES)
 
 

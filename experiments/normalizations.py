@@ -8,7 +8,8 @@ instance normalisation normalises style, not contrast alone.
 Contrast is equalised by the luminance's histogram; the one style is The Starry Night's, given to
 each photograph by johnson2016-starry_night; the style that is learnt is The Great Wave. The paper
 trains Ulyanov et al.'s network, we Johnson et al.'s at half width. Held-out photographs are
-prepared as those trained on, and their losses are against the prepared ones.
+prepared as those trained on, and their losses are against the prepared ones. --photographs names
+the panels that are made, all by default.
 """
 
 import argparse
@@ -57,6 +58,16 @@ def equalize_contrast(pixels: np.ndarray) -> np.ndarray:
 def normalize_style(stylizer: stylizers.Stylizer, pixels: np.ndarray) -> np.ndarray:
     """Return the picture in the one style of a network."""
     return np.asarray(stylizer(jnp.asarray(pixels)[None])[0])
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what this figure alone wants to know."""
+    parser.add_argument(
+        "--photographs",
+        nargs="+",
+        metavar="TITLE",
+        help="for `normalizations`, such as 'as they are': the panels to make",
+    )
 
 
 def load_preparations() -> dict[str, Preparation]:
@@ -120,9 +131,14 @@ def normalizations(options: argparse.Namespace, out: Path) -> None:
     base = training_curves.shorten(johnson_2016.PRESETS["cpu"], options, precision="float32")
     painting = files.load_image(options.data / STYLES[STYLE][0])
     setting = _Setting(painting, *load_encoder(base.encoder), options.every)
+    preparations = load_preparations()
+    titles = options.photographs or list(preparations)
+    if unknown := [title for title in titles if title not in preparations]:
+        raise ValueError(f"photographs: wanted {' | '.join(preparations)}, got {unknown[0]!r}")
     panels: dict[str, dict[str, str]] = {}
     trainings: dict[str, list[Training]] = {}
-    for title, prepare in load_preparations().items():
+    for title in titles:
+        prepare = preparations[title]
         photographs = Photographs(options.data, prepare, options.train_size)
         panels[title] = {each: f"{each}, {title}" for each in NORMALIZATIONS}
         for normalization, name in panels[title].items():

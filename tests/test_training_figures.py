@@ -268,7 +268,7 @@ def test_baselines_learn_from_the_same_pairs(scripts, data, tmp_path, monkeypatc
 def test_normalisations_learn_from_prepared_photographs(scripts, data, tmp_path, monkeypatch):
     figure = scripts.normalizations
     monkeypatch.setitem(johnson_2016.PRESETS, "cpu", johnson_2016.PRESETS["smoke"])
-    prepared = {"dark": lambda pixels: pixels / 4}
+    prepared = {"dark": lambda pixels: pixels / 4, "bright": lambda pixels: pixels}
     monkeypatch.setattr(figure, "load_preparations", lambda: prepared)
     monkeypatch.setattr(figure, "SHOWN_SIZE", 96)
     monkeypatch.setattr(figure, "NORMALIZATIONS", ("batch",))  # the other has less state
@@ -277,7 +277,7 @@ def test_normalisations_learn_from_prepared_photographs(scripts, data, tmp_path,
         figure.STYLES, "water_lilies", ("style/train/waves.jpg", "made for this test")
     )
     options = options_for(data, tmp_path, "normalizations")
-    scripts.run("huang_2017", *options, "--train-size", 44)
+    scripts.run("huang_2017", *options, "--train-size", 44, "--photographs", "dark")
     record = finished(tmp_path, "normalizations")
     assert list(record["trainings"]) == ["batch, dark"]
     shown = files.load_image(tmp_path / "out" / "normalizations" / "batch,_dark_0.jpg")
