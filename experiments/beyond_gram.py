@@ -64,8 +64,7 @@ def main() -> None:
     parser.add_argument("--num-steps", type=int, default=200, help="of every run")
     parser.add_argument("--out", type=Path, default=Path("results/beyond_gram"))
     options = parser.parse_args()
-    sheet(options, options.out / "sheet")
-    print(f"wrote {options.out / 'sheet'}")
+    network_figures.make_once(sheet, parser, options, options.out / "sheet")
 
 
 if __name__ == "__main__":

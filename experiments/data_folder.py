@@ -1,9 +1,10 @@
 """The folder of pictures that training and measuring need: what is in it, and what may be shown.
 
-FOLDER (or NST_JAX_DATA) holds content/train, content/heldout, style/train, papers/content and
-papers/style, and a manifest.csv that gives every file's author, licence and tier: A is public
-domain, CC0 or CC BY, S is free and share-alike, B and C are not free. Anything may be measured;
-weights are trained on A and S, and pictures in results/ are made from A alone, with one exception.
+FOLDER (or NST_JAX_DATA) holds content/train, content/heldout, style/train, style/heldout,
+papers/content and papers/style, and a manifest.csv that gives every file's author, licence and
+tier: A is public domain, CC0 or CC BY, S is free and share-alike, B and C are not free. Anything
+may be measured; weights are trained on A and S, and pictures in results/ are made from A alone,
+with one exception.
 The papers' inputs, with where each can be had and its hash, are in inputs.csv: see check_data.py.
 """
 

@@ -56,7 +56,8 @@ GRID_CONTENT = "content/eiffel_tower.jpg"
 CORNERS = ("starry_night", "wave", "composition_vii", "senecio")  # row by row
 NOTE = (
     "the networks of one style have the architecture of Johnson et al. 2016, not the same one as "
-    "the network of many styles, as they have in the paper"
+    "the network of many styles, as they have in the paper; trained_alike tells whether they were "
+    "trained for the objective by which they are judged"
 )
 
 
@@ -251,7 +252,9 @@ def main() -> None:
     parser.add_argument("--corners", nargs=4, metavar="STYLE", default=CORNERS, help="row by row")
     few_shot.add_options(parser)
     training_curves.add_options(parser)
-    network_figures.make_figures(parser, FIGURES)
+    networks: dict[str, Sequence[str]] = dict.fromkeys(FIGURES, ("dumoulin2017",))
+    networks["styles"] = ("dumoulin2017", "johnson2016")
+    network_figures.make_figures(parser, FIGURES, networks=networks, resuming={"few_shot"})
 
 
 if __name__ == "__main__":

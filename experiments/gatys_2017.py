@@ -168,6 +168,7 @@ FIGURES = {
     "resolution": resolution,
 }
 WITH_DATA = {"methods"}  # left out where no data is named
+ALWAYS_BUNDLED = {"spatial"}  # its pictures come along
 
 
 def main() -> None:
@@ -185,8 +186,12 @@ def main() -> None:
         elif missing := WITH_DATA.intersection(options.figures):
             parser.error(f"--data: {', '.join(missing)} wants paintings that do not come along")
     for name in options.figures:
-        FIGURES[name](options, options.out / name)
-        print(f"wrote {options.out / name}")
+        networks = ("dumoulin2017", "huang2017") if name == "methods" else ()
+        data = None if name in ALWAYS_BUNDLED else options.data
+        given = argparse.Namespace(**{**vars(options), "data": data})
+        network_figures.make_once(
+            FIGURES[name], parser, given, options.out / name, networks=networks
+        )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ and the correlation of their features, on 20 held-out photographs at 256 pixels.
 results.
 
 `peers` compares with another package on 20 held-out pairs at 384 pixels: see peer_comparison.py.
+The paper's table 1, speed, is adain_benchmark.py's, which wants PyTorch and an idle machine.
 
 The network is huang2017, or --model; --size and --count stand for all figures that are made.
 Results: results/huang_2017/<figure>. FOLDER is described in data_folder.py.
@@ -222,6 +223,7 @@ FIGURES = {
     "spatial": huang_controls.spatial,
     "peers": peer_comparison.peers,
 }
+RESUMING = {"losses", "normalizations", "baselines"}
 
 
 def main() -> None:
@@ -236,7 +238,8 @@ def main() -> None:
     peer_comparison.add_options(parser)
     training_curves.add_options(parser)
     normalizations.add_options(parser)
-    network_figures.make_figures(parser, FIGURES)
+    networks = dict.fromkeys(FIGURES, ("huang2017",))
+    network_figures.make_figures(parser, FIGURES, networks=networks, resuming=RESUMING)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ network.
 `sizes` is the paper's claim that a network trained on small crops paints pictures of 256, 512 and
 1024 pixels: Tübingen at each, shown at one size. Results: results/johnson_2016/sizes.
 
+The paper's table 1, speed, is network_benchmark.py's, which wants PyTorch and an idle machine.
+
 The networks are those that ship, or --models. FOLDER is described in data_folder.py.
 """
 
@@ -157,7 +159,8 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=[256], help="for `objective`")
     parser.add_argument("--least-steps", type=int, default=100, help="of each curve")
     parser.add_argument("--num-steps", type=int, default=500, help="after which to give up")
-    network_figures.make_figures(parser, FIGURES)
+    networks = dict.fromkeys(FIGURES, ("johnson2016",))
+    network_figures.make_figures(parser, FIGURES, networks=networks, resuming={"objective"})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -66,15 +66,84 @@ def make_parser(
     return parser
 
 
-def make_figures(parser: argparse.ArgumentParser, figures: Mapping[str, Figure]) -> None:
-    """Make the figures that were asked for, each in its folder."""
+def make_figures(
+    parser: argparse.ArgumentParser,
+    figures: Mapping[str, Figure],
+    *,
+    networks: Mapping[str, Sequence[str]],
+    resuming: Collection[str] = (),
+) -> None:
+    """Make the figures that were asked for, each in its folder.
+
+    Args:
+        parser: From make_parser or make_base_parser, with the script's own options.
+        figures: All of the script.
+        networks: By figure, how the names begin of the networks that ship and that it shows.
+        resuming: Figures that tell themselves what they need not do again.
+    """
     options = parser.parse_args()
     options.data = require_data(parser, options)
     for name in options.figures:
         out = options.out / name
-        out.mkdir(parents=True, exist_ok=True)
-        figures[name](options, out)
-        print(f"wrote {out}")
+        if name in resuming:
+            out.mkdir(parents=True, exist_ok=True)
+            figures[name](options, out)
+            print(f"wrote {out}")
+        else:
+            make_once(figures[name], parser, options, out, networks=networks[name])
+
+
+def make_once(
+    figure: Figure,
+    parser: argparse.ArgumentParser,
+    options: argparse.Namespace,
+    out: Path,
+    *,
+    networks: Sequence[str] = (),
+) -> None:
+    """Make one figure, unless its record says that it was made by the same options and networks.
+
+    Whether the code is still the same is not asked: the record tells the commit. Pictures that are
+    wanted in another folder too, by --look, are always made.
+
+    Args:
+        figure: Writes record.json and pictures into its folder.
+        parser: Of the options, whose defaults need not be told.
+        options: What was given.
+        out: The figure's folder.
+        networks: How the names begin of the networks that ship and that it shows.
+    """
+    path, wanted = out / "record.json", as_recorded(_describe_making(parser, options, networks))
+    made = files.read_record(path).get("made", {}) if path.exists() else {}
+    whole = all((out / name).exists() for name in made.get("files", []))
+    if made.get("by") == wanted and whole and getattr(options, "look", None) is None:
+        print(f"{out} is complete; to make it again delete its record.json")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    figure(options, out)
+    names = sorted(each.name for each in out.iterdir() if each.is_file() and each != path)
+    record = files.read_record(path)
+    files.write_record(path, {**record, "made": {"by": wanted, "files": names}})
+    print(f"wrote {out}")
+
+
+# What changes no picture and no number.
+_NO_MATTER = {"figures", "data", "out", "look", "workdir", "peer_python"}
+
+
+def _describe_making(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, networks: Sequence[str]
+) -> dict[str, Any]:
+    told = {name: value for name, value in vars(options).items() if name not in _NO_MATTER}
+    models, model = told.pop("models", None), told.pop("model", None)
+    given = [model] if model else models
+    if not given:
+        given = [name for name in stylizers.list_models() if name.startswith(tuple(networks))]
+    return {
+        "options": {k: value for k, value in told.items() if value != parser.get_default(k)},
+        "with_data": getattr(options, "data", None) is not None,
+        "networks": {Path(n).name: files.sha256_of(stylizers.model_path(n)) for n in given},
+    }
 
 
 def run(main: Callable[[], None]) -> None:

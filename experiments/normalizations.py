@@ -38,6 +38,7 @@ from nst_jax.papers import johnson_2016
 NORMALIZATIONS = ("batch", "instance")
 STYLE = "wave"
 NORMALISING_NETWORK = "johnson2016-starry_night"
+STYLE_NORMALISED = "style normalised"
 NUM_PHOTOGRAPHS = 200  # prepared once, and held in memory
 NUM_HELD_OUT = 16
 SHOWN = "content/neuschwanstein_castle.jpg"
@@ -75,7 +76,7 @@ def load_preparations() -> dict[str, Preparation]:
     return {
         "as they are": np.asarray,
         "contrast equalised": equalize_contrast,
-        "style normalised": partial(normalize_style, stylizers.load_stylizer(NORMALISING_NETWORK)),
+        STYLE_NORMALISED: partial(normalize_style, stylizers.load_stylizer(NORMALISING_NETWORK)),
     }
 
 
@@ -159,6 +160,8 @@ def _make_training(
         "pictures": train.describe_pictures(photographs.paths),
         "style": STYLE,
     }
+    if title == STYLE_NORMALISED:
+        data["network_sha256"] = files.sha256_of(stylizers.model_path(NORMALISING_NETWORK))
 
     def fit(workdir: str) -> train.Trained:
         with closing(photographs.open_stream(config)) as stream:

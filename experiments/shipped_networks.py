@@ -1,6 +1,7 @@
 """Train the networks whose weights ship in nst_jax/assets/models, and write them with their cards.
 
     python experiments/shipped_networks.py johnson2016 starry_night --workdir RUNS --data FOLDER
+    python experiments/shipped_networks.py johnson2016 wave --workdir RUNS --data FOLDER
     python experiments/shipped_networks.py dumoulin2017 --workdir RUNS --data FOLDER
 
 FOLDER (or NST_JAX_DATA) holds content/train, content/heldout, style/train and papers/style, and a
@@ -8,8 +9,12 @@ manifest.csv that gives every file's licence and tier. Only photographs of the t
 domain, CC0, CC BY) and S (free, share-alike) and paintings of tier A are used, so that anyone may
 use the weights. A run goes on from what RUNS holds; after Ctrl-C the same command continues it.
 
-On two CPU cores that do nothing else johnson2016 takes 0.4 to 1 s a step, by the processor, and
-dumoulin2017 0.65 s where a processor knows no bfloat16; there --precision float32 is faster.
+The networks of one style that ship were trained on a GPU, with
+
+    --batch-size 4 --size 256 --shorter-side 256 512 --style-weight 15 --num-steps 8000
+
+besides. The preset is for a CPU: on two cores that do nothing else its steps take 0.4 to 1 s, by
+the processor; where it knows no bfloat16 --precision float32 is faster.
 """
 
 import argparse

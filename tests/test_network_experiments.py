@@ -1,7 +1,9 @@
 """The figures on trained networks, on made networks and pictures of a few pixels."""
 
+import argparse
 import csv
 import importlib
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -93,6 +95,56 @@ def models(tmp_path_factory):
     names = ["strokes", "waves", "dots"]
     stylizers.save_model(many, dumoulin, variables, styles=names, card={"preset": "smoke"})
     return SimpleNamespace(one=one, many=many)
+
+
+# Figures are made once ----------------------------------------------------------------------------
+
+
+def make_once(scripts, out, made, *, networks=(), **options):
+    """Make a figure of one picture, which appends its options to `made`."""
+
+    def figure(options, out):
+        made.append(options.size)
+        (out / "sheet.jpg").touch()
+        files.write_record(out / "record.json", {"command": "python experiments/x.py"})
+
+    told = {"size": 8, "models": [], "figures": ["sheet"], "data": None, "look": None, "out": out}
+    given = argparse.Namespace(**told | options)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--size", type=int, default=8)
+    scripts.network_figures.make_once(figure, parser, given, out, networks=networks)
+
+
+def test_a_figure_that_is_complete_is_not_made_again(scripts, tmp_path, capsys):
+    made, out = [], tmp_path / "sheet"
+    make_once(scripts, out, made)
+    make_once(scripts, out, made, figures=["sizes", "sheet"])
+    assert made == [8]
+    assert capsys.readouterr().out.splitlines()[1].startswith(f"{out} is complete; ")
+    (out / "sheet.jpg").unlink()
+    make_once(scripts, out, made)
+    make_once(scripts, out, made, size=9)
+    make_once(scripts, out, made, size=9, look=tmp_path)
+    assert made == [8, 8, 9, 9]
+    make_once(scripts, out, made, size=9, data=tmp_path)
+    assert made == [8, 8, 9, 9, 9]
+
+
+def test_a_figure_is_made_again_by_another_network(scripts, models, tmp_path):
+    made, out = [], tmp_path / "sheet"
+    copy = tmp_path / "network.safetensors"
+    for network in (models.one, models.one, models.many):
+        shutil.copyfile(network, copy)
+        make_once(scripts, out, made, models=[str(copy)])
+    assert made == [8, 8]
+    for _ in range(2):
+        make_once(scripts, out, made, networks=("johnson2016",))
+    assert made == [8, 8, 8]
+    record = files.read_record(out / "record.json")
+    assert set(record["made"]["by"]["networks"]) == {
+        name for name in stylizers.list_models() if name.startswith("johnson2016")
+    }
+    assert record["command"] == "python experiments/x.py"
 
 
 # The loss of networks in steps of L-BFGS ---------------------------------------------------------
