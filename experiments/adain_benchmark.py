@@ -34,8 +34,8 @@ try:
     import side_by_side
     import torch
     import torch_networks
-    from network_benchmark import LBFGS, LBFGS_STEPS, PRECISIONS, THEIRS, lbfgs_work
-    from side_by_side import FORMATS
+    from network_benchmark import LBFGS, LBFGS_STEPS, PRECISIONS, lbfgs_work
+    from side_by_side import FORMATS, RIVALS
     from turns import Work, compare, interleave
 except ImportError as error:
     sys.exit(f"error: {error}; for this comparison run: pip install torch==2.13.0")
@@ -57,7 +57,7 @@ def painting_works(size: int, *, encode: bool) -> dict[str, Work]:
         side: _ours(network.clone(precision=precision), {"params": params}, content, style, encode)
         for side, precision in PRECISIONS.items()
     }
-    theirs = {side: _theirs(side, params, content, style, encode) for side in THEIRS}
+    theirs = {side: _theirs(side, params, content, style, encode) for side in RIVALS}
     return {**ours, **theirs}
 
 
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("results/adain_benchmark"))
     options = parser.parse_args()
-    sides = (*PRECISIONS, *THEIRS)
+    sides = (*PRECISIONS, *RIVALS)
     table = Table("row", *sides, f"{LBFGS_STEPS} L-BFGS steps", title="seconds (ratio)")
     rows = {}
     for size in options.sizes:

@@ -32,7 +32,7 @@ try:
     import side_by_side
     import torch
     import torch_gatys
-    from side_by_side import BFLOAT16, FORMATS
+    from side_by_side import FORMATS, RIVALS
     from turns import Work, compare, interleave
 except ImportError as error:
     sys.exit(f"error: {error}; for this comparison run: pip install torch==2.13.0")
@@ -113,7 +113,7 @@ def _theirs(side: str, size: int) -> tuple[Work, Work]:
 
 def _sides(size: int) -> dict[str, tuple[Work, Work]]:
     ours = {side: _ours(side, size) for side in OURS}
-    return {**ours, **{side: _theirs(side, size) for side in (*FORMATS, BFLOAT16)}}
+    return {**ours, **{side: _theirs(side, size) for side in RIVALS}}
 
 
 def time_size(size: int, repeats: int) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def measure_memory(size: int) -> dict[str, float]:
 def print_tables(rows: list[dict[str, Any]]) -> None:
     """Print what was measured, a table a quantity; ratios are to PyTorch float32 at its best."""
     console = Console()
-    sides = (*OURS, *FORMATS, BFLOAT16)
+    sides = (*OURS, *RIVALS)
     for title, key in (
         ("value and gradient", "value_and_gradient"),
         (f"L-BFGS step, {HISTORY} pairs", "lbfgs_step"),

@@ -46,7 +46,7 @@ try:
     import torch
     import torch_gatys
     import torch_training
-    from side_by_side import BFLOAT16, FORMATS
+    from side_by_side import FORMATS, RIVALS
     from turns import Work, compare, interleave
 except ImportError as error:
     sys.exit(f"error: {error}; for this comparison run: pip install torch==2.13.0")
@@ -71,7 +71,6 @@ SMOKE: Mapping[str, Any] = {
     "train_dumoulin_smoke": dumoulin_2017.PRESETS["smoke"],
 }
 PRECISIONS = {"ours": "float32", "ours bfloat16": "bfloat16"}
-THEIRS = (*FORMATS, BFLOAT16)
 LBFGS = "lbfgs step"
 LBFGS_STEPS = 500
 HISTORY = 20
@@ -102,7 +101,7 @@ def painting_works(name: str, size: int) -> dict[str, Work]:
         )
         for side, precision in PRECISIONS.items()
     }
-    return {**ours, **{side: _theirs(side, network, variables, images) for side in THEIRS}}
+    return {**ours, **{side: _theirs(side, network, variables, images) for side in RIVALS}}
 
 
 def _ours(network: Any, variables: Any, images: Any, conditions: tuple[Any, ...]) -> Work:
@@ -196,7 +195,7 @@ def training_works(name: str, *, num_styles: int = NUM_STYLES) -> dict[str, Work
         *load_encoder(config.encoder),
     )
     ours = {side: _our_step(training, precision) for side, precision in PRECISIONS.items()}
-    return {**ours, **{side: _their_step(training, side) for side in THEIRS}}
+    return {**ours, **{side: _their_step(training, side) for side in RIVALS}}
 
 
 def _load_painting(name: str, size: int) -> Any:
@@ -265,7 +264,7 @@ def time_training(name: str, *, repeats: int) -> dict[str, Any]:
 
 def print_table(rows: Mapping[str, Any]) -> None:
     """Print what was measured; ratios are to PyTorch float32 at its best."""
-    sides = (*PRECISIONS, *THEIRS)
+    sides = (*PRECISIONS, *RIVALS)
     name = Column("row", no_wrap=True)
     table = Table(name, *sides, f"{LBFGS_STEPS} L-BFGS steps", title="seconds (ratio)")
     for name, row in rows.items():
