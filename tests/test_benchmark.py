@@ -69,7 +69,8 @@ def test_a_short_run_prints_tables_and_writes_a_record(tmp_path):
     ours = {"ours", "ours bfloat16", "ours remat"}
     theirs = {"torch", "torch channels_last"}
     gradient, step = row["value_and_gradient"], row["lbfgs_step"]
-    assert set(gradient) == ours | theirs | {"torch bfloat16"}
+    # PyTorch's bfloat16 where the processor knows it.
+    assert set(gradient) - {"torch bfloat16"} == ours | theirs
     assert set(step) == ours | {row["best"]}
     assert row["best"] == min(theirs, key=lambda side: gradient[side]["seconds"])
     for table in (gradient, step):

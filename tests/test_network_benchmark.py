@@ -39,13 +39,15 @@ def run(script, *options, **environment):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["johnson_full_batch", "johnson_half_instance", "dumoulin_half"])
-def test_all_sides_paint_the_same_picture(load_script, name):
+def test_all_sides_paint_the_same_picture(load_script, monkeypatch, name):
     pytest.importorskip("torch")
-    works = load_script("network_benchmark").painting_works(name, 48)
+    tolerances = {"torch": 1e-4, "torch channels_last": 1e-4, "torch bfloat16": 0.1}
+    script = load_script("network_benchmark")
+    monkeypatch.setattr(script, "RIVALS", tuple(tolerances))  # whatever the processor knows
+    works = script.painting_works(name, 48)
     wanted = np.asarray(works.pop("ours")())
     assert wanted.shape == (1, 48, 48, 3)
     assert wanted.std() > 0.01
-    tolerances = {"torch": 1e-4, "torch channels_last": 1e-4, "torch bfloat16": 0.1}
     np.testing.assert_allclose(works.pop("ours bfloat16")(), wanted, atol=0.02)
     assert works.keys() == tolerances.keys()
     for side, work in works.items():
@@ -55,9 +57,13 @@ def test_all_sides_paint_the_same_picture(load_script, name):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["train_johnson_smoke", "train_dumoulin_smoke"])
-def test_all_sides_train_alike(load_script, name):
+def test_all_sides_train_alike(load_script, monkeypatch, name):
     pytest.importorskip("torch")
-    works = load_script("network_benchmark").training_works(name, num_styles=1)
+    script = load_script("network_benchmark")
+    rivals = ("torch", "torch channels_last", "torch bfloat16")
+    monkeypatch.setattr(script, "RIVALS", rivals)  # whatever the processor knows
+    works = script.training_works(name, num_styles=1)
+    assert set(rivals) < works.keys()
     with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
         totals = {side: [float(work()) for _ in range(3)] for side, work in works.items()}
     wanted = totals.pop("ours")
@@ -95,7 +101,8 @@ def test_a_short_run_adds_rows_to_the_record(tmp_path):
         assert row["compile_seconds"] > 0
         sides, best = row["sides"], row["best"]
         theirs = {"torch", "torch channels_last"}
-        assert sides.keys() == {"ours", "ours bfloat16", "torch bfloat16"} | theirs
+        # PyTorch's bfloat16 where the processor knows it.
+        assert sides.keys() - {"torch bfloat16"} == {"ours", "ours bfloat16"} | theirs
         assert best == min(theirs, key=lambda side: sides[side]["seconds"])
         for side in sides.values():
             # With one turn the ratio is that of the seconds.
