@@ -1,17 +1,21 @@
-"""Which of the papers' inputs a folder has, and where the others can be had.
+"""Which of the pictures that the figures want a folder has, and where the others can be had.
 
     python experiments/check_data.py --data FOLDER
 
-inputs.csv lists them: each one's path in the folder, whose it is, its licence and tier, where it
+inputs.csv lists the papers' inputs, held_out.csv the photographs and paintings on which trained
+networks are measured: each one's path in the folder, whose it is, its licence and tier, where it
 can be had, the hash of the file there and that of the file from which results/ was made. That one
-is scaled down to a longer side of 1024 pixels at most and saved again, so it is not the same file;
-the picture is. With lines for photographs and paintings of your own, which trainings need,
-inputs.csv is also the manifest.csv that the folder must have (data_folder.py).
+is scaled down to a longer side of 1024 pixels at most (held out, 704) and saved again, so it is
+not the same file; the picture is. The lines of both, with lines for photographs and paintings of
+your own, which trainings need, are also the manifest.csv that the folder must have
+(data_folder.py): measured are so many of the held-out pictures as a figure asks for, evenly spread
+over those that the manifest lists.
 """
 
 import argparse
 import csv
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -22,13 +26,13 @@ from rich.table import Table
 
 from nst_jax import files
 
-INPUTS = Path(__file__).with_name("inputs.csv")
+INPUTS, HELD_OUT = (Path(__file__).with_name(name) for name in ("inputs.csv", "held_out.csv"))
 MISSING = "missing"
 
 
-def read_inputs() -> list[dict[str, str]]:
-    """The lines of inputs.csv."""
-    with INPUTS.open(newline="", encoding="utf-8") as stream:
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The lines of INPUTS or HELD_OUT."""
+    with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -47,18 +51,23 @@ def _check_one(path: Path, line: Mapping[str, str]) -> str:
 
 def main() -> None:
     """Print what is there; exit status 1 where something is missing."""
-    parser = argparse.ArgumentParser(description="Which of the papers' inputs a folder has.")
+    parser = argparse.ArgumentParser(description="Which of the figures' pictures a folder has.")
     add_data_option(parser)
-    data, inputs = require_data(parser, parser.parse_args()), read_inputs()
+    data, inputs = require_data(parser, parser.parse_args()), read_table(INPUTS)
     found = check(data, inputs)
     table = Table("file", "state", "whose", "licence")
     for line in inputs:
         table.add_row(line["file"], found[line["file"]], line["author_title"], line["licence"])
     Console().print(table)
+    held_out = check(data, read_table(HELD_OUT))
+    for state, number in Counter(held_out.values()).items():
+        print(f"{number} of {len(held_out)} held-out pictures: {state}")
     missing = [line for line in inputs if found[line["file"]] == MISSING]
     for line in missing:
         print(f"{line['file']}: to be had from {line['source']}")
-    if missing:
+    if MISSING in held_out.values():
+        print(f"held-out pictures: {HELD_OUT} says where they can be had")
+    if missing or MISSING in held_out.values():
         sys.exit(1)
 
 

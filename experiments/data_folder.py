@@ -5,7 +5,8 @@ papers/content and papers/style, and a manifest.csv that gives every file's auth
 tier: A is public domain, CC0 or CC BY, S is free and share-alike, B and C are not free. Anything
 may be measured; weights are trained on A and S, and pictures in results/ are made from A alone,
 with one exception.
-The papers' inputs, with where each can be had and its hash, are in inputs.csv: see check_data.py.
+The papers' inputs and the held-out pictures, with where each can be had and its hash, are in
+inputs.csv and held_out.csv: see check_data.py.
 """
 
 import argparse

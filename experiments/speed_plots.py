@@ -17,7 +17,7 @@ import network_figures
 from nst_jax import files
 
 RECORDS = (
-    *("benchmark", "network_benchmark", "network_benchmark/avx2", "network_benchmark/h200"),
+    *("benchmark", "network_benchmark", "network_benchmark/h200"),
     *("adain_benchmark", "adain_benchmark/h200", "control_costs"),
 )
 TORCH = "torch"

@@ -19,8 +19,8 @@ _LEAST_CURVATURE = 1e-10
 class LbfgsState(NamedTuple):
     """State of `lbfgs`; vectors are raveled parameters.
 
-    longest is the root mean square that a step may have: infinite as in Torch's, until whoever
-    begins a run anew after an accident sets it.
+    longest is the root mean square that a step may have; whoever begins a run anew after an
+    accident sets it.
     """
 
     count: Array
@@ -34,7 +34,9 @@ class LbfgsState(NamedTuple):
     previous_updates: Array
 
 
-def lbfgs(*, learning_rate: float = 1.0, history: int = 100) -> optax.GradientTransformation:
+def lbfgs(
+    *, learning_rate: float = 1.0, history: int = 100, longest_step: float = float("inf")
+) -> optax.GradientTransformation:
     """Return L-BFGS with a fixed step, as Torch has it and as the published recipes mean it.
 
     x ← x + t d with d = −H g from the two-loop recursion over the last `history` pairs
@@ -45,22 +47,26 @@ def lbfgs(*, learning_rate: float = 1.0, history: int = 100) -> optax.GradientTr
     Args:
         learning_rate: Length of a step in units of the quasi-Newton step.
         history: How many pairs are kept; each costs two copies of the parameters.
+        longest_step: The root mean square that a step may have over all parameters. A longer one
+            is shortened to it, in its direction. Torch's L-BFGS has no such bound.
 
     Raises:
-        ValueError: history is below 1.
+        ValueError: history is below 1, or longest_step is not above zero.
 
     Reference: Liu and Nocedal 1989; Nocedal and Wright 2006, algorithms 7.4 and 7.5. Differs: step
     and acceptance of pairs are those of Torch's optim.lbfgs.
     """
     if history < 1:
         raise ValueError(f"history: wanted at least 1 pair, got {history}")
+    if not longest_step > 0:
+        raise ValueError(f"longest_step: wanted a number above 0, got {longest_step}")
 
     def init(params: optax.Params) -> LbfgsState:
         vector, _ = ravel_pytree(params)
         rows = jnp.zeros((history, vector.size), vector.dtype)
         return LbfgsState(
             count=jnp.zeros((), jnp.int32),
-            longest=jnp.full((), jnp.inf, vector.dtype),
+            longest=jnp.full((), longest_step, vector.dtype),
             num_pairs=jnp.zeros((), jnp.int32),
             steps=rows,
             differences=jnp.zeros_like(rows),

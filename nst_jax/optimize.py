@@ -90,7 +90,11 @@ class Optimizer(NamedTuple):
 
 
 def make_transformation(
-    name: OptimizerName, *, learning_rate: float, history: int = 100
+    name: OptimizerName,
+    *,
+    learning_rate: float,
+    history: int = 100,
+    longest_step: float = float("inf"),
 ) -> optax.GradientTransformation:
     """Return the gradient transformation of that name.
 
@@ -100,6 +104,7 @@ def make_transformation(
             a step; learning_rate is not used).
         learning_rate: For Adam in pixel units (the image's range is 1); for 'lbfgs' usually 1.
         history: Pairs that both forms of L-BFGS keep.
+        longest_step: The root mean square that a step of 'lbfgs' may have.
 
     Raises:
         ValueError: No optimiser of that name, or a learning rate that is not above zero.
@@ -107,7 +112,7 @@ def make_transformation(
     if not learning_rate > 0:
         raise ValueError(f"learning_rate: wanted a number above 0, got {learning_rate}")
     if name == "lbfgs":
-        return lbfgs(learning_rate=learning_rate, history=history)
+        return lbfgs(learning_rate=learning_rate, history=history, longest_step=longest_step)
     if name == "adam":
         return optax.adam(learning_rate)
     if name == "lbfgs_zoom":
@@ -284,7 +289,7 @@ def run(
 def _shorten_steps(opt_state: Any) -> Any:
     def shorten(node):
         if isinstance(node, LbfgsState):
-            return node._replace(longest=jnp.full_like(node.longest, _LONGEST_STEP_ANEW))
+            return node._replace(longest=jnp.minimum(node.longest, _LONGEST_STEP_ANEW))
         return node
 
     return jax.tree.map(shorten, opt_state, is_leaf=lambda node: isinstance(node, LbfgsState))

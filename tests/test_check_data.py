@@ -1,4 +1,4 @@
-"""The table of the papers' inputs, and what is told of a folder of them."""
+"""The tables of the papers' inputs and of held-out pictures; what is told of a folder of them."""
 
 import hashlib
 import importlib
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+RESULTS = Path(__file__).parents[1] / "results"
 DATA = os.environ.get("NST_JAX_DATA")
 
 
@@ -19,7 +20,7 @@ def check_data(monkeypatch):
 
 
 def test_every_input_that_a_script_names_is_listed(check_data):
-    listed = {line["file"] for line in check_data.read_inputs()}
+    listed = {line["file"] for line in check_data.read_table(check_data.INPUTS)}
     scripts = [path.read_text(encoding="utf-8") for path in EXPERIMENTS.glob("*.py")]
     pattern = r'"((?:papers|content|style)/(?:content|style|train|heldout)/[^"]+\.jpg)"'
     named = {file for text in scripts for file in re.findall(pattern, text)}
@@ -27,8 +28,31 @@ def test_every_input_that_a_script_names_is_listed(check_data):
     assert named == listed
 
 
+def read_both(check_data) -> list[dict[str, str]]:
+    return [
+        line
+        for table in (check_data.INPUTS, check_data.HELD_OUT)
+        for line in check_data.read_table(table)
+    ]
+
+
+def test_no_picture_is_listed_twice(check_data):
+    listed = [line["file"] for line in read_both(check_data)]
+    assert len(set(listed)) == len(listed)
+    assert sum("/heldout/" in file for file in listed) > 200
+
+
+def test_every_held_out_picture_that_a_record_names_is_listed(check_data):
+    listed = {line["file"] for line in read_both(check_data)}
+    records = [path.read_text(encoding="utf-8") for path in RESULTS.rglob("record.json")]
+    pattern = r"(?:content|style)/heldout/[\w.-]+\.jpg"
+    named = {file for text in records for file in re.findall(pattern, text)}
+    assert len(named) > 40
+    assert named <= listed
+
+
 def test_every_line_says_whose_a_picture_is_and_where_to_get_it(check_data):
-    for line in check_data.read_inputs():
+    for line in read_both(check_data):
         assert re.fullmatch("[0-9a-f]{64}", line["sha256"]), line
         assert re.fullmatch("([0-9a-f]{64})?", line["source_sha256"]), line
         assert line["tier"] in ("A", "S", "B", "C")
@@ -60,9 +84,28 @@ def test_what_is_missing_is_told_with_its_source(check_data, tmp_path, monkeypat
     assert ended.value.code == 1
     told = capsys.readouterr().out
     assert "papers/content/tubingen.jpg: to be had from https://" in told
+    number = len(check_data.read_table(check_data.HELD_OUT))
+    assert f"{number} of {number} held-out pictures: missing" in told
+    assert "held_out.csv says where they can be had" in told
+
+
+def test_the_tables_are_a_manifest(check_data, tmp_path, monkeypatch):
+    inputs, held_out = (
+        table.read_text(encoding="utf-8").splitlines()
+        for table in (check_data.INPUTS, check_data.HELD_OUT)
+    )
+    assert inputs[0] == held_out[0]
+    manifest = "\n".join([*inputs, *held_out[1:]])
+    (tmp_path / "manifest.csv").write_text(manifest, encoding="utf-8")
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    folder = importlib.import_module("data_folder")
+    for part in ("papers/style", "content/heldout", "style/heldout"):
+        found = [picture.file for picture in folder.pictures_in(tmp_path, part)]
+        wanted = [line["file"] for line in read_both(check_data) if line["file"].startswith(part)]
+        assert found == sorted(wanted)
 
 
 @pytest.mark.skipif(DATA is None, reason="wants NST_JAX_DATA")
 def test_the_data_is_what_results_were_made_from(check_data):
-    found = check_data.check(Path(str(DATA)), check_data.read_inputs())
+    found = check_data.check(Path(str(DATA)), read_both(check_data))
     assert set(found.values()) <= {"as in results", "as at its source"}

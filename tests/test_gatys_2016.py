@@ -285,6 +285,18 @@ def test_another_style_loss_has_layers_and_a_weight_of_its_own():
         assert gatys_2016.with_style_loss(base, name).style_loss == name
 
 
+def test_the_steps_of_nearest_points_are_short(photograph, painting, vgg16):
+    """A weight and a rate at which the first step is long, which Gram matrices take as it is."""
+    start, moved = image_ops.resize(photograph, height=48, width=64), {}
+    for name in ("gram", "relaxed_transport"):
+        config = smoke(style_loss=name, style_weight=1e4, learning_rate=1e3, num_steps=1)
+        config = dataclasses.replace(config, scales=((1.0, 1.0),))
+        image, _ = gatys_2016.stylize(photograph, painting, config, *vgg16)
+        moved[name] = float(jnp.sqrt(jnp.mean(jnp.square(image - start))))
+    assert moved["gram"] > 0.011
+    assert 0.005 < moved["relaxed_transport"] <= 0.01  # clipping to 0 and 1 takes a little
+
+
 @pytest.mark.parametrize("name", ["wasserstein", "sliced_wasserstein", "mrf"])
 def test_another_style_loss_is_optimised(photograph, painting, vgg16, name):
     layers = (("relu1_1", 0.5), ("relu2_1", 0.5))

@@ -37,8 +37,8 @@ def hills(x):
 PROBLEMS = {"quadratic": quadratic, "rosenbrock": rosenbrock, "hills": hills}
 
 
-def make(*, learning_rate=1.0, history=100) -> Any:
-    return lbfgs.lbfgs(learning_rate=learning_rate, history=history)
+def make(*, learning_rate=1.0, history=100, **bound) -> Any:
+    return lbfgs.lbfgs(learning_rate=learning_rate, history=history, **bound)
 
 
 def walk(gradient, x, tx, num_steps):
@@ -237,6 +237,34 @@ def test_a_quadratic_is_solved():
     np.testing.assert_allclose(visited[-1], solution, atol=1e-4)
 
 
+def test_a_long_step_is_shortened_in_its_direction():
+    gradient = jnp.array([4.0, 0.2, -1.0])
+    (free, _), (short, state) = (
+        tx.update(gradient, tx.init(gradient)) for tx in (make(), make(longest_step=1e-3))
+    )
+    length = np.sqrt(np.mean(np.square(np.asarray(free, np.float64))))
+    assert length > 0.1
+    np.testing.assert_allclose(short, 1e-3 * np.asarray(free) / length, rtol=1e-5)
+    np.testing.assert_array_equal(state.previous_updates, short)  # pairs are of steps taken
+
+
+def test_short_steps_lead_where_long_ones_do():
+    scales = jnp.array([1.0, 3.0, 10.0])
+    visited, _ = walk(lambda x: scales * x, jnp.ones(3), make(longest_step=0.05), 60)
+    lengths = np.sqrt(np.mean(np.square(np.diff(visited, axis=0)), axis=1))
+    assert (lengths <= 0.05 * (1 + 1e-4)).all()
+    assert (lengths[:10] > 0.049).all()  # the bound is felt
+    np.testing.assert_allclose(visited[-1], 0, atol=1e-4)
+
+
+def test_a_step_within_the_bound_is_torchs():
+    (free, _), (bound, _) = (
+        walk(jax.grad(rosenbrock), jnp.array([-1.2, 1.0]), tx, 30)
+        for tx in (make(), make(longest_step=1e3))
+    )
+    np.testing.assert_array_equal(free, bound)
+
+
 # As a gradient transformation -----------------------------------------------------------------
 
 
@@ -270,6 +298,12 @@ def test_jit_equals_eager_and_compiles_once():
         np.testing.assert_allclose(compiled, eager, rtol=1e-4, atol=1e-6)
         x = x + eager
     assert len(traces) == 1
+
+
+@pytest.mark.parametrize("bound", [0.0, -1.0, float("nan")])
+def test_a_bound_that_lets_nothing_move_is_refused(bound):
+    with pytest.raises(ValueError, match="longest_step: wanted a number above 0"):
+        make(longest_step=bound)
 
 
 def test_no_pairs_are_refused():

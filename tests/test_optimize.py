@@ -351,6 +351,29 @@ def test_lbfgs_takes_short_steps_where_it_began_anew():
     np.testing.assert_allclose(ways, 0.05, rtol=1e-2)
 
 
+@pytest.mark.parametrize(("own", "anew"), [(float("inf"), 0.05), (1.0, 0.05), (0.01, 0.01)])
+def test_a_shorter_bound_of_its_own_holds_where_lbfgs_began_anew(photograph, own, anew):
+    inner = optimize.make_transformation("lbfgs", learning_rate=1.0, longest_step=own)
+
+    def update(updates, state, params=None):
+        blow_up = jnp.where(state.count == 2, 1e9, 1.0)
+        updates, state = inner.update(updates, state, params)
+        return jax.tree.map(lambda u: blow_up * u, updates), state
+
+    evaluate = jax.jit(jax.value_and_grad(square, has_aux=True))
+    tx = optax.GradientTransformation(inner.init, update)
+    watched, bounds = Watched(), []
+    watched.run(
+        optimize.make_optimizer(evaluate, tx),
+        photograph,
+        num_steps=4,
+        save=lambda state, step: bounds.append(float(state.opt_state.longest)),
+        save_every=1,
+    )
+    assert watched.restarts == [3]
+    np.testing.assert_allclose(bounds, [own, own, anew], rtol=1e-6)
+
+
 def test_a_run_that_blows_up_again_and_again_is_given_up(photograph):
     evaluate = jax.jit(jax.value_and_grad(square, has_aux=True))
     optimizer = optimize.make_optimizer(evaluate, blow_up_every(2))

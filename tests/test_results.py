@@ -13,7 +13,7 @@ RECORDS = sorted(RESULTS.rglob("record.json"))
 MOST_BYTES = 25e6
 PICTURES = {".jpg", ".png"}
 # Measured before records told all that: to be measured again.
-OLDER = {"beyond_gram/sheet", "network_benchmark", "network_benchmark/avx2", "sweep_costs"}
+OLDER = {"beyond_gram/sheet"}
 
 
 def values_of(key: str, part: Any) -> Iterator[Any]:
