@@ -12,8 +12,6 @@ RESULTS = Path(__file__).parents[1] / "results"
 RECORDS = sorted(RESULTS.rglob("record.json"))
 MOST_BYTES = 25e6
 PICTURES = {".jpg", ".png"}
-# Measured before records told all that: to be measured again.
-OLDER = {"beyond_gram/sheet"}
 
 
 def values_of(key: str, part: Any) -> Iterator[Any]:
@@ -35,9 +33,6 @@ def test_a_record_tells_the_command_commit_and_device(path):
     commands, commits, devices = (
         set(values_of(key, record)) for key in ("command", "commit", "device")
     )
-    if path.parent.relative_to(RESULTS).as_posix() in OLDER:
-        assert not (commands and commits and devices), "no longer older: take it off the list"
-        return
     assert commands
     assert all(re.match(r"python experiments/\w+\.py( |$)", command) for command in commands)
     assert commits
