@@ -19,6 +19,9 @@ results/dumoulin_2017/corners.
 `few_shot` is the paper's figure 6, a new style learnt by a row of its own against a network from
 scratch: see few_shot.py. Results: results/dumoulin_2017/few_shot.
 
+`together` is that figure's curves, of networks that are trained for it, alike and of one
+architecture: see learnt_together.py. Results: results/dumoulin_2017/together.
+
 `sheet` shows the network's styles, a row each, as `sheet` of johnson_2016.py does, whose --look it
 has. Results: results/dumoulin_2017/sheet.
 
@@ -33,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import few_shot
+import learnt_together
 import network_figures
 import provenance
 import style_judges
@@ -238,6 +242,7 @@ FIGURES = {
     "interpolation": interpolation,
     "corners": corners,
     "few_shot": few_shot.few_shot,
+    "together": learnt_together.together,
     "sheet": sheet,
 }
 
@@ -251,10 +256,13 @@ def main() -> None:
     parser.add_argument("--between", nargs=2, metavar="STYLE", help="for `interpolation`")
     parser.add_argument("--corners", nargs=4, metavar="STYLE", default=CORNERS, help="row by row")
     few_shot.add_options(parser)
+    learnt_together.add_options(parser)
     training_curves.add_options(parser)
     networks: dict[str, Sequence[str]] = dict.fromkeys(FIGURES, ("dumoulin2017",))
     networks["styles"] = ("dumoulin2017", "johnson2016")
-    network_figures.make_figures(parser, FIGURES, networks=networks, resuming={"few_shot"})
+    network_figures.make_figures(
+        parser, FIGURES, networks=networks, resuming={"few_shot", "together"}
+    )
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from test_network_experiments import write_data
 
 from nst_jax import files, train
 from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.huang import Decoder
-from nst_jax.papers import huang_2017, johnson_2016
+from nst_jax.papers import dumoulin_2017, huang_2017, johnson_2016
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 
@@ -38,7 +39,10 @@ TIERS = {
 @pytest.fixture
 def scripts(monkeypatch):
     monkeypatch.syspath_prepend(EXPERIMENTS)
-    names = ("decoder_baselines", "normalizations", "training_curves", "few_shot")
+    names = (
+        *("decoder_baselines", "normalizations", "training_curves", "few_shot"),
+        "learnt_together",
+    )
     papers = ("huang_2017", "dumoulin_2017")
     loaded = {name: importlib.import_module(name) for name in (*names, *papers, "network_figures")}
 
@@ -293,3 +297,49 @@ def test_a_row_learns_beside_a_network(scripts, data, models, tmp_path):
     assert row[0]["settings"]["network"] == "many"
     assert "network" not in alone[0]["settings"]
     assert row[0]["curve"] != alone[0]["curve"]
+
+
+def test_styles_learn_together_and_alone(scripts, data, tmp_path, monkeypatch):
+    monkeypatch.setitem(dumoulin_2017.PRESETS, "cpu", dumoulin_2017.PRESETS["smoke"])
+    monkeypatch.setattr(scripts.learnt_together, "NUM_HELD_OUT", 3)
+    monkeypatch.setattr(scripts.learnt_together, "SHOWN_SIZE", 64)
+    fitted = []
+
+    def fit(styles, stream, config, *encoder, workdir, held_out, **more):
+        """Logs style losses of 6, 2 and 3 instead of training."""
+        fitted.append((len(styles), np.asarray(held_out), next(stream)))
+        Path(workdir).mkdir(parents=True)
+        lines: list[Any] = [
+            {"step": step, "held_out": {"content": step, "style": (6.0, 2.0, 3.0)[len(fitted) - 1]}}
+            for step in (1, 2)
+        ]
+        text = "".join(f"{json.dumps(line)}\n" for line in [*lines, {"step": 2, "seconds": 1.0}])
+        (Path(workdir) / "metrics.jsonl").write_text(text)
+        network = DumoulinNetwork(num_styles=len(styles), width=config.width)
+        pictures, weights = jnp.zeros((1, 32, 32, 3)), jnp.ones((1, len(styles)))
+        variables = jax.jit(network.init)(jax.random.key(0), pictures, weights)
+        return train.Trained(network, variables, 2, {"style": 1.0})
+
+    monkeypatch.setattr(dumoulin_2017, "fit", fit)
+    options = options_for(data, tmp_path, "together")
+    scripts.run("dumoulin_2017", *options, "--learn", "waves", "strokes", "--train-size", 32)
+    record = finished(tmp_path, "together")
+    assert list(record["trainings"]) == ["one network", "waves", "strokes"]
+    (many, all_of_them, batch), (_, first, batch_1), (_, second, batch_2) = fitted
+    assert many == 2
+    # Each style is measured on the photographs that the network of both paints in it.
+    np.testing.assert_array_equal(first, all_of_them[0::2])
+    np.testing.assert_array_equal(second, all_of_them[1::2])
+    np.testing.assert_array_equal(batch, batch_1)  # and all learn from the same ones
+    np.testing.assert_array_equal(batch, batch_2)
+    assert record["percent"]["style"]["mean"] == pytest.approx(140)  # 6 over 2.5
+    assert record["percent"]["content"]["mean"] == pytest.approx(0)
+    picture = files.load_image(tmp_path / "out" / "together" / "one_network_0.jpg")
+    assert picture.shape[2] == 2 * 64
+
+
+@pytest.mark.parametrize("learn", [("waves",), ("waves", "waves")])
+def test_what_cannot_be_learnt_together_is_refused(scripts, data, tmp_path, learn):
+    options = options_for(data, tmp_path, "together")
+    with pytest.raises(SystemExit, match="error: learn: wanted 2 to 16 styles, each once, got wav"):
+        scripts.run("dumoulin_2017", *options, "--learn", *learn)
