@@ -5,11 +5,12 @@
 inputs.csv lists the papers' inputs, held_out.csv the photographs and paintings on which trained
 networks are measured: each one's path in the folder, whose it is, its licence and tier, where it
 can be had, the hash of the file there and that of the file from which results/ was made. That one
-is scaled down to a longer side of 1024 pixels at most (held out, 704) and saved again, so it is
-not the same file; the picture is. The lines of both, with lines for photographs and paintings of
-your own, which trainings need, are also the manifest.csv that the folder must have
-(data_folder.py): measured are so many of the held-out pictures as a figure asks for, evenly spread
-over those that the manifest lists.
+is scaled down to a longer side of 1024 pixels at most (held out, 704) and saved again, so it is not
+the same file; the picture is. Of held-out pictures the file at the source has no hash here, and the
+source is often a collection in which the file's name tells the picture. The lines of both, with
+lines for photographs and paintings of your own, which trainings need, are also the manifest.csv
+that the folder must have (data_folder.py): measured are so many of the held-out pictures as a
+figure asks for, evenly spread over those that the manifest lists.
 """
 
 import argparse
@@ -59,15 +60,18 @@ def main() -> None:
     for line in inputs:
         table.add_row(line["file"], found[line["file"]], line["author_title"], line["licence"])
     Console().print(table)
-    held_out = check(data, read_table(HELD_OUT))
-    for state, number in Counter(held_out.values()).items():
-        print(f"{number} of {len(held_out)} held-out pictures: {state}")
+    held_out = read_table(HELD_OUT)
+    states = check(data, held_out)
+    for state, number in Counter(states.values()).items():
+        print(f"{number} of {len(states)} held-out pictures: {state}")
     missing = [line for line in inputs if found[line["file"]] == MISSING]
+    none = set(states.values()) == {MISSING}
+    if none:
+        print(f"held-out pictures: {HELD_OUT} says where they can be had")
+    missing += [line for line in held_out if states[line["file"]] == MISSING and not none]
     for line in missing:
         print(f"{line['file']}: to be had from {line['source']}")
-    if MISSING in held_out.values():
-        print(f"held-out pictures: {HELD_OUT} says where they can be had")
-    if missing or MISSING in held_out.values():
+    if missing or none:
         sys.exit(1)
 
 

@@ -114,7 +114,8 @@ def find_picture(data: Path, file: str) -> Picture:
     found = [one for one in pictures_in(data, file.rpartition("/")[0]) if one.file == file]
     if not found:
         raise FileNotFoundError(
-            f"{data / 'manifest.csv'} does not list {file}; inputs.csv says where it can be had"
+            f"{data / 'manifest.csv'} does not list {file}; inputs.csv and "
+            "held_out.csv say where pictures can be had"
         )
     return found[0]
 

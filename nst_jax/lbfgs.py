@@ -19,8 +19,8 @@ _LEAST_CURVATURE = 1e-10
 class LbfgsState(NamedTuple):
     """State of `lbfgs`; vectors are raveled parameters.
 
-    longest is the root mean square that a step may have; whoever begins a run anew after an
-    accident sets it.
+    longest is the root mean square that a step may have: `lbfgs`'s longest_step, until whoever
+    begins a run anew after an accident shortens it.
     """
 
     count: Array

@@ -104,10 +104,11 @@ def make_transformation(
             a step; learning_rate is not used).
         learning_rate: For Adam in pixel units (the image's range is 1); for 'lbfgs' usually 1.
         history: Pairs that both forms of L-BFGS keep.
-        longest_step: The root mean square that a step of 'lbfgs' may have.
+        longest_step: The root mean square that a step of 'lbfgs' may have; others have no bound.
 
     Raises:
-        ValueError: No optimiser of that name, or a learning rate that is not above zero.
+        ValueError: No optimiser of that name, a learning rate or a longest_step that is not above
+            zero, or a history below 1.
     """
     if not learning_rate > 0:
         raise ValueError(f"learning_rate: wanted a number above 0, got {learning_rate}")

@@ -89,6 +89,19 @@ def test_what_is_missing_is_told_with_its_source(check_data, tmp_path, monkeypat
     assert "held_out.csv says where they can be had" in told
 
 
+def test_held_out_pictures_that_are_missing_are_named(check_data, tmp_path, monkeypatch, capsys):
+    there, lacking, *_ = check_data.read_table(check_data.HELD_OUT)
+    (tmp_path / there["file"]).parent.mkdir(parents=True)
+    (tmp_path / there["file"]).write_bytes(b"a picture")
+    monkeypatch.setattr("sys.argv", ["check_data.py", "--data", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        check_data.main()
+    told = capsys.readouterr().out
+    assert "1 of 207 held-out pictures: another file" in told
+    assert f"{lacking['file']}: to be had from {lacking['source']}" in told
+    assert f"{there['file']}: to be had" not in told
+
+
 def test_the_tables_are_a_manifest(check_data, tmp_path, monkeypatch):
     inputs, held_out = (
         table.read_text(encoding="utf-8").splitlines()
