@@ -110,15 +110,7 @@ def _make_training(config: Config, *, setting: _Setting, name: str) -> Training:
             if added
             else partial(dumoulin_2017.fit, [setting.painting])
         )
-        opened = train.open_stream(
-            setting.photographs,
-            size=config.size,
-            shorter_side=config.shorter_side,
-            flip=config.flip,
-            batch_size=config.batch_size,
-            seed=config.seed,
-        )
-        with closing(opened) as stream:
+        with closing(training_curves.open_stream(setting.photographs, config)) as stream:
             return teach(
                 stream,
                 config,

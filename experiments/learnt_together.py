@@ -2,9 +2,10 @@
 
 The paper's figure 5: at equal steps a network of many styles comes to nearly the losses of networks
 of one style of the same architecture, content +8.7 % and style -8.9 % after 40,000 steps. Here both
-kinds have the paper's architecture, one objective, the same photographs and as many steps, and are
-measured on the same held-out photographs in the same styles: the network of many has each
-photograph in one style, in turn, and that style's own network has the photographs of its turn.
+kinds have the paper's architecture at half its width, one objective, the same photographs and as
+many steps, and are measured on the same held-out photographs in the same styles: the network of
+many has each photograph in one style, in turn, and that style's own network has the photographs of
+its turn.
 """
 
 import argparse
@@ -94,7 +95,7 @@ def together(options: argparse.Namespace, out: Path) -> None:
     path = out / "record.json"
     files.write_record(path, {"percent": percent, **files.read_record(path)})
     for term, found in percent.items():
-        print(f"{term}: one network is at {found['mean']:+.1f} per cent of a network each")
+        print(f"{term}: one network differs by {found['mean']:+.1f} per cent from a network each")
     _save_sheet(out, names)
 
 
@@ -129,15 +130,7 @@ def _make_training(config: Config, *, setting: _Setting, styles: Sequence[str]) 
         held_out = held_out[names.index(style) :: len(names)]
 
     def fit(workdir: str) -> train.Trained:
-        opened = train.open_stream(
-            setting.photographs,
-            size=config.size,
-            shorter_side=config.shorter_side,
-            flip=config.flip,
-            batch_size=config.batch_size,
-            seed=config.seed,
-        )
-        with closing(opened) as stream:
+        with closing(training_curves.open_stream(setting.photographs, config)) as stream:
             return dumoulin_2017.fit(
                 [setting.paintings[name] for name in styles],
                 stream,

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from style_judges import TERMS, mean_and_deviation
 
-from nst_jax import files, train
+from nst_jax import datasets, files, train
 from nst_jax.array_types import Image
 from nst_jax.train.config import TrainingConfig
 
@@ -73,6 +73,18 @@ def shorten(config: _Config, options: argparse.Namespace, **changes: Any) -> _Co
         schedule="constant",
         average_decay=None,
         **changes,
+    )
+
+
+def open_stream(photographs: Sequence[Path], config: TrainingConfig) -> datasets.PictureStream:
+    """Training pictures as the configuration has them; whoever opens it closes it."""
+    return train.open_stream(
+        photographs,
+        size=config.size,
+        shorter_side=config.shorter_side,
+        flip=config.flip,
+        batch_size=config.batch_size,
+        seed=config.seed,
     )
 
 
