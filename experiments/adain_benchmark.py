@@ -24,11 +24,11 @@ import jax.numpy as jnp
 from rich.console import Console
 from rich.table import Table
 
-from nst_jax import optimize
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.files import write_record
 from nst_jax.networks.huang import HuangNetwork, encoder_params_up_to_layer
 from nst_jax.papers import huang_2017
+from nst_jax.runs.compile_time import compile_seconds
 
 try:
     import side_by_side
@@ -106,7 +106,7 @@ def _theirs(side: str, params: Mapping[str, Any], content: Any, style: Any, enco
 
 def measure(size: int, *, encode: bool, lbfgs: Work, repeats: int) -> dict[str, Any]:
     """One row of the table."""
-    with optimize.compile_seconds() as compiling:
+    with compile_seconds() as compiling:
         works = painting_works(size, encode=encode)
         for side in PRECISIONS:
             works[side]()

@@ -25,11 +25,12 @@ from descent import Limits, descend, describe_steps, first_step_at, make_optimiz
 from rich.console import Console
 from rich.table import Table
 
-from nst_jax import files, optimize
+from nst_jax import files
 from nst_jax.array_types import Features
-from nst_jax.feature_statistics import channel_moments
 from nst_jax.networks.huang import LAYER
+from nst_jax.ops.moments import channel_moments
 from nst_jax.papers import huang_2017
+from nst_jax.pixels.step import Optimizer
 
 TERMS = ("content", "style", "content_norm", "style_norm")
 
@@ -48,7 +49,7 @@ class Judge(NamedTuple):
     compute_targets: Any
     evaluate: Any
     """(image, targets, encoder_params) -> ((total, terms), gradient), compiled."""
-    optimizer: optimize.Optimizer
+    optimizer: Optimizer
     encoder_params: Any
 
 

@@ -13,7 +13,7 @@ from network_figures import HELD_OUT
 
 from nst_jax import metrics, stylizers, train
 from nst_jax.array_types import Image
-from nst_jax.encoders.pretrained import load_encoder, load_lpips_weights
+from nst_jax.encoders.weights.pretrained import load_encoder, load_lpips_weights
 from nst_jax.papers.huang_2017 import STYLE_LAYERS, Pair
 
 PAINTINGS = "style/heldout"

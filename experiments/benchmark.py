@@ -23,10 +23,11 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from nst_jax import optimize, perceptual
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.files import write_record
+from nst_jax.losses import perceptual
 from nst_jax.papers.gatys_2016 import PRESETS
+from nst_jax.runs.compile_time import compile_seconds
 
 try:
     import side_by_side
@@ -118,7 +119,7 @@ def _sides(size: int) -> dict[str, tuple[Work, Work]]:
 
 def time_size(size: int, repeats: int) -> dict[str, Any]:
     """Time every side at one size."""
-    with optimize.compile_seconds() as compiling:
+    with compile_seconds() as compiling:
         sides = _sides(size)
         gradients = {side: evaluate for side, (evaluate, _) in sides.items()}
         gradient = interleave(gradients, repeats=repeats)

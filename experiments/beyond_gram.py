@@ -2,7 +2,7 @@
 
     python experiments/beyond_gram.py [--size 256] [--num-steps 200]
 
-A bundled photograph after a bundled painting by each of nst_jax.style_losses, with the layers and
+A bundled photograph after a bundled painting by each of nst_jax.losses.styles, with the layers and
 the weight that gatys_2016.with_style_loss gives it. The record has, of each, the seconds over
 those of Gram matrices in the same run, without what compiling took; LPIPS to the photograph; and
 to the painting the distance of Gram matrices, metrics.style_distance.
@@ -21,9 +21,9 @@ from adain_pairs import Distances
 from contact_sheet import Cell, save_sheet, split_rows
 
 from nst_jax import files
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.losses.styles import StyleLossName
 from nst_jax.papers import gatys_2016
-from nst_jax.style_losses import StyleLossName
 
 CONTENT, STYLE = "content/neuschwanstein_castle.jpg", "style/van_gogh_church_at_auvers.jpg"
 

@@ -23,12 +23,13 @@ from rich.console import Console
 from rich.table import Table
 from turns import Work, compare, interleave
 
-from nst_jax import color, files, stylizers
+from nst_jax import files, stylizers
 from nst_jax.array_types import Image, ImageOfAnySize
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.ops import color
 from nst_jax.papers import gatys_2016
 from nst_jax.stylizers.any_style import AnyStyleStylizer
-from nst_jax.stylizers.stylizer import ManyStylesStylizer
+from nst_jax.stylizers.many_styles import ManyStylesStylizer
 
 CONTENT = "content/neuschwanstein_castle.jpg"
 STYLES = ("style/van_gogh_church_at_auvers.jpg", "style/van_gogh_harvest.jpg")

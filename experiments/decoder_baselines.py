@@ -27,13 +27,14 @@ from data_folder import free_paintings, free_photographs
 from jaxtyping import Array
 from training_curves import Training, config_defaults
 
-from nst_jax import datasets, files, train
+from nst_jax import files, train
 from nst_jax.array_types import FeatureMap
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.networks.huang import LAST, LAYER, Decoder
 from nst_jax.networks.layers import InstanceNorm
 from nst_jax.papers import huang_2017
 from nst_jax.papers.huang_2017 import Config, Pair, Targets
+from nst_jax.train import datasets
 
 NUM_HELD_OUT = 16  # pairs
 SHOWN = (

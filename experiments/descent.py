@@ -8,8 +8,12 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from nst_jax import optimize
 from nst_jax.array_types import Image
+from nst_jax.pixels import loop
+from nst_jax.pixels import step as pixel_step
+from nst_jax.pixels.step import Optimizer, ValueAndGradient
+from nst_jax.pixels.transformations import make_transformation
+from nst_jax.runs.report import DivergedError, Report
 
 HISTORY = 100  # pairs, as Torch's L-BFGS
 POINTS = 20  # of a curve that are kept
@@ -22,30 +26,30 @@ class Limits(NamedTuple):
     most: int
 
 
-def make_optimizer(evaluate: optimize.ValueAndGradient) -> optimize.Optimizer:
+def make_optimizer(evaluate: ValueAndGradient) -> Optimizer:
     """Torch's L-BFGS on (image, *args) -> ((total, terms), gradient), which is compiled."""
-    tx = optimize.make_transformation("lbfgs", learning_rate=1.0, history=HISTORY)
-    return optimize.make_optimizer(evaluate, tx)
+    tx = make_transformation("lbfgs", learning_rate=1.0, history=HISTORY)
+    return pixel_step.make_optimizer(evaluate, tx)
 
 
 def descend(
-    optimizer: optimize.Optimizer,
+    optimizer: Optimizer,
     image: Image,
     args: tuple[Any, ...],
     until: Any,
     limits: Limits,
-) -> list[optimize.Report]:
+) -> list[Report]:
     """The loss after each step of L-BFGS, the first entry before any, until it is as low as asked.
 
-    It has as many steps as the limits say, and ends where optimize.run gives up.
+    It has as many steps as the limits say, and ends where the run gives up.
     """
     until = float(until)
     state, metrics = optimizer.init(jnp.copy(image), *args)
     terms = {name: float(term) for name, term in metrics.terms.items()}
-    reports = [optimize.Report(0, float(metrics.total), terms)]
+    reports = [Report(0, float(metrics.total), terms)]
     # Divergence ends the curve, which then shows it.
-    with contextlib.suppress(optimize.DivergedError):
-        optimize.run(
+    with contextlib.suppress(DivergedError):
+        loop.run(
             optimizer,
             state,
             *args,

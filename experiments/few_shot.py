@@ -23,7 +23,7 @@ from training_curves import Training, config_defaults
 
 from nst_jax import files, train
 from nst_jax.array_types import Image
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers import dumoulin_2017
 from nst_jax.papers.dumoulin_2017 import Config
 from nst_jax.stylizers import Stylizer

@@ -20,10 +20,10 @@ from data_folder import Picture
 from descent import spacing
 
 from nst_jax import files
-from nst_jax.encoders.pretrained import load_encoder
-from nst_jax.optimize import DivergedError
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import PRESETS, Config
+from nst_jax.runs.report import DivergedError
 
 WEIGHT = 100.0  # the larger one of content and style
 UNITS = 1e2  # our alpha/beta over that of the paper's captions

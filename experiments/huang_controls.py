@@ -15,9 +15,9 @@ from adain_pairs import Distances, load_network, size_of
 from contact_sheet import save_sheet
 from outlines import sky_and_ground
 
-from nst_jax import color as colors
 from nst_jax import files
 from nst_jax.array_types import ImageOfAnySize
+from nst_jax.ops import color as colors
 
 PAIRS = (
     ("content/eiffel_tower.jpg", "style/van_gogh_night_cafe.jpg"),

@@ -8,10 +8,10 @@ from typing import Any
 from contact_sheet import Cell
 
 from nst_jax.array_types import ImageOfAnySize
-from nst_jax.encoders.pretrained import load_encoder
-from nst_jax.masks import Mask
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import Config
+from nst_jax.regions.masks import Mask
 
 
 class LabelledRuns:

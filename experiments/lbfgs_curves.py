@@ -21,12 +21,13 @@ from descent import (
     spacing,
 )
 
-from nst_jax import losses, optimize
+from nst_jax import losses
 from nst_jax.array_types import Params
-from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.encoders.vgg import VGG
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers import gatys_2016, johnson_2016
 from nst_jax.papers.johnson_2016 import Config
+from nst_jax.pixels.step import Optimizer
 from nst_jax.stylizers import Stylizer
 
 STARTS = ("noise", "photograph")
@@ -43,7 +44,7 @@ class Judge(NamedTuple):
     encoder_params: Params
     evaluate: Any
     """(image, targets, encoder_params) -> ((total, terms), gradient), compiled."""
-    optimizer: optimize.Optimizer
+    optimizer: Optimizer
 
 
 def make_judge(stylizer: Stylizer, data: Path) -> Judge:

@@ -31,14 +31,15 @@ import provenance
 from rich.console import Console
 from rich.table import Column, Table
 
-from nst_jax import optimize, train
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax import train
 from nst_jax.encoders.vgg import VGG
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.files import asset_path, load_image, read_record, write_record
-from nst_jax.image_ops import resize_longer_side
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
+from nst_jax.ops.resizing import resize_longer_side
 from nst_jax.papers import dumoulin_2017, johnson_2016
+from nst_jax.runs.compile_time import compile_seconds
 
 try:
     import pixel_objective
@@ -138,7 +139,7 @@ def lbfgs_work(size: int) -> Work:
 
 def time_painting(name: str, size: int, lbfgs: Work, *, repeats: int) -> dict[str, Any]:
     """Measure one network at one size."""
-    with optimize.compile_seconds() as compiling:
+    with compile_seconds() as compiling:
         works = painting_works(name, size)
         for side in PRECISIONS:
             works[side]()
@@ -248,7 +249,7 @@ def _their_step(training: _Training, side: str) -> Work:
 
 def time_training(name: str, *, repeats: int) -> dict[str, Any]:
     """Measure the training step of one preset."""
-    with optimize.compile_seconds() as compiling:
+    with compile_seconds() as compiling:
         works = training_works(name)
         for side in PRECISIONS:
             works[side]()

@@ -30,10 +30,11 @@ from PIL import Image as PillowImage
 from PIL import ImageOps
 from training_curves import Training, config_defaults
 
-from nst_jax import datasets, files, stylizers, train
+from nst_jax import files, stylizers, train
 from nst_jax.array_types import Image, ImageOfAnySize
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers import johnson_2016
+from nst_jax.train import datasets
 
 NORMALIZATIONS = ("batch", "instance")
 STYLE = "wave"

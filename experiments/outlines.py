@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from nst_jax.masks import Mask
+from nst_jax.regions.masks import Mask
 
 Outline = Sequence[tuple[float, float]]
 """The corners of an area: x and y from the upper left one, from 0 to 1."""

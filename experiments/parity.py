@@ -28,9 +28,9 @@ from rich.table import Table
 
 from nst_jax.array_types import Image
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.files import load_image, read_record, save_image, write_record
-from nst_jax.image_ops import resize_longer_side
+from nst_jax.ops.resizing import resize_longer_side
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import PRESETS, Config
 

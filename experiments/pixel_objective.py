@@ -6,9 +6,10 @@ the photograph's features, is computed once, as whoever optimises pixels would.
 
 import jax
 
-from nst_jax import losses, perceptual
+from nst_jax import losses
 from nst_jax.array_types import Image, Params
 from nst_jax.encoders.vgg import VGG
+from nst_jax.losses import perceptual
 from nst_jax.papers.johnson_2016 import Config
 from nst_jax.train.perceptual_training import make_image_term, make_loss_weights, set_encoder
 

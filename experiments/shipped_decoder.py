@@ -24,7 +24,7 @@ from shipping import (
 )
 
 from nst_jax import stylizers, train
-from nst_jax.encoders.pretrained import describe_weights, load_encoder
+from nst_jax.encoders.weights.pretrained import describe_weights, load_encoder
 from nst_jax.networks.huang import LAYER
 from nst_jax.papers import huang_2017
 from nst_jax.papers.huang_2017 import Pair

@@ -31,7 +31,7 @@ from shipping import (
 )
 
 from nst_jax import files, stylizers, train
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers import dumoulin_2017, johnson_2016
 
 HELD_OUT = 8  # pictures

@@ -11,7 +11,7 @@ import jax
 from data_folder import add_data_option
 
 from nst_jax import files, stylizers, train
-from nst_jax.encoders.pretrained import describe_weights
+from nst_jax.encoders.weights.pretrained import describe_weights
 
 _FIELDS = (
     "precision",

@@ -21,9 +21,10 @@ import provenance
 import torch
 from turns import Work
 
-from nst_jax import optimize
 from nst_jax.files import asset_path, load_image
-from nst_jax.image_ops import resize
+from nst_jax.ops.resizing import resize
+from nst_jax.pixels.step import make_optimizer
+from nst_jax.pixels.transformations import make_transformation
 
 FORMATS = {"torch": torch.contiguous_format, "torch channels_last": torch.channels_last}
 BFLOAT16 = "torch bfloat16"  # for information: autocast rounds activations too
@@ -85,13 +86,13 @@ def make_lbfgs_step(evaluate: Callable[..., Any], image: Any, *args: Any, histor
 
     evaluate is (image, *args) -> ((total, terms), gradient).
     """
-    tx = optimize.make_transformation("lbfgs", learning_rate=1.0, history=history)
+    tx = make_transformation("lbfgs", learning_rate=1.0, history=history)
     objectives = [_cheap] * (history + 2)
 
     def evaluate_in_turn(image, *args):
         return (objectives.pop() if objectives else evaluate)(image, *args)
 
-    optimizer = optimize.make_optimizer(evaluate_in_turn, tx)
+    optimizer = make_optimizer(evaluate_in_turn, tx)
     state = None
 
     def step() -> Any:

@@ -22,11 +22,11 @@ from outlines import draw_sky, sky_and_ground
 
 from nst_jax import files, stylizers
 from nst_jax.array_types import ImageOfAnySize
-from nst_jax.guidance import MaskMode
-from nst_jax.image_ops import resize_longer_side
-from nst_jax.masks import Mask
+from nst_jax.ops.resizing import resize_longer_side
+from nst_jax.regions.guidance import MaskMode
+from nst_jax.regions.masks import Mask
 from nst_jax.stylizers.any_style import AnyStyleStylizer
-from nst_jax.stylizers.stylizer import ManyStylesStylizer
+from nst_jax.stylizers.many_styles import ManyStylesStylizer
 
 CASTLE, TOWER = "content/neuschwanstein_castle.jpg", "content/eiffel_tower.jpg"
 CHURCH, HARVEST = "style/van_gogh_church_at_auvers.jpg", "style/van_gogh_harvest.jpg"

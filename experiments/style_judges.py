@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import network_figures
 
-from nst_jax import losses, perceptual
+from nst_jax import losses
 from nst_jax.array_types import Image, Params
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.losses import perceptual
 from nst_jax.papers import dumoulin_2017
 from nst_jax.papers.dumoulin_2017 import Config
 from nst_jax.stylizers import Stylizer

@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 from style_judges import TERMS, mean_and_deviation
 
-from nst_jax import datasets, files, train
+from nst_jax import files, train
 from nst_jax.array_types import Image
+from nst_jax.train import datasets
 from nst_jax.train.config import TrainingConfig
 
 

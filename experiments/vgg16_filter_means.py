@@ -12,7 +12,7 @@ import csv
 import os
 from pathlib import Path
 
-from nst_jax.encoders.pretrained import make_filter_means
+from nst_jax.encoders.weights.pretrained import make_filter_means
 
 ASSET = Path(__file__).parents[1] / "nst_jax" / "assets" / "vgg16_filter_means.safetensors"
 

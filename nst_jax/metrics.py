@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from nst_jax import losses
 from nst_jax.array_types import Image, Params
 from nst_jax.encoders.vgg import VGG
-from nst_jax.feature_statistics import gram_matrix
+from nst_jax.ops.gram import gram_matrix
 
 PerImage = Float[Array, " batch"]
 """One number for each image of a batch."""

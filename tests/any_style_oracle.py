@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.encoders.pretrained import describe_weights, load_encoder
+from nst_jax.encoders.weights.pretrained import describe_weights, load_encoder
 from nst_jax.networks.huang import Decoder
 from nst_jax.papers import huang_2017
 from nst_jax.stylizers import save_model

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nst_jax.encoders.pretrained import load_encoder
-from nst_jax.optimize import DivergedError
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import PRESETS
+from nst_jax.runs.report import DivergedError
 
 BASE = dataclasses.replace(
     PRESETS["smoke"],

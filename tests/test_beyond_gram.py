@@ -9,8 +9,8 @@ import pytest
 from test_network_benchmark import EXPERIMENTS
 
 from nst_jax import files
+from nst_jax.losses.styles import StyleLossName
 from nst_jax.papers import gatys_2016
-from nst_jax.style_losses import StyleLossName
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 NAMES = get_args(StyleLossName)

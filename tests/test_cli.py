@@ -32,12 +32,12 @@ from nst_jax.cli.optimize_options import (
     warn_of_scale,
 )
 from nst_jax.cli.progress import follow_steps
-from nst_jax.coarse_to_fine import Level
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.files import asset_path
-from nst_jax.optimize import Report
 from nst_jax.papers.gatys_2016 import PRESETS, Config, stylize, with_style_loss
 from nst_jax.papers.gatys_2017 import mix_scales
+from nst_jax.pixels.levels import Level
+from nst_jax.runs.report import Report
 
 # What every run of these tests shares: seconds, not minutes.
 SMOKE = ("--preset", "smoke", "--size", "32", "--style-weight", "2")
@@ -625,7 +625,7 @@ def test_ctrl_c_keeps_the_picture_and_says_how_to_go_on(pictures):
 def test_a_diverging_run_keeps_its_best_picture(
     pictures, promotion, monkeypatch, capsys, diverging, moved
 ):
-    monkeypatch.setattr("nst_jax.optimize._MAX_RESTARTS", 0)
+    monkeypatch.setattr("nst_jax.pixels.loop._MAX_RESTARTS", 0)
     options = (*diverging.split(), "--num-steps", "30", "--quiet", "--save-every", "1")
 
     assert optimize(*options) == 1

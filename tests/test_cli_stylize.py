@@ -13,11 +13,11 @@ from any_style_oracle import made_painting, save_made_model
 from network_oracle import made_arrays, made_pictures
 
 import nst_jax
-from nst_jax import color
 from nst_jax.cli import main
-from nst_jax.color import match_covariance_by_pca
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
+from nst_jax.ops import color
+from nst_jax.ops.color import match_covariance_by_pca
 from nst_jax.stylizers import (
     AnyStyleStylizer,
     ManyStylesStylizer,

@@ -36,8 +36,8 @@ from nst_jax.cli.progress import follow_training
 from nst_jax.cli.train_options import make_config
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
-from nst_jax.optimize import Report
 from nst_jax.papers import dumoulin_2017, johnson_2016
+from nst_jax.runs.report import Report
 from nst_jax.train import TrainingDivergedError
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")

@@ -32,12 +32,12 @@ from nst_jax.cli import train as cli_train
 from nst_jax.cli.progress import follow_training
 from nst_jax.cli.train_options import make_config
 from nst_jax.encoders.preprocessing import TORCHVISION
-from nst_jax.encoders.pretrained import describe_weights
 from nst_jax.encoders.vgg import VGG
+from nst_jax.encoders.weights.pretrained import describe_weights
 from nst_jax.networks.huang import Decoder
 from nst_jax.networks.johnson import JohnsonNetwork
-from nst_jax.optimize import Report
 from nst_jax.papers import huang_2017
+from nst_jax.runs.report import Report
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 

@@ -11,9 +11,11 @@ import numpy as np
 import optax
 import pytest
 
-from nst_jax import coarse_to_fine, optimize
-from nst_jax.coarse_to_fine import Level, Problem, plan_levels
-from nst_jax.image_ops import resize
+from nst_jax.ops.resizing import resize
+from nst_jax.pixels import step as pixel_step
+from nst_jax.pixels.levels import Level, Problem, optimize_levels, plan_levels, resize_state
+from nst_jax.pixels.transformations import make_transformation
+from nst_jax.runs.report import Report
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 
@@ -30,8 +32,8 @@ def objective(image, target):
 
 
 def make_optimizer(name, *, history=3, loss=objective):
-    tx = optimize.make_transformation(name, learning_rate=OPTIMIZERS[name], history=history)
-    return optimize.make_optimizer(jax.jit(jax.value_and_grad(loss, has_aux=True)), tx)
+    tx = make_transformation(name, learning_rate=OPTIMIZERS[name], history=history)
+    return pixel_step.make_optimizer(jax.jit(jax.value_and_grad(loss, has_aux=True)), tx)
 
 
 def make_problem(name, photograph, painting, *, args_at=None):
@@ -139,7 +141,7 @@ def test_adam_goes_on_as_if_it_had_been_there_all_the_time():
     optimizer = make_optimizer("adam")
     coarse, _ = constant_run(optimizer, 5, height=8, width=10)
     fine, target = constant_run(optimizer, 5, height=12, width=25)
-    carried, metrics = coarse_to_fine.resize_state(optimizer, coarse, target, height=12, width=25)
+    carried, metrics = resize_state(optimizer, coarse, target, height=12, width=25)
     for _ in range(4):
         np.testing.assert_allclose(carried.image, fine.image, rtol=1e-5)
         mine, wanted = adam_moments(carried), adam_moments(fine)
@@ -159,7 +161,7 @@ def test_adams_moments_stay_where_they_were():
     state, _ = optimizer.step(state, target)
     before = adam_moments(state)
     size = {"height": 16, "width": 16}
-    carried, _ = coarse_to_fine.resize_state(optimizer, state, resize(target, **size), **size)
+    carried, _ = resize_state(optimizer, state, resize(target, **size), **size)
     after = adam_moments(carried)
     for row, column, old in ((0, 0, (0, 0)), (15, 2, (7, 1)), (15, 15, (7, 7))):
         np.testing.assert_allclose(
@@ -176,7 +178,7 @@ def test_lbfgs_begins_afresh():
     assert int(coarse.opt_state.num_pairs) > 0
     before = np.asarray(coarse.image)
     target = colour(0.9, 0.1, 0.5, height=12, width=25)
-    carried, metrics = coarse_to_fine.resize_state(optimizer, coarse, target, height=12, width=25)
+    carried, metrics = resize_state(optimizer, coarse, target, height=12, width=25)
     assert int(carried.opt_state.count) == int(carried.opt_state.num_pairs) == 0
     everywhere = np.broadcast_to(before[:, :1, :1], (1, 12, 25, 3))
     np.testing.assert_allclose(carried.image, everywhere, rtol=1e-6)
@@ -197,8 +199,8 @@ def test_a_run_goes_through_all_sizes(problem, photograph):
         problem.args_at,
         lambda level: seen.append(level) or problem.initial_at(level),
     )
-    reports: list[optimize.Report] = []
-    result = coarse_to_fine.optimize_levels(recording, LEVELS, on_step=reports.append)
+    reports: list[Report] = []
+    result = optimize_levels(recording, LEVELS, on_step=reports.append)
     assert seen == LEVELS[:1]  # afterwards the picture itself goes on
     assert result.image.shape == (1, 24, 32, 3)
     assert not result.interrupted
@@ -216,8 +218,8 @@ def test_a_run_goes_through_all_sizes(problem, photograph):
 
 
 def test_the_last_entry_is_the_clipped_pictures(problem):
-    reports: list[optimize.Report] = []
-    result = coarse_to_fine.optimize_levels(problem, LEVELS, on_step=reports.append)
+    reports: list[Report] = []
+    result = optimize_levels(problem, LEVELS, on_step=reports.append)
     image = np.asarray(result.image)
     assert image.min() >= 0.0
     assert image.max() == 1.0  # it wanted to go beyond
@@ -228,7 +230,7 @@ def test_the_last_entry_is_the_clipped_pictures(problem):
 
 
 def test_a_run_without_steps_returns_the_picture_it_was_given(problem, photograph):
-    result = coarse_to_fine.optimize_levels(problem, [Level(48, 64, 1.0, 0)])
+    result = optimize_levels(problem, [Level(48, 64, 1.0, 0)])
     np.testing.assert_array_equal(result.image, photograph)
     assert [entry["step"] for entry in result.steps] == [0]
     assert result.steps[0] == result.initial
@@ -260,12 +262,12 @@ def assert_same(result, wanted):
 
 def test_resuming_from_any_step_ends_as_if_it_had_never_stopped(problem):
     keeper = Keeper()
-    whole = coarse_to_fine.optimize_levels(problem, LEVELS, save=keeper, save_every=1)
+    whole = optimize_levels(problem, LEVELS, save=keeper, save_every=1)
     assert list(keeper.saved) == [1, 2, 3, 5, 6, 7, 8, 9]  # at the end of a size comes the next
     for step in keeper.saved:
         for _ in range(2):  # resuming leaves what was saved as it was
-            reports: list[optimize.Report] = []
-            again = coarse_to_fine.optimize_levels(
+            reports: list[Report] = []
+            again = optimize_levels(
                 problem, LEVELS, resume=keeper.load(step), on_step=reports.append
             )
             assert_same(again, whole)
@@ -274,14 +276,14 @@ def test_resuming_from_any_step_ends_as_if_it_had_never_stopped(problem):
 
 def test_saving_changes_nothing_and_shows_what_it_saves(problem):
     keeper, previews = Keeper(), {}
-    watched = coarse_to_fine.optimize_levels(
+    watched = optimize_levels(
         problem,
         LEVELS,
         save=keeper,
         save_every=3,
         on_preview=lambda image, step: previews.update({step: image.copy()}),
     )
-    assert_same(coarse_to_fine.optimize_levels(problem, LEVELS), watched)
+    assert_same(optimize_levels(problem, LEVELS), watched)
     assert list(previews) == list(keeper.saved) == [3, 6, 9]
     for step, preview in previews.items():
         image = keeper.saved[step][0][".image"]
@@ -291,22 +293,20 @@ def test_saving_changes_nothing_and_shows_what_it_saves(problem):
 
 def test_what_was_handed_over_does_not_grow(problem):
     handed = []
-    coarse_to_fine.optimize_levels(
-        problem, LEVELS, save=lambda _, metadata: handed.append(metadata), save_every=2
-    )
+    optimize_levels(problem, LEVELS, save=lambda _, metadata: handed.append(metadata), save_every=2)
     assert [len(metadata["steps"]) for metadata in handed] == [2, 6, 8]
 
 
 def test_another_runs_arrays_are_refused(photograph, painting):
     keeper = Keeper()
     adam = make_problem("adam", photograph, painting)
-    coarse_to_fine.optimize_levels(adam, LEVELS, save=keeper, save_every=2)
+    optimize_levels(adam, LEVELS, save=keeper, save_every=2)
     lbfgs = make_problem("lbfgs", photograph, painting)
     with pytest.raises(ValueError, match="arrays: saved by another optimiser; give the same"):
-        coarse_to_fine.optimize_levels(lbfgs, LEVELS, resume=keeper.load(2))
+        optimize_levels(lbfgs, LEVELS, resume=keeper.load(2))
     larger = [Level(18, 24, 0.75, 4), LEVELS[1]]
     with pytest.raises(ValueError, match=r"has shape \(1, 12, 16, 3\), the run wants \(1, 18, 24"):
-        coarse_to_fine.optimize_levels(adam, larger, resume=keeper.load(2))
+        optimize_levels(adam, larger, resume=keeper.load(2))
 
 
 # Ctrl-C ---------------------------------------------------------------------------------------
@@ -314,13 +314,13 @@ def test_another_runs_arrays_are_refused(photograph, painting):
 
 @pytest.mark.parametrize("at_step", [1, 4, 6])
 def test_an_interrupted_run_is_saved_and_goes_on(problem, at_step):
-    whole, keeper = coarse_to_fine.optimize_levels(problem, LEVELS), Keeper()
+    whole, keeper = optimize_levels(problem, LEVELS), Keeper()
 
     def press(report):
         if report.step == at_step:
             os.kill(os.getpid(), signal.SIGINT)
 
-    stopped = coarse_to_fine.optimize_levels(problem, LEVELS, save=keeper, on_step=press)
+    stopped = optimize_levels(problem, LEVELS, save=keeper, on_step=press)
     assert stopped.interrupted
     (step,) = keeper.saved
     assert at_step <= step <= at_step + 2
@@ -328,7 +328,7 @@ def test_an_interrupted_run_is_saved_and_goes_on(problem, at_step):
     assert [entry["step"] for entry in stopped.steps] == list(range(1, step + 1))
     image = keeper.saved[step][0][".image"]
     np.testing.assert_array_equal(stopped.image, image.clip(0, 1))
-    assert_same(coarse_to_fine.optimize_levels(problem, LEVELS, resume=keeper.load(step)), whole)
+    assert_same(optimize_levels(problem, LEVELS, resume=keeper.load(step)), whole)
 
 
 @pytest.mark.parametrize(("level", "steps_done"), [(0, 0), (1, 4)])
@@ -342,20 +342,20 @@ def test_ctrl_c_while_a_size_is_prepared(photograph, painting, level, steps_done
         return plain.args_at(asked)
 
     pressed = make_problem("lbfgs", photograph, painting, args_at=args_at)
-    whole, keeper = coarse_to_fine.optimize_levels(plain, LEVELS), Keeper()
-    stopped = coarse_to_fine.optimize_levels(pressed, LEVELS, save=keeper)
+    whole, keeper = optimize_levels(plain, LEVELS), Keeper()
+    stopped = optimize_levels(pressed, LEVELS, save=keeper)
     assert stopped.interrupted
     assert list(keeper.saved) == [steps_done]
     assert stopped.steps[-1]["step"] == steps_done
-    again = coarse_to_fine.optimize_levels(plain, LEVELS, resume=keeper.load(steps_done))
+    again = optimize_levels(plain, LEVELS, resume=keeper.load(steps_done))
     assert_same(again, whole)
 
 
 def test_ctrl_c_in_the_coarse_sizes_last_step(problem):
     """With one step a size the report comes while the next size waits to begin."""
     levels, keeper = [Level(12, 16, 0.5, 1), Level(24, 32, 1.0, 4)], Keeper()
-    whole = coarse_to_fine.optimize_levels(problem, levels)
-    stopped = coarse_to_fine.optimize_levels(
+    whole = optimize_levels(problem, levels)
+    stopped = optimize_levels(
         problem,
         levels,
         save=keeper,
@@ -364,7 +364,7 @@ def test_ctrl_c_in_the_coarse_sizes_last_step(problem):
     assert stopped.interrupted
     assert list(keeper.saved) == [1]
     assert stopped.image.shape == (1, 12, 16, 3)
-    assert_same(coarse_to_fine.optimize_levels(problem, levels, resume=keeper.load(1)), whole)
+    assert_same(optimize_levels(problem, levels, resume=keeper.load(1)), whole)
 
 
 def test_ctrl_c_in_the_very_last_step_comes_too_late(problem):
@@ -373,7 +373,7 @@ def test_ctrl_c_in_the_very_last_step_comes_too_late(problem):
             os.kill(os.getpid(), signal.SIGINT)
 
     keeper = Keeper()
-    result = coarse_to_fine.optimize_levels(problem, LEVELS, save=keeper, on_step=press)
+    result = optimize_levels(problem, LEVELS, save=keeper, on_step=press)
     assert not result.interrupted
     assert not keeper.saved
-    assert_same(result, coarse_to_fine.optimize_levels(problem, LEVELS))
+    assert_same(result, optimize_levels(problem, LEVELS))

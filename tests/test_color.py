@@ -7,8 +7,8 @@ import pytest
 import scipy.linalg
 import skimage.exposure
 
-from nst_jax import color
-from nst_jax.color import COLOR_MAPS, match_covariance_by_pca, match_histograms
+from nst_jax.ops import color
+from nst_jax.ops.color import COLOR_MAPS, match_covariance_by_pca, match_histograms
 
 LINEAR = ("cholesky", "pca", "symmetric")
 # The authors' notebook has it the other way about, rounded.

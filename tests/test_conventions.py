@@ -23,40 +23,26 @@ each_module = pytest.mark.parametrize(
 # Which part of the package may import which, from the bottom up. A part is a module or a package
 # of nst_jax; a package's modules import each other, papers excepted. "encoders" is all that finds,
 # reads and converts weights; the networks themselves are pure and have entries of their own.
-FLOOR = {"array_types", "convolution"}  # and, for convolution alone, its CPU side
-MATHS = ("color", "image_ops", "feature_statistics", "feature_transforms", "losses", "style_losses")
-BELOW_NETWORKS = FLOOR | set(MATHS)
+FLOOR = {"array_types", "ops"}
 ENCODER_NETWORKS = {"encoders.vgg", "encoders.preprocessing"}
-OPTIMIZERS = {"lbfgs", "optimize", "coarse_to_fine", "batch_runs", "pixel_programs"}
-REGIONS = {"masks", "guidance", "regions", "run_pictures"}
-PURE = BELOW_NETWORKS | ENCODER_NETWORKS | REGIONS | {"networks", "perceptual"} | OPTIMIZERS
-EVERYTHING = PURE | {"encoders", "train", "metrics", "papers", "files", "datasets", "stylizers"}
-EVERYTHING |= {"sweeps"}
+BELOW_LOSSES = FLOOR | ENCODER_NETWORKS | {"regions"}
+PURE = BELOW_LOSSES | {"losses", "networks", "runs", "pixels", "metrics"}
+EVERYTHING = PURE | {"encoders", "train", "papers", "files", "stylizers", "sweeps"}
 MAY_IMPORT = {
     "array_types": set(),
-    "convolution": {"array_types", "convolution_on_cpu"},
-    "convolution_on_cpu": {"winograd"},
-    "winograd": set(),
+    "ops": {"array_types"},
     "files": {"array_types"},
-    "datasets": {"array_types"},
-    **{name: FLOOR | set(MATHS[:place]) for place, name in enumerate(MATHS)},
-    **dict.fromkeys(ENCODER_NETWORKS, BELOW_NETWORKS | ENCODER_NETWORKS),
-    "encoders": BELOW_NETWORKS | ENCODER_NETWORKS | {"files"},
-    "networks": BELOW_NETWORKS | ENCODER_NETWORKS,
-    "masks": FLOOR,
-    "guidance": FLOOR | ENCODER_NETWORKS | {"masks"},
-    "regions": FLOOR | ENCODER_NETWORKS | {"masks", "guidance"},
-    "run_pictures": BELOW_NETWORKS | {"regions"},
-    "perceptual": BELOW_NETWORKS | ENCODER_NETWORKS | {"guidance"},
-    "lbfgs": FLOOR,
-    "optimize": BELOW_NETWORKS | {"lbfgs"},
-    "coarse_to_fine": BELOW_NETWORKS | {"optimize"},
-    "batch_runs": BELOW_NETWORKS | {"optimize", "coarse_to_fine"},
-    "pixel_programs": BELOW_NETWORKS | ENCODER_NETWORKS | {"optimize", "perceptual"},
-    "train": PURE | {"files", "datasets"},
-    "metrics": BELOW_NETWORKS | ENCODER_NETWORKS,
+    **dict.fromkeys(ENCODER_NETWORKS, FLOOR | ENCODER_NETWORKS),
+    "regions": FLOOR | ENCODER_NETWORKS,
+    "losses": BELOW_LOSSES,
+    "encoders": FLOOR | ENCODER_NETWORKS | {"files"},
+    "networks": FLOOR | ENCODER_NETWORKS,
+    "metrics": FLOOR | ENCODER_NETWORKS | {"losses"},
+    "runs": {"array_types"},
+    "pixels": BELOW_LOSSES | {"losses", "runs"},
+    "train": PURE | {"files"},
     "papers": PURE | {"train"},
-    "stylizers": FLOOR | {"image_ops", "masks", "networks", "files", "encoders"} | ENCODER_NETWORKS,
+    "stylizers": FLOOR | ENCODER_NETWORKS | {"regions", "networks", "files", "encoders"},
     "sweeps": PURE | {"papers", "files", "encoders"},
     "cli": EVERYTHING | {"__init__"},
     "__main__": {"cli"},
@@ -65,7 +51,6 @@ MAY_IMPORT = {
 MAY_TOUCH_DISK = {
     "encoders",
     "files",
-    "datasets",
     "train",
     "stylizers",
     "sweeps",
@@ -78,11 +63,12 @@ DISK_LIBRARIES = {"glob", "io", "os", "pathlib", "pickle", "PIL", "shutil", "tem
 # Parameters with a default that may be given by position, and why.
 POSITIONAL_DEFAULTS = {
     ("cli", "main", "args"): "what entry points are called without and tests with",
-    ("convolution", "convolve", "bias"): "an operand, which belongs beside the kernel",
-    ("convolution", "convolve_transposed", "bias"): "the same",
-    ("convolution", "upsample_convolve", "bias"): "the same",
-    ("convolution", "upsample_nearest", "factor"): "reads as repeat(x, 2) does",
+    ("ops.convolution", "convolve", "bias"): "an operand, which belongs beside the kernel",
+    ("ops.convolution", "convolve_transposed", "bias"): "the same",
+    ("ops.convolution", "upsample_convolve", "bias"): "the same",
+    ("ops.convolution", "upsample_nearest", "factor"): "reads as repeat(x, 2) does",
     ("stylizers.any_style", "__call__", "style"): "as calling any other stylizer",
+    ("stylizers.many_styles", "__call__", "style"): "as calling any other stylizer",
     ("stylizers.stylizer", "__call__", "style"): "stylizer(content, style), or stylizer(content)",
     ("stylizers.stylizer", "paint", "style"): "as calling a stylizer",
 }
@@ -225,7 +211,7 @@ def test_the_package_needs_neither_torch_nor_what_lies_beside_it(path):
 
 @each_module
 def test_convolutions_are_in_one_place(path):
-    if dotted_name(path) in {"convolution", "convolution_on_cpu", "winograd"}:
+    if dotted_name(path) in {"ops.convolution", "ops.convolution_on_cpu", "ops.winograd"}:
         return
     found = [
         f"line {node.lineno}: {ast.unparse(node)}"

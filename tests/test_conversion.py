@@ -16,14 +16,14 @@ from vgg_oracle import (
     write_keras,
 )
 
-from nst_jax.encoders.conversion import (
+from nst_jax.encoders.weights.conversion import (
     ConverterMissingError,
     check_arrays,
     read_array_pickle,
     read_foreign,
 )
-from nst_jax.encoders.fetching import convert
-from nst_jax.encoders.pretrained import describe_weights, load_encoder
+from nst_jax.encoders.weights.fetching import convert
+from nst_jax.encoders.weights.pretrained import describe_weights, load_encoder
 
 
 def empty_arrays(architecture):

@@ -13,8 +13,8 @@ import pytest
 from jax import lax
 from jax.test_util import check_grads
 
-from nst_jax import convolution, winograd
-from nst_jax import convolution_on_cpu as on_cpu
+from nst_jax.ops import convolution, winograd
+from nst_jax.ops import convolution_on_cpu as on_cpu
 
 # Frobenius norm of the error over that of the value, for bfloat16 operands.
 BFLOAT16_ERROR = 4e-3

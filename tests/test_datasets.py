@@ -12,7 +12,7 @@ import pytest
 import scipy.stats
 
 from nst_jax import files
-from nst_jax.datasets import fixed_batch, picture_stream, random_crop, squash
+from nst_jax.train.datasets import fixed_batch, picture_stream, random_crop, squash
 
 SIZE = 16
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nst_jax import train
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.papers import dumoulin_2017
 from nst_jax.papers.dumoulin_2017 import PRESETS, Config
@@ -242,7 +242,7 @@ def test_the_sheet_shows_every_picture_in_every_style(vgg16, tmp_path, monkeypat
         sheets.append(np.asarray(sample(state)))
         return state
 
-    monkeypatch.setattr("nst_jax.train.networks.fit", watch)
+    monkeypatch.setattr("nst_jax.train.fit_network.fit", watch)
     found = fit(dataclasses.replace(SMOKE, num_steps=1), tmp_path, vgg16)
     for number in range(2):
         painted = found.network.apply(

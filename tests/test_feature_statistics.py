@@ -6,13 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
-from nst_jax.feature_statistics import (
-    channel_moments,
-    gram_matrix,
-    guided_gram_matrices,
-    guided_sums,
-    region_moments,
-)
+from nst_jax.ops.gram import gram_matrix, guided_gram_matrices, guided_sums
+from nst_jax.ops.moments import channel_moments, region_moments
 
 
 def made_features(*shape: int, seed: int = 0) -> np.ndarray:

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
-from nst_jax.feature_statistics import channel_moments
-from nst_jax.feature_transforms import adain, set_moments
+from nst_jax.ops.feature_transforms import adain, set_moments
+from nst_jax.ops.moments import channel_moments
 
 
 def made_features(*shape: int, seed: int) -> np.ndarray:

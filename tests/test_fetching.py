@@ -14,11 +14,11 @@ import pytest
 from vgg_oracle import random_arrays, relative_error, torch_state, write_keras
 
 from nst_jax import files
-from nst_jax.encoders.conversion import ConverterMissingError
-from nst_jax.encoders.fetching import convert, fetch
 from nst_jax.encoders.preprocessing import CAFFE
-from nst_jax.encoders.pretrained import describe_weights, list_weights, load_encoder, verify
 from nst_jax.encoders.vgg import VGG
+from nst_jax.encoders.weights.conversion import ConverterMissingError
+from nst_jax.encoders.weights.fetching import convert, fetch
+from nst_jax.encoders.weights.pretrained import describe_weights, list_weights, load_encoder, verify
 
 
 class CountingHandler(http.server.SimpleHTTPRequestHandler):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from vgg_oracle import random_arrays, relative_error
 
-from nst_jax.encoders.filter_scaling import FLOOR, filter_means, normalize_arrays
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION
 from nst_jax.encoders.vgg import VGG
+from nst_jax.encoders.weights.filter_scaling import FLOOR, filter_means, normalize_arrays
 
 LAYERS = ("relu1_1", "relu1_2", "pool1", "relu2_1", "relu2_2")
 

@@ -27,8 +27,8 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from tensorboardX.proto import event_pb2
 
-from nst_jax import datasets, train
-from nst_jax.train import TrainingDivergedError
+from nst_jax import train
+from nst_jax.train import TrainingDivergedError, datasets
 from nst_jax.train.checkpoints import save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 from vgg_oracle import STYLE_LAYERS, random_arrays
 
-from nst_jax import color, files, image_ops, losses, perceptual, style_losses
+from nst_jax import files, losses
 from nst_jax.encoders.preprocessing import CAFFE
-from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.encoders.vgg import VGG
+from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.losses import perceptual
+from nst_jax.losses.styles import STYLE_LOSSES
+from nst_jax.ops import color, resizing
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import PRESETS, Config
 
@@ -281,13 +284,13 @@ def test_another_style_loss_has_layers_and_a_weight_of_its_own():
     assert gatys_2016.with_style_loss(heavy, "mrf").style_weight == 1e6 * patches.style_weight
     with pytest.raises(ValueError, match="style_blend: wanted equal shares with style_loss mrf"):
         dataclasses.replace(patches, style_blend=(1.0, 2.0))
-    for name in style_losses.STYLE_LOSSES:
+    for name in STYLE_LOSSES:
         assert gatys_2016.with_style_loss(base, name).style_loss == name
 
 
 def test_the_steps_of_nearest_points_are_short(photograph, painting, vgg16):
     """A weight and a rate at which the first step is long, which Gram matrices take as it is."""
-    start, moved = image_ops.resize(photograph, height=48, width=64), {}
+    start, moved = resizing.resize(photograph, height=48, width=64), {}
     for name in ("gram", "relaxed_transport"):
         config = smoke(style_loss=name, style_weight=1e4, learning_rate=1e3, num_steps=1)
         config = dataclasses.replace(config, scales=((1.0, 1.0),))
@@ -305,12 +308,12 @@ def test_another_style_loss_is_optimised(photograph, painting, vgg16, name):
     first, last = record["info"]["initial"], record["steps"][-1]
     assert last["total"] < 0.99 * first["total"]
     # The loss that falls is that of the painting's features.
-    loss = style_losses.STYLE_LOSSES[name]
+    loss = STYLE_LOSSES[name]
     features, targets = (
         vgg16[0].apply(vgg16[1], image, layers=("relu1_1", "relu2_1"))
         for image in (
-            image_ops.resize(photograph, height=48, width=64),
-            image_ops.resize(painting, height=46, width=64),
+            resizing.resize(photograph, height=48, width=64),
+            resizing.resize(painting, height=46, width=64),
         )
     )
     literal = sum(

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax.color import match_covariance_by_pca
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.ops.color import match_covariance_by_pca
 from nst_jax.papers import gatys_2017
 from nst_jax.papers.gatys_2017 import PRESETS, mix_scales
 

@@ -14,9 +14,9 @@ from test_network_benchmark import EXPERIMENTS
 from test_network_experiments import write_data
 
 from nst_jax import files
-from nst_jax.encoders.pretrained import load_encoder
-from nst_jax.optimize import DivergedError
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers import gatys_2016
+from nst_jax.runs.report import DivergedError
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 

@@ -14,10 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import color, convolution, load_stylizer, perceptual, train
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax import load_stylizer, train
+from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.losses import perceptual
+from nst_jax.losses.styles import STYLE_LOSSES
+from nst_jax.ops import color, convolution
 from nst_jax.papers import dumoulin_2017, gatys_2016, huang_2017, johnson_2016
-from nst_jax.style_losses import STYLE_LOSSES
 from nst_jax.sweeps import batching
 
 pytestmark = pytest.mark.gpu

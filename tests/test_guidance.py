@@ -7,11 +7,11 @@ import pytest
 import scipy.ndimage
 from vgg_oracle import random_arrays
 
-from nst_jax import perceptual
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG, layer_names
-from nst_jax.guidance import make_guides, propagate_masks
-from nst_jax.perceptual import Weights
+from nst_jax.losses import perceptual
+from nst_jax.losses.perceptual import Weights
+from nst_jax.regions.guidance import make_guides, propagate_masks
 
 ENCODER = VGG("vgg16", TORCHVISION)
 LAYERS = ("relu1_1", "conv2_2", "pool2", "relu3_3")

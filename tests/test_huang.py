@@ -8,8 +8,8 @@ from network_oracle import torch_huang
 
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
-from nst_jax.feature_transforms import adain
 from nst_jax.networks.huang import Decoder, HuangNetwork, decoder_channels
+from nst_jax.ops.feature_transforms import adain
 
 # The encoder up to relu4_1 read backwards: channels in, channels out, and whether the map is
 # doubled first.

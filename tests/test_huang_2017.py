@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nst_jax import train
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.networks.huang import Decoder
 from nst_jax.papers import huang_2017
 from nst_jax.papers.huang_2017 import PRESETS, STYLE_LAYERS, Config, Pair
@@ -362,7 +362,7 @@ def test_the_sheet_shows_every_photograph_after_every_painting(vgg16, tmp_path, 
         sheets.append(np.asarray(sample(state)))
         return state
 
-    monkeypatch.setattr("nst_jax.train.networks.fit", watch)
+    monkeypatch.setattr("nst_jax.train.fit_network.fit", watch)
     config = dataclasses.replace(CONFIG, num_steps=1, warm_start_steps=0)
     trained = fit(vgg16, tmp_path, config=config)
     decoder = Decoder(architecture="vgg16")

@@ -18,8 +18,8 @@ from vgg_oracle import random_arrays
 
 from nst_jax import files, metrics, stylizers
 from nst_jax.encoders.preprocessing import TORCHVISION
-from nst_jax.encoders.pretrained import load_encoder, load_lpips_weights
 from nst_jax.encoders.vgg import VGG
+from nst_jax.encoders.weights.pretrained import load_encoder, load_lpips_weights
 from nst_jax.networks.huang import Decoder, HuangNetwork
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")

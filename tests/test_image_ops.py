@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 from PIL import Image
 
-from nst_jax.image_ops import fit_longer_side, resize, resize_longer_side
+from nst_jax.ops.resizing import fit_longer_side, resize, resize_longer_side
 
 SIZES = pytest.mark.parametrize(("height", "width"), [(20, 30), (48, 64), (77, 101), (16, 128)])
 

@@ -11,7 +11,7 @@ import numpy as np
 import orbax.checkpoint
 import pytest
 
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.losses import feature_loss, gram_loss, sum_over_layers
 from nst_jax.papers import johnson_2016
 from nst_jax.papers.johnson_2016 import PRESETS, STYLE_LAYERS, Config

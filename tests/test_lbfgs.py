@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import files, lbfgs
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax import files
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers.gatys_2016 import PRESETS
+from nst_jax.pixels import lbfgs
 
 GOLDENS = Path(__file__).parent / "goldens" / "lbfgs.npz"
 ASSETS = Path(__file__).parents[1] / "nst_jax" / "assets"

@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from nst_jax.masks import (
+from nst_jax.regions.masks import (
     check_proportions,
     complete_mask,
     complete_masks,

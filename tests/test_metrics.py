@@ -10,8 +10,8 @@ from vgg_oracle import convolutions, random_arrays, torch_features
 
 from nst_jax import files, metrics
 from nst_jax.encoders.preprocessing import TORCHVISION
-from nst_jax.encoders.pretrained import load_encoder, load_lpips_arrays, load_lpips_weights
 from nst_jax.encoders.vgg import VGG
+from nst_jax.encoders.weights.pretrained import load_encoder, load_lpips_arrays, load_lpips_weights
 
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # LPIPS' own, for [-1, 1]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers import johnson_2016
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"

@@ -14,11 +14,13 @@ import pytest
 from network_oracle import made_arrays, made_pictures
 from test_network_benchmark import EXPERIMENTS
 
-from nst_jax import files, optimize, stylizers
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax import files, stylizers
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.papers import dumoulin_2017, johnson_2016
+from nst_jax.pixels.step import make_optimizer
+from nst_jax.pixels.transformations import make_transformation
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 
@@ -223,10 +225,10 @@ def quadratic(image):
 @pytest.mark.parametrize(("least", "length"), [(1, (2, 5)), (9, (10, 13))])
 def test_a_curve_is_long_enough_and_ends_where_it_should(scripts, least, length):
     evaluate = jax.jit(jax.value_and_grad(quadratic, has_aux=True))
-    tx = optimize.make_transformation("lbfgs", learning_rate=1.0, history=5)
+    tx = make_transformation("lbfgs", learning_rate=1.0, history=5)
     image = jnp.asarray(made_pictures(1, 4, 6, 3))
     reports = scripts.descent.descend(
-        optimize.make_optimizer(evaluate, tx),
+        make_optimizer(evaluate, tx),
         image,
         (),
         1e9,
@@ -246,9 +248,9 @@ def test_a_curve_ends_where_the_loss_diverges(scripts):
         total = jnp.where(jnp.abs(image).max() < 0.5, jnp.nan, 1.0)
         return (total, {}), image / jnp.abs(image).max()
 
-    tx = optimize.make_transformation("lbfgs", learning_rate=1.0, history=5)
+    tx = make_transformation("lbfgs", learning_rate=1.0, history=5)
     reports = scripts.descent.descend(
-        optimize.make_optimizer(jax.jit(evaluate), tx),
+        make_optimizer(jax.jit(evaluate), tx),
         jnp.full((1, 1, 1, 3), 0.6),
         (),
         0.0,

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from nst_jax import files
-from nst_jax.encoders.filter_scaling import FLOOR, filter_means
-from nst_jax.encoders.normalization import make_filter_means, normalize
-from nst_jax.encoders.pretrained import load_encoder
-from nst_jax.encoders.weight_files import read
+from nst_jax.encoders.weights.filter_scaling import FLOOR, filter_means
+from nst_jax.encoders.weights.normalization import make_filter_means, normalize
+from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.encoders.weights.weight_files import read
 
 BUNDLED = Path(files.asset_path("content/kitten.jpg")).parent
 

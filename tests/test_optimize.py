@@ -12,8 +12,11 @@ import optax
 import pytest
 from jax import lax
 
-from nst_jax import optimize
-from nst_jax.optimize import DivergedError, Report
+from nst_jax.pixels import loop
+from nst_jax.pixels.step import make_optimizer
+from nst_jax.pixels.transformations import OptimizerName, make_transformation
+from nst_jax.runs.compile_time import compile_seconds
+from nst_jax.runs.report import DivergedError, Report
 
 NAMES = ("lbfgs", "adam", "lbfgs_zoom")
 
@@ -50,12 +53,12 @@ def toy(photograph, painting):
     return content, (targets, kernels)
 
 
-def make(name: optimize.OptimizerName = "lbfgs", *, loss=objective, learning_rate=None, history=10):
-    tx = optimize.make_transformation(
+def make(name: OptimizerName = "lbfgs", *, loss=objective, learning_rate=None, history=10):
+    tx = make_transformation(
         name, learning_rate=learning_rate or (0.02 if name == "adam" else 1.0), history=history
     )
     value_and_gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))
-    return optimize.make_optimizer(value_and_gradient, tx, objective=loss)
+    return make_optimizer(value_and_gradient, tx, objective=loss)
 
 
 def square(image):
@@ -147,7 +150,7 @@ def test_the_second_step_compiles_nothing(toy):
     optimizer = make("lbfgs", loss=counted)
     state, _ = optimizer.init(image, *args)
     state, _ = optimizer.step(state, *args)
-    with optimize.compile_seconds() as compiling:
+    with compile_seconds() as compiling:
         state, _ = optimizer.step(state, *args)
         jax.block_until_ready(state)
     assert len(traces) == 1
@@ -157,12 +160,12 @@ def test_the_second_step_compiles_nothing(toy):
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
 def test_a_useless_learning_rate_is_refused(rate):
     with pytest.raises(ValueError, match=f"learning_rate: wanted a number above 0, got {rate}"):
-        optimize.make_transformation("adam", learning_rate=rate)
+        make_transformation("adam", learning_rate=rate)
 
 
 def test_a_line_search_asks_for_the_objective(photograph):
-    tx = optimize.make_transformation("lbfgs_zoom", learning_rate=1.0)
-    optimizer = optimize.make_optimizer(jax.jit(jax.value_and_grad(square, has_aux=True)), tx)
+    tx = make_transformation("lbfgs_zoom", learning_rate=1.0)
+    optimizer = make_optimizer(jax.jit(jax.value_and_grad(square, has_aux=True)), tx)
     state, _ = optimizer.init(photograph)
     with pytest.raises(ValueError, match="objective: this optimizer has a line search"):
         optimizer.step(state)
@@ -181,7 +184,7 @@ def test_a_run_reports_every_step_in_order_as_a_plain_loop_finds_it(toy):
     optimizer = make()
     state, initial_total = start(optimizer, image, *args)
     reports: list[Report] = []
-    state, done = optimize.run(
+    state, done = loop.run(
         optimizer,
         state,
         *args,
@@ -214,7 +217,7 @@ def test_saves_come_on_time_and_after_the_reports(toy):
         events.append(("save", step))
         assert float(state.total) == totals[step]
 
-    optimize.run(
+    loop.run(
         optimizer,
         state,
         *args,
@@ -235,7 +238,7 @@ def test_saves_come_on_time_and_after_the_reports(toy):
 def test_no_steps_are_no_steps(photograph):
     optimizer = make(loss=square)
     state, initial_total = start(optimizer, photograph)
-    state, done = optimize.run(optimizer, state, num_steps=0, initial_total=initial_total)
+    state, done = loop.run(optimizer, state, num_steps=0, initial_total=initial_total)
     assert done == 0
     np.testing.assert_array_equal(state.image, photograph)
 
@@ -257,7 +260,7 @@ def test_nan_stops_with_the_best_picture():
     state, initial_total = start(optimizer, image)
     reports: list[Report] = []
     with pytest.raises(DivergedError, match="The loss became nan at step 4") as caught:
-        optimize.run(
+        loop.run(
             optimizer,
             state,
             num_steps=20,
@@ -278,7 +281,7 @@ def test_a_blown_up_loss_stops_with_the_best_picture(photograph):
     image = 0.001 * photograph
     state, initial_total = start(optimizer, image)
     with pytest.raises(DivergedError, match=r"at step 1 .* Try another optimizer") as caught:
-        optimize.run(optimizer, state, num_steps=20, initial_total=initial_total)
+        loop.run(optimizer, state, num_steps=20, initial_total=initial_total)
     np.testing.assert_array_equal(caught.value.best_image, image)
     assert caught.value.best_total == initial_total
 
@@ -292,7 +295,7 @@ class Watched:
 
     def run(self, optimizer, image, **more):
         state, initial_total = start(optimizer, image)
-        return optimize.run(
+        return loop.run(
             optimizer,
             state,
             initial_total=initial_total,
@@ -315,7 +318,7 @@ def blow_up_every(count: int) -> optax.GradientTransformation:
 
 def test_a_run_that_blows_up_goes_on_from_its_best_picture(photograph):
     evaluate = jax.jit(jax.value_and_grad(square, has_aux=True))
-    optimizer = optimize.make_optimizer(evaluate, blow_up_every(3))
+    optimizer = make_optimizer(evaluate, blow_up_every(3))
     watched, saved = Watched(), []
     state, done = watched.run(
         optimizer,
@@ -353,7 +356,7 @@ def test_lbfgs_takes_short_steps_where_it_began_anew():
 
 @pytest.mark.parametrize(("own", "anew"), [(float("inf"), 0.05), (1.0, 0.05), (0.01, 0.01)])
 def test_a_shorter_bound_of_its_own_holds_where_lbfgs_began_anew(photograph, own, anew):
-    inner = optimize.make_transformation("lbfgs", learning_rate=1.0, longest_step=own)
+    inner = make_transformation("lbfgs", learning_rate=1.0, longest_step=own)
 
     def update(updates, state, params=None):
         blow_up = jnp.where(state.count == 2, 1e9, 1.0)
@@ -364,7 +367,7 @@ def test_a_shorter_bound_of_its_own_holds_where_lbfgs_began_anew(photograph, own
     tx = optax.GradientTransformation(inner.init, update)
     watched, bounds = Watched(), []
     watched.run(
-        optimize.make_optimizer(evaluate, tx),
+        make_optimizer(evaluate, tx),
         photograph,
         num_steps=4,
         save=lambda state, step: bounds.append(float(state.opt_state.longest)),
@@ -376,7 +379,7 @@ def test_a_shorter_bound_of_its_own_holds_where_lbfgs_began_anew(photograph, own
 
 def test_a_run_that_blows_up_again_and_again_is_given_up(photograph):
     evaluate = jax.jit(jax.value_and_grad(square, has_aux=True))
-    optimizer = optimize.make_optimizer(evaluate, blow_up_every(2))
+    optimizer = make_optimizer(evaluate, blow_up_every(2))
     watched = Watched()
     with pytest.raises(DivergedError, match="at step 7"):
         watched.run(optimizer, photograph, num_steps=20)
@@ -390,7 +393,7 @@ def test_a_climb_is_no_blow_up(photograph):
     optimizer = make("adam", loss=square, learning_rate=1.0)
     state, initial_total = start(optimizer, 0.01 * photograph)
     totals = []
-    optimize.run(
+    loop.run(
         optimizer,
         state,
         num_steps=4,
@@ -419,7 +422,7 @@ def test_ctrl_c_ends_the_run_after_the_step_in_progress(toy):
         if report.step == 3:
             press()
 
-    state, done = optimize.run(
+    state, done = loop.run(
         optimizer, state, *args, num_steps=50, initial_total=initial_total, on_step=on_step
     )
     assert 3 <= done <= 3 + 2  # reports come up to two steps late
@@ -451,7 +454,7 @@ def test_a_second_ctrl_c_ends_it_at_once(toy):
         press()
 
     with pytest.raises(KeyboardInterrupt):
-        optimize.run(
+        loop.run(
             optimizer, state, *args, num_steps=50, initial_total=initial_total, on_step=on_step
         )
     assert steps == [1]
@@ -463,7 +466,7 @@ def test_who_asks_may_stop_a_run(toy):
     optimizer = make()
     state, initial_total = start(optimizer, image, *args)
     asked = iter([False, False, True])
-    _, done = optimize.run(
+    _, done = loop.run(
         optimizer,
         state,
         *args,
@@ -482,9 +485,7 @@ def test_a_run_in_a_thread_of_its_own(toy):
     found = []
 
     def work():
-        found.append(
-            optimize.run(optimizer, state, *args, num_steps=2, initial_total=initial_total)[1]
-        )
+        found.append(loop.run(optimizer, state, *args, num_steps=2, initial_total=initial_total)[1])
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -509,7 +510,7 @@ def test_nested_functions_are_counted_once():
     middle = paused(lambda x: 2 * innermost(x))
     outer = paused(lambda x: 3 * middle(x))
     began = time.perf_counter()
-    with optimize.compile_seconds() as compiling:
+    with compile_seconds() as compiling:
         jax.block_until_ready(outer(jnp.ones(3)))
         wall = time.perf_counter() - began
         counted = compiling()
@@ -520,7 +521,7 @@ def test_running_and_waiting_are_not_compiling():
     program = jax.jit(lambda x: jnp.sin(x).sum())
     x = jnp.ones((64, 64))
     jax.block_until_ready(program(x))
-    with optimize.compile_seconds() as compiling:
+    with compile_seconds() as compiling:
         jax.block_until_ready(program(x))
         time.sleep(0.02)
         assert compiling() == 0

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from vgg_oracle import random_arrays
 
-from nst_jax import guidance, losses, optimize, perceptual
+from nst_jax import losses
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
-from nst_jax.perceptual import Weights
-from nst_jax.style_losses import StyleLossName
+from nst_jax.losses import perceptual
+from nst_jax.losses.perceptual import Weights
+from nst_jax.losses.styles import StyleLossName
+from nst_jax.regions import guidance
+from nst_jax.runs.compile_time import compile_seconds
 
 ENCODER = VGG("vgg16", TORCHVISION)
 WEIGHTS = Weights(
@@ -248,7 +251,7 @@ def test_blocks_give_the_whole_programs_numbers(
     assert gradient.shape == image.shape
     error = np.linalg.norm(gradient - wanted_gradient)
     assert error < 1e-5 * np.linalg.norm(wanted_gradient)
-    with optimize.compile_seconds() as compiling:
+    with compile_seconds() as compiling:
         in_blocks(image, targets, params)
     assert compiling() == 0
 

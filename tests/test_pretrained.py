@@ -10,9 +10,9 @@ import pytest
 from vgg_oracle import STYLE_LAYERS, random_arrays, relative_error, torch_features
 
 from nst_jax import files
-from nst_jax.encoders import weight_files
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION
-from nst_jax.encoders.pretrained import (
+from nst_jax.encoders.weights import weight_files
+from nst_jax.encoders.weights.pretrained import (
     WEIGHT_SETS,
     WeightsNotFoundError,
     describe_weights,

@@ -10,8 +10,10 @@ import scipy.linalg
 from jax.test_util import check_grads
 from scipy.spatial.distance import cdist
 
-from nst_jax import style_losses
-from nst_jax.style_losses import STYLE_LOSSES, StyleLossName
+from nst_jax.losses import styles
+from nst_jax.losses.nearest import patches, thinned_vectors
+from nst_jax.losses.styles import STYLE_LOSSES, StyleLossName
+from nst_jax.losses.transport import orthogonal_directions
 
 CHANNELS = 4
 NAMES = tuple(STYLE_LOSSES)
@@ -69,7 +71,7 @@ def histogram_oracle(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def sliced_oracle(a: np.ndarray, b: np.ndarray) -> float:
-    directions = style_losses.orthogonal_directions(a.shape[1]).astype(np.float64)
+    directions = orthogonal_directions(a.shape[1]).astype(np.float64)
     return histogram_oracle(a @ directions, b @ directions)
 
 
@@ -112,9 +114,9 @@ def test_patches_are_matched_by_their_angle():
 
 
 def test_the_names_are_those_of_the_table():
-    assert typing.get_args(style_losses.StyleLossName) == NAMES
+    assert typing.get_args(styles.StyleLossName) == NAMES
     for name in NAMES:
-        assert f"| {name} |" in str(style_losses.__doc__)
+        assert f"| {name} |" in str(styles.__doc__)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -226,20 +228,20 @@ def test_the_nearest_of_any_painting(name):
 
 def test_large_maps_are_thinned():
     large = features_of(130, 70, seed=19)  # 9,100 positions
-    assert style_losses.thinned_vectors(large).shape == (1, 65 * 35, CHANNELS)
+    assert thinned_vectors(large).shape == (1, 65 * 35, CHANNELS)
     assert STYLE_LOSSES["mrf"].measure(large).shape == (1, 64 * 34, 9 * CHANNELS)
-    assert style_losses.thinned_vectors(features_of(64, 64, seed=20)).shape[1] == 64 * 64
+    assert thinned_vectors(features_of(64, 64, seed=20)).shape[1] == 64 * 64
 
 
 def test_a_map_smaller_than_a_patch_is_an_error():
     with pytest.raises(ValueError, match=r"style_loss: mrf compares .* only 2 x 9 of"):
-        style_losses.patches(features_of(2, 9, seed=21))
+        patches(features_of(2, 9, seed=21))
 
 
 def test_directions_are_at_right_angles_and_always_the_same():
-    directions = style_losses.orthogonal_directions(6)
+    directions = orthogonal_directions(6)
     np.testing.assert_allclose(directions.T @ directions, np.eye(6), atol=1e-6)
-    np.testing.assert_array_equal(directions, style_losses.orthogonal_directions(6))
+    np.testing.assert_array_equal(directions, orthogonal_directions(6))
 
 
 def test_singular_covariances_have_a_distance_and_a_gradient():
@@ -259,9 +261,9 @@ def test_what_is_said_of_several_style_losses_is_what_they_do():
     small, large = features_of(4, 4, seed=23), features_of(6, 6, seed=23)
     for name, loss in STYLE_LOSSES.items():
         shapes = [[x.shape for x in jax.tree.leaves(loss.measure(f))] for f in (small, large)]
-        assert (shapes[0] != shapes[1]) == (name in style_losses.POSITION_LOSSES)
+        assert (shapes[0] != shapes[1]) == (name in styles.POSITION_LOSSES)
         measured = [loss.measure(small), loss.measure(large)]
-        if name in style_losses.UNWEIGHTED_LOSSES:
+        if name in styles.UNWEIGHTED_LOSSES:
             with pytest.raises(ValueError, match="style_blend"):
                 loss.blend(measured, (0.3, 0.7))
         else:

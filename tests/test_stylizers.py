@@ -14,9 +14,9 @@ from safetensors.numpy import load_file
 
 import nst_jax
 from nst_jax import files
-from nst_jax.image_ops import resize
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
+from nst_jax.ops.resizing import resize
 from nst_jax.stylizers import Model, list_models, load_model, load_stylizer, painting, save_model
 from nst_jax.stylizers.model_files import read_styles
 from nst_jax.stylizers.tiling import cut, plan_tiles

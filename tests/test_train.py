@@ -13,8 +13,8 @@ import optax
 import pytest
 
 from nst_jax import train
-from nst_jax.convolution import convolve, max_pool, relu
-from nst_jax.feature_statistics import gram_matrix
+from nst_jax.ops.convolution import convolve, max_pool, relu
+from nst_jax.ops.gram import gram_matrix
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 

@@ -18,7 +18,7 @@ from test_network_experiments import models as models
 from test_network_experiments import write_data
 
 from nst_jax import files, train
-from nst_jax.encoders.pretrained import load_encoder
+from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.huang import Decoder
 from nst_jax.papers import dumoulin_2017, huang_2017, johnson_2016

@@ -8,9 +8,9 @@ import pytest
 from vgg_oracle import random_arrays
 
 from nst_jax import files
-from nst_jax.encoders import weight_files
 from nst_jax.encoders.preprocessing import CAFFE
-from nst_jax.encoders.weight_sets import WEIGHT_SETS
+from nst_jax.encoders.weights import weight_files
+from nst_jax.encoders.weights.weight_sets import WEIGHT_SETS
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,20 @@ import jax
 import tyro
 from tyro.conf import arg
 
-from nst_jax import files, optimize, perceptual
+from nst_jax import files
 from nst_jax.array_types import Image, Params
 from nst_jax.cli.environment import check_device, describe_device, versions
 from nst_jax.cli.progress import follow_parts
 from nst_jax.cli.tables import print_table
-from nst_jax.convolution import Precision
-from nst_jax.encoders.pretrained import load_encoder
 from nst_jax.encoders.vgg import VGG, Architecture
-from nst_jax.image_ops import resize
+from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.losses import perceptual
+from nst_jax.ops.convolution import Precision
+from nst_jax.ops.resizing import resize
 from nst_jax.papers.gatys_2016 import PRESETS
+from nst_jax.pixels.step import make_optimizer
+from nst_jax.pixels.transformations import make_transformation
+from nst_jax.runs.compile_time import compile_seconds
 
 _STEPS = (100, 300, 500)  # Johnson et al. 2016, table 1
 
@@ -108,14 +112,14 @@ def measure(
         encoder, encoder_params, content, [style], weights=weights, style_blend=[1.0]
     )
     objective = perceptual.make_objective(encoder, weights=weights)
-    with optimize.compile_seconds() as compiling:
+    with compile_seconds() as compiling:
         program = (
             jax.jit(jax.value_and_grad(objective, has_aux=True))
             .lower(content, targets, encoder_params)
             .compile()
         )
-        tx = optimize.make_transformation("lbfgs", learning_rate=1.0, history=config.history)
-        optimizer = optimize.make_optimizer(program, tx)
+        tx = make_transformation("lbfgs", learning_rate=1.0, history=config.history)
+        optimizer = make_optimizer(program, tx)
         state, _ = optimizer.init(content, targets, encoder_params)
 
         def step() -> Any:
@@ -125,11 +129,11 @@ def measure(
 
         gradient_ms = _median_ms(lambda: program(content, targets, encoder_params), repeats)
         step_ms = _median_ms(step, repeats)
-        compile_seconds = compiling()
+        seconds_compiling = compiling()
     return {
         "gradient_ms": gradient_ms,
         "step_ms": step_ms,
-        "compile_seconds": compile_seconds,
+        "compile_seconds": seconds_compiling,
         "gradient_mebibytes": _mebibytes(program),
     }
 

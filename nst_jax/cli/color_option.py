@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from nst_jax.color import Color, When
+from nst_jax.ops.color import Color, When
 
 ColorWord = Color | Literal["keep"]
 

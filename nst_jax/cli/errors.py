@@ -1,8 +1,8 @@
 """What a command says when it fails: one line, and an exit status."""
 
-from nst_jax.encoders.conversion import ConverterMissingError
+from nst_jax.encoders.weights.conversion import ConverterMissingError
 from nst_jax.files import DownloadError, HashMismatchError
-from nst_jax.optimize import DivergedError
+from nst_jax.runs.report import DivergedError
 from nst_jax.sweeps.requirements import ReportLibraryMissingError
 from nst_jax.train import TrainingDivergedError
 

@@ -10,7 +10,7 @@ import tyro
 
 from nst_jax import files
 from nst_jax.cli.environment import check_device, describe_device, versions
-from nst_jax.encoders.pretrained import list_weights, verify
+from nst_jax.encoders.weights.pretrained import list_weights, verify
 
 
 @dataclass(frozen=True)

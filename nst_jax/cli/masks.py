@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from nst_jax import files
 from nst_jax.files.disk import quoted
-from nst_jax.masks import Mask, Masks, check_proportions, complete_mask, complete_masks
+from nst_jax.regions.masks import Mask, Masks, check_proportions, complete_mask, complete_masks
 
 WHOLE = "whole"
 """Stands for a painting that is taken whole, in place of its mask."""

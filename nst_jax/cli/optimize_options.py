@@ -9,16 +9,16 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from nst_jax.cli.color_option import ColorOption, WhenOption, choose_color
 from nst_jax.cli.masks import MASK_HELP, STYLE_MASK_HELP
-from nst_jax.convolution import Precision
 from nst_jax.encoders.preprocessing import TORCHVISION, input_gain
-from nst_jax.encoders.pretrained import WEIGHT_SETS, verify
 from nst_jax.encoders.vgg import Architecture, Pooling, check_layers
-from nst_jax.encoders.weight_sets import WeightSet
-from nst_jax.guidance import MaskMode
-from nst_jax.optimize import OptimizerName
+from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, verify
+from nst_jax.encoders.weights.weight_sets import WeightSet
+from nst_jax.losses.styles import StyleLossName
+from nst_jax.ops.convolution import Precision
 from nst_jax.papers import gatys_2017
 from nst_jax.papers.gatys_2016 import PRESETS, Config, with_style_loss
-from nst_jax.style_losses import StyleLossName
+from nst_jax.pixels.transformations import OptimizerName
+from nst_jax.regions.guidance import MaskMode
 
 EXAMPLES = """\
 Examples:

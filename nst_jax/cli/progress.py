@@ -19,8 +19,8 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from nst_jax.coarse_to_fine import Level
-from nst_jax.optimize import Report
+from nst_jax.pixels.levels import Level
+from nst_jax.runs.report import Report
 
 _PLAIN_LINES = 20  # a run prints about so many where there is no terminal,
 _LONGEST_SILENCE = 300.0  # and training a line after so many seconds at the latest

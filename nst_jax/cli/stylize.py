@@ -25,9 +25,9 @@ from nst_jax.cli.stylize_styles import (
     choose_renderings,
 )
 from nst_jax.cli.stylize_work import Report, paint_all
-from nst_jax.convolution import Precision
 from nst_jax.files.pictures import MAX_SIDE, MIN_SIDE
-from nst_jax.optimize import compile_seconds
+from nst_jax.ops.convolution import Precision
+from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.stylizers import (
     DEFAULT_MODEL,
     MAX_PIXELS,

@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from nst_jax import color, files
+from nst_jax import files
 from nst_jax.array_types import Image, ImageOfAnySize
 from nst_jax.cli.color_option import ColorWord, choose_color
 from nst_jax.cli.masks import check_mask, check_style_masks, load_masks, load_style_masks
-from nst_jax.color import Color, When
 from nst_jax.files.disk import quoted
-from nst_jax.masks import Mask, Masks
+from nst_jax.ops import color
+from nst_jax.ops.color import Color, When
+from nst_jax.regions.masks import Mask, Masks
 from nst_jax.stylizers import (
     AnyStyleStylizer,
     ManyStylesStylizer,

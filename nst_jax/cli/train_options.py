@@ -8,9 +8,9 @@ from typing import Annotated, Any, TypeVar
 
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, arg, subcommand
 
-from nst_jax.convolution import Precision
-from nst_jax.encoders.pretrained import WEIGHT_SETS, verify
 from nst_jax.encoders.vgg import Architecture
+from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, verify
+from nst_jax.ops.convolution import Precision
 from nst_jax.papers import dumoulin_2017, huang_2017, johnson_2016
 
 HELD_OUT = 8

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from nst_jax import datasets, files, train
+from nst_jax import files, train
 from nst_jax.array_types import Image
 from nst_jax.cli.train_options import HELD_OUT, Huang2017, Training
 from nst_jax.cli.train_plan import Plan
 from nst_jax.papers.huang_2017 import Pair
+from nst_jax.train import datasets
 
 _MOST_SAMPLES = 24  # pictures on a sheet, as far as styles allow
 _SAMPLE_PAINTINGS = 4  # of any style, each with as many photographs as there is room for

@@ -18,7 +18,7 @@ from nst_jax.cli.train_options import (
     Training,
     make_config,
 )
-from nst_jax.encoders.pretrained import WEIGHT_SETS, describe_weights, load_encoder
+from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, describe_weights, load_encoder
 from nst_jax.files.disk import quoted
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.huang import encoder_params_up_to_layer

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from nst_jax import files
-from nst_jax.coarse_to_fine import SavedRun
 from nst_jax.files.saved_arrays import STATE_FILE
+from nst_jax.pixels.saved_state import SavedRun
 
 _PREVIEW = "preview.png"
 _BEST = "best.png"

@@ -12,7 +12,7 @@ from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 from nst_jax.cli.errors import exit_status, one_line
 from nst_jax.cli.progress import follow_parts
 from nst_jax.cli.tables import print_table
-from nst_jax.encoders import pretrained
+from nst_jax.encoders.weights import pretrained
 
 _HELP = """\
 Find, download, convert and check the pretrained weights of VGG-16 and VGG-19.

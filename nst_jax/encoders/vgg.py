@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from nst_jax import convolution
 from nst_jax.array_types import Features, Image, Params
-from nst_jax.convolution import Precision
 from nst_jax.encoders.preprocessing import Preprocessing, preprocess
+from nst_jax.ops import convolution
+from nst_jax.ops.convolution import Precision
 
 Architecture = Literal["vgg16", "vgg19"]
 Pooling = Literal["max", "average"]

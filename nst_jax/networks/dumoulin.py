@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image, Params
-from nst_jax.convolution import Precision, relu
 from nst_jax.networks.layers import (
     ConditionalInstanceNorm,
     Convolution,
@@ -21,6 +20,7 @@ from nst_jax.networks.layers import (
     block_means,
     require_pictures,
 )
+from nst_jax.ops.convolution import Precision, relu
 
 TILE_MARGIN = 56
 """How far an output sees, in pixels: 55, rounded up to a multiple of 4."""

@@ -11,9 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image, ImageOfAnySize, Params
-from nst_jax.convolution import Precision, relu
 from nst_jax.encoders.vgg import VGG, Architecture, channels_of, kernel_shapes
-from nst_jax.feature_statistics import channel_moments, region_moments
 from nst_jax.networks.layers import (
     Convolution,
     RegionMoments,
@@ -21,6 +19,8 @@ from nst_jax.networks.layers import (
     block_means,
     spread,
 )
+from nst_jax.ops.convolution import Precision, relu
+from nst_jax.ops.moments import channel_moments, region_moments
 
 LAYER = "relu4_1"
 """The encoder's layer whose features are decoded, an eighth of the picture's size."""

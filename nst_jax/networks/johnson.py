@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image
-from nst_jax.convolution import Padding, Precision, relu
 from nst_jax.networks.layers import (
     Convolution,
     Initializer,
@@ -21,6 +20,7 @@ from nst_jax.networks.layers import (
     TransposedConvolution,
     require_pictures,
 )
+from nst_jax.ops.convolution import Padding, Precision, relu
 
 Normalization = Literal["batch", "instance"]
 Output = Literal["unit", "vgg"]

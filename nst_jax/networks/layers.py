@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
-from nst_jax import convolution
 from nst_jax.array_types import FeatureMap
-from nst_jax.convolution import Padding, Precision
-from nst_jax.feature_statistics import region_moments
+from nst_jax.ops import convolution
+from nst_jax.ops.convolution import Padding, Precision
+from nst_jax.ops.moments import region_moments
 
 Initializer = Callable[..., Array]
 """What makes an array's first values: init(key, shape), as in linen."""
@@ -35,7 +35,7 @@ class _Weighted(nn.Module):
 
 
 class Convolution(_Weighted):
-    """A convolution with bias: nst_jax.convolution.convolve with weights of its own."""
+    """A convolution with bias: nst_jax.ops.convolution.convolve with weights of its own."""
 
     kernel_size: int = 3
     stride: int = 1
@@ -55,7 +55,7 @@ class TransposedConvolution(_Weighted):
 
     @nn.compact
     def __call__(self, x: FeatureMap) -> Float[Array, "batch _ _ _"]:
-        """Return nst_jax.convolution.convolve_transposed of x with this layer's weights."""
+        """Return nst_jax.ops.convolution.convolve_transposed of x with this layer's weights."""
         kernel, bias = self._weights(x, 3)
         return convolution.convolve_transposed(x, kernel, bias, precision=self.precision)
 
@@ -65,7 +65,7 @@ class UpsampledConvolution(_Weighted):
 
     @nn.compact
     def __call__(self, x: FeatureMap) -> Float[Array, "batch _ _ _"]:
-        """Return nst_jax.convolution.upsample_convolve of x with this layer's weights."""
+        """Return nst_jax.ops.convolution.upsample_convolve of x with this layer's weights."""
         kernel, bias = self._weights(x, 3)
         return convolution.upsample_convolve(
             x, kernel, bias, padding="reflect", precision=self.precision

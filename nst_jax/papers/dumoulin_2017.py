@@ -44,7 +44,7 @@ from nst_jax.encoders.vgg import VGG, Architecture, Pooling
 from nst_jax.losses import LayerWeights
 from nst_jax.networks import dumoulin
 from nst_jax.networks.dumoulin import DumoulinNetwork
-from nst_jax.optimize import Report
+from nst_jax.runs.report import Report
 from nst_jax.train import perceptual_training
 from nst_jax.train.config import check
 from nst_jax.train.perceptual_training import PerceptualConfig, make_objective

@@ -43,22 +43,29 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from nst_jax import batch_runs, coarse_to_fine, color, losses, optimize, perceptual, pixel_programs
+from nst_jax import losses
 from nst_jax.array_types import Image, ImageOfAnySize, Params
-from nst_jax.coarse_to_fine import Level, Save, SavedRun
-from nst_jax.color import Color, When
-from nst_jax.convolution import Precision
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
-from nst_jax.guidance import Guides, MaskMode
-from nst_jax.image_ops import fit_longer_side, resize, resize_longer_side
-from nst_jax.losses import LayerWeights
-from nst_jax.optimize import DivergedError, OptimizerName, Report
-from nst_jax.pixel_programs import LossWeights, Program
-from nst_jax.regions import check_presence, check_regions
-from nst_jax.run_pictures import RunPictures, check_pictures, size_of
-from nst_jax.style_losses import POSITION_LOSSES, UNWEIGHTED_LOSSES, StyleLossName
+from nst_jax.losses import LayerWeights, perceptual
+from nst_jax.losses.styles import POSITION_LOSSES, UNWEIGHTED_LOSSES, StyleLossName
+from nst_jax.ops import color
+from nst_jax.ops.color import Color, When
+from nst_jax.ops.convolution import Precision
+from nst_jax.ops.resizing import fit_longer_side, resize, resize_longer_side
+from nst_jax.pixels import programs
+from nst_jax.pixels.batch import OnStep, optimize_levels_together
+from nst_jax.pixels.levels import Level, Problem, describe_levels, optimize_levels, plan_levels
+from nst_jax.pixels.pictures import RunPictures, check_pictures, size_of
+from nst_jax.pixels.programs import LossWeights, Program
+from nst_jax.pixels.saved_state import Save, SavedRun
+from nst_jax.pixels.transformations import OptimizerName
+from nst_jax.regions.guidance import Guides, MaskMode
+from nst_jax.regions.run_regions import check_presence, check_regions
+from nst_jax.runs.compile_time import compile_seconds
+from nst_jax.runs.record import Record, make_record
+from nst_jax.runs.report import DivergedError, Report
 
-Record = coarse_to_fine.Record
+Record = Record
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # §2.2; fig. 3 caption
 # ImageNet's mean colour, the picture that VGG's preprocessing maps to zero.
@@ -80,7 +87,7 @@ class Config:
 
     total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · distance_l
     + tv_weight · (the total variation), with c and s the layers' own weights and the distance that
-    style_loss names: gram_loss, or another of style_losses.STYLE_LOSSES.
+    style_loss names: gram_loss, or another of losses.styles.STYLE_LOSSES.
     """
 
     encoder: Architecture = "vgg16"  # ours: its weights come with the package
@@ -104,7 +111,7 @@ class Config:
     content_weight: float = 1.0  # ours
     style_weight: float = 50.0  # ours
     tv_weight: float = 50.0  # ours: takes out noise of one pixel
-    tv_loss: Literal["mean", "half_sum"] = "mean"  # losses.py has both
+    tv_loss: Literal["mean", "half_sum"] = "mean"  # losses.TOTAL_VARIATION_LOSSES
     optimizer: OptimizerName = "lbfgs"  # §2.3
     learning_rate: float = 1.0  # the authors' notebook
     history: int = 20  # ours: a fifth of Torch's 100 in memory, no visible difference
@@ -143,7 +150,7 @@ class Config:
         _check(0 <= self.seed < 2**32, "seed", "0 to 4294967295", self.seed)
         _check(self.history >= 1, "history", "1 or more", self.history)
         _check(self.learning_rate > 0, "learning_rate", "a number above 0", self.learning_rate)
-        coarse_to_fine.plan_levels(16, 16, scales=self.scales, num_steps=self.num_steps)
+        plan_levels(16, 16, scales=self.scales, num_steps=self.num_steps)
         _check(
             self.content_layers != () or self.style_layers != (),
             "style_layers",
@@ -271,7 +278,7 @@ def with_style_loss(config: Config, style_loss: StyleLossName) -> Config:
 
     Args:
         config: Keeps all but style_loss, style_layers and style_weight.
-        style_loss: A name in style_losses.STYLE_LOSSES.
+        style_loss: A name in losses.styles.STYLE_LOSSES.
 
     Raises:
         ValueError: There is no such style loss.
@@ -351,7 +358,7 @@ def stylize(
             on_preview(np.asarray(finish(jnp.asarray(picture))), step)
 
     started = time.perf_counter()
-    with optimize.compile_seconds() as compiling:
+    with compile_seconds() as compiling:
 
         def seconds() -> dict[str, float]:
             before = resume[1]["seconds"] if resume else {"compile": 0.0, "run": 0.0}
@@ -365,7 +372,7 @@ def stylize(
 
         levels = plan(pictures.content, config)
         guides = _plan_guides(pictures, config, encoder, levels)
-        result = coarse_to_fine.optimize_levels(
+        result = optimize_levels(
             _problem(pictures, config, encoder, encoder_params, levels[-1], guides),
             levels,
             on_step=on_step,
@@ -375,7 +382,8 @@ def stylize(
             resume=resume,
         )
         image = jax.block_until_ready(finish(result.image))
-        record = coarse_to_fine.make_record(config, encoder.architecture, levels, result, seconds())
+        info = describe_levels(encoder.architecture, levels, result)
+        record = make_record(config, seconds=seconds(), steps=result.steps, info=info)
         if pictures.regions is not None:
             record["info"]["guidance"] = pictures.regions.describe(guides)
     return image, record
@@ -389,7 +397,7 @@ def stylize_together(
     encoder_params: Params,
     *,
     initial_image: ImageOfAnySize | None = None,
-    on_step: batch_runs.OnStep | None = None,
+    on_step: OnStep | None = None,
 ) -> list[tuple[ImageOfAnySize, Record] | DivergedError]:
     """Return what stylize returns or raises for each config, from runs that are steps of one batch.
 
@@ -401,7 +409,7 @@ def stylize_together(
         style: One painting, or several to be blended by style_blend.
         configs: They may differ in weights, seed, noise_std, init, style_size and style_blend,
             and have optimizer 'lbfgs' and no remat: those of one batch_key. Of the style losses
-            in style_losses.POSITION_LOSSES style_size may not differ either.
+            in losses.styles.POSITION_LOSSES style_size may not differ either.
         encoder: From load_encoder; pooling and precision are set on it here.
         encoder_params: Its parameters.
         initial_image: Where to begin if an init is a file's path.
@@ -433,10 +441,10 @@ def stylize_together(
     def initial_at(level: Level) -> Any:
         return _stack([problem.initial_at(level) for problem in problems])
 
-    with optimize.compile_seconds() as compiling:
-        optimizer = pixel_programs.make_batch_optimizer(_program_of(first, encoder))
-        problem = coarse_to_fine.Problem(optimizer, args_at, initial_at)
-        results = batch_runs.optimize_levels_together(problem, levels, on_step=on_step)
+    with compile_seconds() as compiling:
+        optimizer = programs.make_batch_optimizer(_program_of(first, encoder))
+        problem = Problem(optimizer, args_at, initial_at)
+        results = optimize_levels_together(problem, levels, on_step=on_step)
         run = time.perf_counter() - started - compiling()
         seconds = {"compile": compiling() / len(configs), "run": run / len(configs)}
     return [
@@ -444,7 +452,12 @@ def stylize_together(
         if isinstance(result, DivergedError)
         else (
             _finish(config, own.content, result.image),
-            coarse_to_fine.make_record(config, encoder.architecture, levels, result, dict(seconds)),
+            make_record(
+                config,
+                seconds=seconds,
+                steps=result.steps,
+                info=describe_levels(encoder.architecture, levels, result),
+            ),
         )
         for own, config, result in zip(given, configs, results, strict=True)
     ]
@@ -555,9 +568,7 @@ def plan(content: ImageOfAnySize, config: Config) -> list[Level]:
     height, width = content.shape[1:3]
     if config.size is not None:
         height, width = fit_longer_side(height, width, config.size)
-    return coarse_to_fine.plan_levels(
-        height, width, scales=config.scales, num_steps=config.num_steps
-    )
+    return plan_levels(height, width, scales=config.scales, num_steps=config.num_steps)
 
 
 def _plan_guides(
@@ -587,7 +598,7 @@ def _problem(
     encoder_params: Params,
     final: Level,
     guides: Mapping[tuple[int, int], Guides],
-) -> coarse_to_fine.Problem:
+) -> Problem:
     weights = perceptual.Weights(
         tuple((layer, config.content_weight * w) for layer, w in config.content_layers),
         tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
@@ -628,10 +639,10 @@ def _problem(
 
     program = _program_of(config, encoder)
     if config.remat:
-        optimizer = pixel_programs.make_sparing_optimizer(program, loss_weights)
+        optimizer = programs.make_sparing_optimizer(program, loss_weights)
     else:
-        optimizer = pixel_programs.make_optimizer(program)
-    return coarse_to_fine.Problem(optimizer, args_at, initial_at)
+        optimizer = programs.make_optimizer(program)
+    return Problem(optimizer, args_at, initial_at)
 
 
 def _style_size(config: Config, level: Level, final: Level) -> int:

@@ -27,14 +27,18 @@ from dataclasses import dataclass
 
 import jax
 
-from nst_jax import coarse_to_fine, color, optimize, perceptual
 from nst_jax.array_types import ImageOfAnySize, Params
-from nst_jax.coarse_to_fine import Level, Problem, Record, make_record
-from nst_jax.color import Color
-from nst_jax.convolution import Precision
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling
-from nst_jax.losses import LayerWeights
-from nst_jax.optimize import OptimizerName, Report
+from nst_jax.losses import LayerWeights, perceptual
+from nst_jax.ops import color
+from nst_jax.ops.color import Color
+from nst_jax.ops.convolution import Precision
+from nst_jax.pixels.levels import Level, Problem, describe_levels, optimize_levels, plan_levels
+from nst_jax.pixels.step import make_optimizer
+from nst_jax.pixels.transformations import OptimizerName, make_transformation
+from nst_jax.runs.compile_time import compile_seconds
+from nst_jax.runs.record import Record, make_record
+from nst_jax.runs.report import Report
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # §3
 
@@ -144,15 +148,16 @@ def mix_scales(
     encoder = dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
     texture = color.prepare_style(fine, coarse, color=config.color, when="before")
     levels = plan(coarse, config)
-    with optimize.compile_seconds() as compiling:
+    with compile_seconds() as compiling:
         problem = _problem(coarse, texture, config, encoder, encoder_params)
-        result = coarse_to_fine.optimize_levels(problem, levels, on_step=on_step)
+        result = optimize_levels(problem, levels, on_step=on_step)
         jax.block_until_ready(result.image)
         seconds = {
             "compile": compiling(),
             "run": time.perf_counter() - started - compiling(),
         }
-    return result.image, make_record(config, encoder.architecture, levels, result, seconds)
+    info = describe_levels(encoder.architecture, levels, result)
+    return result.image, make_record(config, seconds=seconds, steps=result.steps, info=info)
 
 
 def plan(coarse: ImageOfAnySize, config: Config) -> list[Level]:
@@ -163,9 +168,7 @@ def plan(coarse: ImageOfAnySize, config: Config) -> list[Level]:
         config: Its num_steps counts.
     """
     height, width = coarse.shape[1:3]
-    return coarse_to_fine.plan_levels(
-        height, width, scales=((1.0, 1.0),), num_steps=config.num_steps
-    )
+    return plan_levels(height, width, scales=((1.0, 1.0),), num_steps=config.num_steps)
 
 
 def _problem(
@@ -182,12 +185,12 @@ def _problem(
     grams = perceptual.compute_grams(encoder, encoder_params, texture, weights=weights)
     targets = perceptual.Targets({}, grams)
     objective = perceptual.make_objective(encoder, weights=weights)
-    tx = optimize.make_transformation(
+    tx = make_transformation(
         config.optimizer, learning_rate=config.learning_rate, history=config.history
     )
     value_and_gradient = jax.jit(jax.value_and_grad(objective, has_aux=True))
     return Problem(
-        optimize.make_optimizer(value_and_gradient, tx, objective=objective),
+        make_optimizer(value_and_gradient, tx, objective=objective),
         args_at=lambda level: (targets, encoder_params),
         initial_at=lambda level: coarse,
     )

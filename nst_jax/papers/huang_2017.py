@@ -41,8 +41,6 @@ from jaxtyping import Float
 from nst_jax import losses, train
 from nst_jax.array_types import FeatureMap, Features, Image, Params, Scalar
 from nst_jax.encoders.vgg import VGG, Architecture, channels_of
-from nst_jax.feature_statistics import channel_moments
-from nst_jax.feature_transforms import adain
 from nst_jax.losses import LayerWeights, Moments
 from nst_jax.networks.huang import (
     LAYER,
@@ -50,7 +48,10 @@ from nst_jax.networks.huang import (
     HuangNetwork,
     encoder_params_up_to_layer,
 )
-from nst_jax.optimize import Report, deferred_interrupt
+from nst_jax.ops.feature_transforms import adain
+from nst_jax.ops.moments import channel_moments
+from nst_jax.runs.interrupts import deferred_interrupt
+from nst_jax.runs.report import Report
 from nst_jax.train.config import TrainingConfig, check
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # §6

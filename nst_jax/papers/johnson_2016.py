@@ -40,7 +40,7 @@ from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
 from nst_jax.losses import LayerWeights
 from nst_jax.networks.johnson import PADDING, JohnsonNetwork, Normalization, Output
-from nst_jax.optimize import Report
+from nst_jax.runs.report import Report
 from nst_jax.train.config import check
 from nst_jax.train.perceptual_training import PerceptualConfig, make_objective
 from nst_jax.train.perceptual_training import compute_style_grams as compute_style_grams
@@ -81,7 +81,7 @@ class Config(PerceptualConfig):
     content_weight: float = _GAIN**2  # train.lua: 1; the paper gives none
     style_weight: float = 5.0 * _GAIN**4  # train.lua: 5; the paper gives none
     tv_weight: float = 1e-6 * 255**2  # §4.1: 1e-6 to 1e-4, on pixels of 0 to 255
-    tv_loss: Literal["mean", "half_sum"] = "half_sum"  # losses.py has both
+    tv_loss: Literal["mean", "half_sum"] = "half_sum"  # losses.TOTAL_VARIATION_LOSSES
     # The pictures.
     size: int = 256  # §4.1
     shorter_side: tuple[int, int] | None = None  # scaled to between these; None loses the aspect

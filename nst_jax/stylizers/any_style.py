@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image, ImageOfAnySize
-from nst_jax.masks import complete_mask, complete_masks
+from nst_jax.regions.masks import complete_mask, complete_masks
 from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions
 from nst_jax.stylizers.stylizer import Stylizer
 from nst_jax.stylizers.tiling import MaskedPixels, Pixels, add_masks, cut, round_up

@@ -4,10 +4,12 @@ import importlib.resources
 import os
 from pathlib import Path
 
-from nst_jax.convolution import Precision
+from nst_jax.ops.convolution import Precision
 from nst_jax.stylizers.any_style import AnyStyleStylizer
+from nst_jax.stylizers.many_styles import ManyStylesStylizer
 from nst_jax.stylizers.model_files import EXTENSION, FilePath, load_model
-from nst_jax.stylizers.stylizer import ManyStylesStylizer, OneStyleStylizer, Stylizer
+from nst_jax.stylizers.one_style import OneStyleStylizer
+from nst_jax.stylizers.stylizer import Stylizer
 
 DEFAULT_MODEL = "huang2017"
 """The model that the command line takes where none is named."""

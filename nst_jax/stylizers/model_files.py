@@ -18,9 +18,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from nst_jax import files
 from nst_jax.array_types import Params
-from nst_jax.convolution import Precision
-from nst_jax.encoders.pretrained import WEIGHT_SETS, load_described_encoder
+from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, load_described_encoder
 from nst_jax.networks.huang import HuangNetwork, encoder_params_up_to_layer
+from nst_jax.ops.convolution import Precision
 from nst_jax.stylizers.architectures import ARCHITECTURES, Choices, variable_shapes
 
 EXTENSION = ".safetensors"

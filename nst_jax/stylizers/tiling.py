@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 from jaxtyping import Float
 
-from nst_jax.masks import Masks, check_proportions, resize_masks
+from nst_jax.regions.masks import Masks, check_proportions, resize_masks
 
 Pixels = Float[np.ndarray, "_ _ 3"]
 """One RGB picture in [0, 1] on the host."""

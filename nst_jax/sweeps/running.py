@@ -15,12 +15,13 @@ import jax.numpy as jnp
 
 from nst_jax import files
 from nst_jax.array_types import Params
-from nst_jax.encoders.pretrained import load_described_encoder
 from nst_jax.encoders.vgg import VGG
+from nst_jax.encoders.weights.pretrained import load_described_encoder
 from nst_jax.files.disk import FilePath
-from nst_jax.optimize import DivergedError, Report, compile_seconds
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import Config, Record
+from nst_jax.runs.compile_time import compile_seconds
+from nst_jax.runs.report import DivergedError, Report
 from nst_jax.sweeps import storage
 from nst_jax.sweeps.batching import make_batches, runs_at_once
 from nst_jax.sweeps.grid import Grid, Run

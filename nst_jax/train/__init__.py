@@ -5,12 +5,12 @@ checkpoints from which a killed run goes on as if it had never stopped, logs, sa
 held-out losses.
 """
 
-from nst_jax.datasets import Stream as Stream
-from nst_jax.datasets import zip_streams as zip_streams
+from nst_jax.train.datasets import Stream as Stream
+from nst_jax.train.datasets import zip_streams as zip_streams
+from nst_jax.train.fit_network import Trained as Trained
+from nst_jax.train.fit_network import fit_network as fit_network
 from nst_jax.train.fitting import TrainingDivergedError as TrainingDivergedError
 from nst_jax.train.fitting import fit as fit
-from nst_jax.train.networks import Trained as Trained
-from nst_jax.train.networks import fit_network as fit_network
 from nst_jax.train.sharding import replicate as replicate
 from nst_jax.train.sharding import shard as shard
 from nst_jax.train.streams import describe_pictures as describe_pictures

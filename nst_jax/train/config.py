@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nst_jax.convolution import Precision
 from nst_jax.encoders.vgg import Architecture
+from nst_jax.ops.convolution import Precision
 from nst_jax.train.transformations import Optimizer, Schedule
 
 

@@ -1,6 +1,6 @@
 """The loop that trains: steps, checkpoints, logs, and what stops it.
 
-It is a host loop around one jitted step, for the reasons that optimize.py gives: convolutions in
+It is a host loop around one jitted step, for the reasons that pixels/loop.py gives: convolutions in
 a compiled loop are slow on the CPU, and progress, saving and stopping come for free. Losses are
 read a step or two late, so that the device never waits for the host; the next batch is fetched
 meanwhile.
@@ -18,15 +18,16 @@ from typing import Any, NamedTuple
 import jax
 
 from nst_jax.array_types import Image
-from nst_jax.datasets import Stream
 from nst_jax.files.disk import FilePath, quoted, reworded
-from nst_jax.optimize import Report, deferred_interrupt
+from nst_jax.runs.interrupts import deferred_interrupt
+from nst_jax.runs.report import Report
 from nst_jax.train.checkpoints import (
     checkpoint_path,
     load_checkpoint,
     save_checkpoint,
     saved_steps,
 )
+from nst_jax.train.datasets import Stream
 from nst_jax.train.logs import Logs
 from nst_jax.train.sharding import replicate
 from nst_jax.train.trainer import Metrics, State, Trainer

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from nst_jax import losses, perceptual
+from nst_jax import losses
 from nst_jax.array_types import ImageOfAnySize, Params
 from nst_jax.encoders.vgg import VGG, Pooling
-from nst_jax.image_ops import resize_longer_side
-from nst_jax.losses import LayerWeights
+from nst_jax.losses import LayerWeights, perceptual
+from nst_jax.ops.resizing import resize_longer_side
 from nst_jax.train.config import TrainingConfig, check
 
 
@@ -29,7 +29,7 @@ class PerceptualConfig(TrainingConfig):
     content_layers: LayerWeights
     style_layers: LayerWeights
     tv_weight: float = 0.0
-    tv_loss: Literal["mean", "half_sum"] = "mean"  # losses.py has both
+    tv_loss: Literal["mean", "half_sum"] = "mean"  # losses.TOTAL_VARIATION_LOSSES
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run.

@@ -10,9 +10,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import datasets, files
+from nst_jax import files
 from nst_jax.array_types import Image
-from nst_jax.datasets import PictureStream
+from nst_jax.train import datasets
+from nst_jax.train.datasets import PictureStream
 
 
 def open_stream(

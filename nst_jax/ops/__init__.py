@@ -1,0 +1,1 @@
+"""Operations on arrays, the floor of the package: convolution, resizing, colour, statistics."""

@@ -1,0 +1,210 @@
+"""The one place that knows how to convolve, pool and upsample fast on each backend.
+
+GPU and TPU get XLA's own operations: their libraries are good at them. On the CPU some of XLA's
+operations are several times slower than an equal arrangement of others, so this module rearranges
+them there, as convolution_on_cpu.py tells. Every function returns, and differentiates to, what the
+plain `jax.lax` operation does, up to rounding, which may differ between a value alone and one that
+is differentiated; tests hold it to that on all branches.
+"""
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from nst_jax.ops import convolution_on_cpu as on_cpu
+from nst_jax.ops.convolution_on_cpu import Precision as Precision
+
+Padding = Literal["zero", "reflect", "valid"]
+
+_NHWC = ("NHWC", "HWIO", "NHWC")
+
+
+def _is_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
+def convolve(
+    x: Float[Array, "batch height width channels_in"],
+    kernel: Float[Array, "kernel_height kernel_width channels_in channels_out"],
+    bias: Float[Array, " channels_out"] | None = None,
+    *,
+    stride: int = 1,
+    padding: Padding = "zero",
+    precision: Precision = "float32",
+) -> Float[Array, "batch _ _ channels_out"]:
+    """Return the cross-correlation of x with kernel (what deep learning calls a convolution).
+
+    y[b, i, j, o] = bias[o] + Σ_{u,v,c} x[b, s·i + u − p, s·j + v − p, c] · kernel[u, v, c, o],
+    with stride s, and p = k // 2 for kernels of odd side k or p = 0 for 'valid'.
+
+    Args:
+        x: Input, channels last.
+        kernel: Odd sides for the paddings 'zero' and 'reflect'.
+        bias: Added to every position.
+        stride: Step between outputs, the same in both directions.
+        padding: What lies outside x: zeros, its reflection without the edge, or nothing.
+        precision: 'float32', or 'bfloat16': operands rounded to bfloat16 (relative error up to
+            2⁻⁸ each) and products added up in float32. On the CPU only wide 3×3 layers are
+            rounded, because narrow ones would become slower.
+
+    Raises:
+        ValueError: A kernel of even side with padding, or a reflection wider than x.
+    """
+    height, width = kernel.shape[:2]
+    if padding != "valid" and (height % 2 == 0 or width % 2 == 0):
+        raise ValueError(
+            f"kernel: padding {padding!r} wants odd sides, got {height} by {width}; use 'valid'"
+        )
+    if padding == "reflect" and (x.shape[1] <= height // 2 or x.shape[2] <= width // 2):
+        raise ValueError(
+            f"x: {x.shape[1]} by {x.shape[2]} positions are too few to reflect "
+            f"{height // 2} by {width // 2}; use a larger input or zero padding"
+        )
+    top, left = height // 2, width // 2
+    if padding == "reflect":
+        x = jnp.pad(x, ((0, 0), (top, top), (left, left), (0, 0)), mode="reflect")
+    if _is_cpu() and stride == 1 and height % 2 and width % 2:
+        y: Any = on_cpu.convolve_same(x, kernel, precision)
+        if padding != "zero":
+            y = y[:, top : y.shape[1] - top, left : y.shape[2] - left]
+    elif _is_cpu() and stride == 2 and (height, width) == (3, 3):
+        if padding == "zero":
+            x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        y = on_cpu.convolve_halving(x, kernel)
+    else:
+        pads = ((top, top), (left, left)) if padding == "zero" else ((0, 0), (0, 0))
+        y = _convolve_plainly(x, kernel, precision, stride=stride, pads=pads)
+    return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+
+def convolve_transposed(
+    x: Float[Array, "batch height width channels_in"],
+    kernel: Float[Array, "3 3 channels_in channels_out"],
+    bias: Float[Array, " channels_out"] | None = None,
+    *,
+    precision: Precision = "float32",
+) -> Float[Array, "batch _ _ channels_out"]:
+    """Return the fractionally strided 3×3 convolution of x, of twice its height and width.
+
+    y[b, 2i + u − 1, 2j + v − 1, o] += Σ_c x[b, i, j, c] · kernel[u, v, c, o], plus the bias: what
+    PyTorch's ConvTranspose2d(kernel_size=3, stride=2, padding=1, output_padding=1) computes.
+
+    Args:
+        x: Input, channels last.
+        kernel: Not turned around: its first row acts above the position that it belongs to.
+        bias: Added to every position.
+        precision: As for convolve.
+
+    Reference: the layers of stride ½ in Johnson et al. 2016, supplement, table 1.
+    """
+    if _is_cpu():
+        y = on_cpu.convolve_transposed(x, kernel)
+    else:
+        # A convolution of x with zeros between its positions; that one wants the kernel turned.
+        y = _convolve_plainly(
+            x, kernel[::-1, ::-1], precision, stride=1, pads=((1, 2), (1, 2)), spread=2
+        )
+    return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+
+def upsample_convolve(
+    x: Float[Array, "batch height width channels_in"],
+    kernel: Float[Array, "3 3 channels_in channels_out"],
+    bias: Float[Array, " channels_out"] | None = None,
+    *,
+    padding: Padding = "reflect",
+    precision: Precision = "float32",
+) -> Float[Array, "batch _ _ channels_out"]:
+    """Return the 3×3 convolution of x enlarged twice by repetition.
+
+    convolve(upsample_nearest(x), kernel, bias, padding=padding, precision=precision).
+
+    Reference: Dumoulin et al. 2017, appendix, table 1; after Odena et al. 2016.
+    """
+    if not _is_cpu() or padding == "valid":
+        return convolve(upsample_nearest(x), kernel, bias, padding=padding, precision=precision)
+    y = on_cpu.upsample_convolve(x, kernel, padding=padding)
+    return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+
+def _convolve_plainly(x, kernel, precision: Precision, *, stride: int, pads, spread: int = 1):
+    """XLA's own convolution; HIGHEST, since an accelerator's default is lower than float32."""
+    if precision == "bfloat16":
+        # Both operands and the result: XLA's gradient wants one dtype. cuDNN and the MXU
+        # accumulate in float32 inside.
+        x, kernel = x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
+    y = lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        pads,
+        lhs_dilation=(spread, spread),
+        dimension_numbers=_NHWC,
+        precision=lax.Precision.HIGHEST,
+    )
+    return y.astype(jnp.float32)
+
+
+def relu(
+    x: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch height width channels"]:
+    """Return max(x, 0); its derivative at 0 is 0."""
+    return on_cpu.relu_keeping_signs(x) if _is_cpu() else jax.nn.relu(x)
+
+
+def max_pool(
+    x: Float[Array, "batch height width channels"], *, ceil_mode: bool = False
+) -> Float[Array, "batch _ _ channels"]:
+    """Return the maxima over 2×2 windows with stride 2.
+
+    The gradient goes to the first maximum of a window in row order, as XLA's and PyTorch's do.
+
+    Args:
+        x: Input, channels last.
+        ceil_mode: A last odd row or column forms windows of its own instead of being dropped.
+    """
+    x = _even(x, ceil_mode=ceil_mode, fill=-jnp.inf)
+    if _is_cpu():
+        return on_cpu.max_pool_even(x)
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+
+
+def average_pool(
+    x: Float[Array, "batch height width channels"], *, ceil_mode: bool = False
+) -> Float[Array, "batch _ _ channels"]:
+    """Return the means over 2×2 windows with stride 2.
+
+    Args:
+        x: Input, channels last.
+        ceil_mode: A last odd row or column forms windows of its own, whose mean is over the
+            positions that lie inside x, instead of being dropped.
+    """
+    _, height, width, _ = x.shape
+    a, b, c, d = on_cpu.quarters(_even(x, ceil_mode=ceil_mode, fill=0.0))
+    total = a + b + c + d
+    if not ceil_mode:
+        return total / 4
+    rows = jnp.minimum(2, height - 2 * jnp.arange((height + 1) // 2)).reshape(1, -1, 1, 1)
+    columns = jnp.minimum(2, width - 2 * jnp.arange((width + 1) // 2)).reshape(1, 1, -1, 1)
+    return total / (rows * columns).astype(x.dtype)
+
+
+def upsample_nearest(
+    x: Float[Array, "batch height width channels"], factor: int = 2
+) -> Float[Array, "batch _ _ channels"]:
+    """Return x with every position repeated factor times along height and width."""
+    batch, height, width, channels = x.shape
+    shape = (batch, height, factor, width, factor, channels)
+    repeated = jnp.broadcast_to(x[:, :, None, :, None, :], shape)
+    return repeated.reshape(batch, height * factor, width * factor, channels)
+
+
+def _even(x, *, ceil_mode: bool, fill: float):
+    """Bring both sides to an even number, by dropping the last row or column or by filling."""
+    height, width = x.shape[1:3]
+    if ceil_mode:
+        return jnp.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), constant_values=fill)
+    return x[:, : height - height % 2, : width - width % 2]

@@ -1,0 +1,1 @@
+"""Optimising pixels: the picture is the parameter."""

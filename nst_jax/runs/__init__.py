@@ -1,0 +1,1 @@
+"""What runs over pixels and trainings share: reports, interrupts, compile time, records."""
