@@ -289,7 +289,9 @@ def torch_users(path: Path) -> Iterator[tuple[ast.stmt, str]]:
                 yield statement, source
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda path: path.name
+)
 def test_only_tests_marked_oracle_use_torch(path):
     for statement, source in torch_users(path):
         assert isinstance(statement, Function), f"line {statement.lineno}: {source} for every test"

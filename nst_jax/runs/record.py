@@ -17,7 +17,7 @@ def make_record(
     config: Any,
     *,
     seconds: Mapping[str, float],
-    steps: Sequence[Mapping[str, float]],
+    steps: Sequence[Mapping[str, int | float]],
     info: Mapping[str, Any],
 ) -> Record:
     """Return the record of a run.

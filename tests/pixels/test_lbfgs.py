@@ -14,8 +14,8 @@ from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers.gatys_2016 import PRESETS
 from nst_jax.pixels import lbfgs
 
-GOLDENS = Path(__file__).parent / "goldens" / "lbfgs.npz"
-ASSETS = Path(__file__).parents[1] / "nst_jax" / "assets"
+GOLDENS = Path(__file__).parents[1] / "goldens" / "lbfgs.npz"
+ASSETS = Path(__file__).parents[2] / "nst_jax" / "assets"
 NUM_STEPS = 20
 CASES = [(name, history) for name in ("quadratic", "rosenbrock", "hills") for history in (100, 5)]
 

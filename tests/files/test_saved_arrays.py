@@ -212,7 +212,7 @@ def test_a_state_survives_sigkill_at_any_time(tmp_path):
         capture_output=True,
         text=True,
         timeout=120,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
     )
     assert result.returncode == 0, result.stderr
     strays = int(result.stdout.split(":")[1])

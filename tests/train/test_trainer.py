@@ -18,7 +18,7 @@ from nst_jax.ops.gram import gram_matrix
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def adam(rates, gradients, start):
@@ -271,10 +271,14 @@ def test_eight_devices_do_as_one(tmp_path):
     train_perceptual(tmp_path / "one.npz")
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        "PYTHONPATH": os.pathsep.join(
+            [str(ROOT), str(ROOT / "tests" / "train"), str(ROOT / "tests")]
+        ),
         "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
     }
-    code = f"import test_train; test_train.work_on_eight_devices({str(tmp_path / 'eight.npz')!r})"
+    code = (
+        f"import test_trainer; test_trainer.work_on_eight_devices({str(tmp_path / 'eight.npz')!r})"
+    )
     told = subprocess.run(
         [sys.executable, "-c", code],
         env=environment,

@@ -24,7 +24,7 @@ from nst_jax.ops import color, resizing
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import PRESETS, Config
 
-ASSETS = Path(__file__).parents[1] / "nst_jax" / "assets"
+ASSETS = Path(__file__).parents[2] / "nst_jax" / "assets"
 CHANNELS = (64, 128, 256, 512, 512)
 SMOKE = PRESETS["smoke"]
 

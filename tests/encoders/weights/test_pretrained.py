@@ -22,7 +22,7 @@ from nst_jax.encoders.weights.pretrained import (
     verify,
 )
 
-GOLDENS = Path(__file__).parent / "goldens" / "vgg16_features.npz"
+GOLDENS = Path(__file__).parents[2] / "goldens" / "vgg16_features.npz"
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ from nst_jax.train.checkpoints import save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DESCRIPTION = {"config": {"learning_rate": 0.05, "layers": ("a", "b")}, "data": "f00d"}
 TARGET = jnp.asarray([0.2, -0.4], jnp.float32)
 NUM_STEPS = 8
@@ -182,7 +182,12 @@ def child(workdir):
 
 def test_a_killed_process_goes_on_as_if_it_had_not_been(trainer, unbroken, tmp_path):
     code = f"import test_fitting as t; t.child({str(tmp_path)!r})"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(
+            [str(ROOT), str(ROOT / "tests" / "train"), str(ROOT / "tests")]
+        ),
+    }
     process = subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
     )
