@@ -44,7 +44,7 @@ class Fetch:
     url: Annotated[str | None, arg(metavar="URL", help_behavior_hint="")] = None
     """Another address of the same file, such as a mirror."""
     sha256: Annotated[str | None, arg(metavar="HASH", help_behavior_hint="")] = None
-    """The hash to trust instead of the published one; 8 digits or more."""
+    """The SHA-256 to trust instead of the published one: 64 digits, or at least the first 16."""
     allow_unverified: Annotated[bool, _FLAG] = False
     """Take what comes where no hash is published."""
 

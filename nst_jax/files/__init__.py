@@ -17,6 +17,7 @@ from nst_jax.files.pictures import IMAGE_EXTENSIONS as IMAGE_EXTENSIONS
 from nst_jax.files.pictures import check_output as check_output
 from nst_jax.files.pictures import load_image as load_image
 from nst_jax.files.pictures import load_pixels as load_pixels
+from nst_jax.files.pictures import load_rgba as load_rgba
 from nst_jax.files.pictures import save_image as save_image
 from nst_jax.files.records import read_record as read_record
 from nst_jax.files.records import write_record as write_record

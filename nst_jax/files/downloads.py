@@ -45,7 +45,9 @@ def download(
     """Fetch a file into path + '.part', check its hash and give it its name.
 
     A break is followed by three more tries. Every try, and every later call, goes on where the
-    last one stopped if the server can do so. No file at path is a part or a wrong one.
+    last one stopped if the server can do so and still has the same file: by its entity tag or date
+    (If-Range). Without either the part is kept only where sha256 will tell. No file at path is a
+    part or a wrong one.
 
     Args:
         url: http or https.
@@ -70,7 +72,7 @@ def download(
         part.parent.mkdir(parents=True, exist_ok=True)
         for pause in (*_PAUSES, None):
             try:
-                _fetch_rest(url, part, max_bytes, on_progress, timeout)
+                _fetch_rest(url, part, max_bytes, on_progress, timeout, hashed=sha256 is not None)
                 break
             except _BrokenConnectionError as error:
                 if pause is None:
@@ -83,6 +85,7 @@ def download(
         with part.open("r+b") as stream:
             os.fsync(stream.fileno())
         os.replace(part, path)
+        _validator_path(part).unlink(missing_ok=True)
     except OSError as error:
         if error.errno is None:  # worded already
             raise
@@ -100,18 +103,29 @@ def sha256_of(path: FilePath) -> str:
 
 
 def _fetch_rest(
-    url: str, part: Path, max_bytes: int, on_progress: Progress | None, timeout: float
+    url: str,
+    part: Path,
+    max_bytes: int,
+    on_progress: Progress | None,
+    timeout: float,
+    *,
+    hashed: bool,
 ) -> None:
     """Append what part lacks, or write it anew if the server sends the file from its beginning."""
+    validator = _read_validator(part)
+    if part.exists() and validator is None and not hashed:
+        _discard(part)  # nothing would tell whether the rest belongs to it
     asked = part.stat().st_size if part.exists() else 0
     _refuse_excess(url, part, asked, max_bytes)
-    response = _request(url, asked, part, timeout)
+    response = _request(url, asked, part, timeout, validator)
     if response is None:
         return
     with response:
         received = _confirmed_start(response, asked, part)
         total = None if response.length is None else received + response.length
         _refuse_excess(url, part, total or 0, max_bytes)
+        if not received:
+            _keep_validator(part, response)
         with part.open("ab" if received else "wb") as stream:
             while True:
                 if on_progress is not None:
@@ -126,11 +140,15 @@ def _fetch_rest(
         raise _BrokenConnectionError(f"the connection broke after {received} of {total} bytes")
 
 
-def _request(url: str, start: int, part: Path, timeout: float) -> http.client.HTTPResponse | None:
+def _request(
+    url: str, start: int, part: Path, timeout: float, validator: str | None
+) -> http.client.HTTPResponse | None:
     """Return the server's answer from byte start on, or None if the part is the whole file."""
     headers = {"User-Agent": "nst-jax", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
+        if validator is not None:
+            headers["If-Range"] = validator  # another file by now is sent from its beginning
     opener = urllib.request.build_opener(_HttpRedirects)
     try:
         return opener.open(urllib.request.Request(url, headers=headers), timeout=timeout)
@@ -140,7 +158,7 @@ def _request(url: str, start: int, part: Path, timeout: float) -> http.client.HT
         if error.code == 416 and start:  # nothing from there on: all was received, or too much
             if error.headers.get("Content-Range") == f"bytes */{start}":
                 return None
-            part.unlink()
+            _discard(part)
             raise _BrokenConnectionError(answer) from error
         if error.code in (408, 429) or error.code >= 500:
             raise _BrokenConnectionError(answer) from error
@@ -159,13 +177,39 @@ def _confirmed_start(response: http.client.HTTPResponse, asked: int, part: Path)
         return 0
     if (response.headers.get("Content-Range") or "").startswith(f"bytes {asked}-"):
         return asked
-    part.unlink(missing_ok=True)
+    _discard(part)
     raise _BrokenConnectionError("the server sent another range than it was asked for")
+
+
+def _validator_path(part: Path) -> Path:
+    return part.with_name(f"{part.name}.validator")
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _validator_path(part).unlink(missing_ok=True)
+
+
+def _read_validator(part: Path) -> str | None:
+    try:
+        return _validator_path(part).read_text(encoding="ascii") or None
+    except (OSError, ValueError):
+        return None
+
+
+def _keep_validator(part: Path, response: http.client.HTTPResponse) -> None:
+    """Keep what tells this version of the file from others; a weak tag does not (RFC 9110)."""
+    tag = response.headers.get("ETag") or ""
+    found = tag if tag.startswith('"') else response.headers.get("Last-Modified") or ""
+    if found and found.isascii() and found.isprintable():
+        _validator_path(part).write_text(found, encoding="ascii")
+    else:
+        _validator_path(part).unlink(missing_ok=True)
 
 
 def _refuse_excess(url: str, part: Path, length: int, max_bytes: int) -> None:
     if length > max_bytes:
-        part.unlink(missing_ok=True)
+        _discard(part)
         raise DownloadError(
             f"refused to download {url}: it has more than {max_bytes} bytes; check the address"
         )
@@ -188,7 +232,7 @@ def _check_hash(url: str, part: Path, sha256: str | None) -> None:
         return
     actual = sha256_of(part)
     if not actual.startswith(sha256.lower()):
-        part.unlink()
+        _discard(part)
         raise HashMismatchError(
             f"{url} has SHA-256 {actual} where {sha256.lower()} was expected; it was deleted, "
             "run the command again, and if this stays so, do not trust the address"
@@ -196,14 +240,20 @@ def _check_hash(url: str, part: Path, sha256: str | None) -> None:
 
 
 class _HttpRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https alone; urllib would also go to ftp."""
+    """Follows redirects to http and https alone, and never from https to http."""
 
     def redirect_request(
         self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        if urllib.parse.urlsplit(newurl).scheme not in ("http", "https"):
+        scheme = urllib.parse.urlsplit(newurl).scheme
+        if scheme not in ("http", "https"):
             raise DownloadError(
                 f"refused to download {req.full_url}: it redirects to {newurl!r}, which is not "
                 "http or https; check the address"
+            )
+        if scheme == "http" and urllib.parse.urlsplit(req.full_url).scheme == "https":
+            raise DownloadError(
+                f"refused to download {req.full_url}: it redirects to {newurl!r}, which anybody on "
+                "the way could change; give an https address"
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)

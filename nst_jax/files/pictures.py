@@ -1,6 +1,5 @@
 """Pictures in whatever form they come, in and out as sRGB: what Pillow decodes and encodes."""
 
-import io
 import math
 import os
 import warnings
@@ -10,11 +9,13 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import PIL.features
 import PIL.Image
 import PIL.ImageCms
 from jaxtyping import Float
 
 from nst_jax.array_types import Image
+from nst_jax.files.decoding import MIN_SIDE, decode
 from nst_jax.files.disk import (
     FilePath,
     claim_temporary,
@@ -24,12 +25,9 @@ from nst_jax.files.disk import (
     refuse_folder,
     replacing,
 )
+from nst_jax.files.srgb import convert_to_srgb, lay_on_white
 
-MIN_SIDE = 16  # pixels; below it the deep layers of a VGG have no position left
 MAX_SIDE = 16384  # pixels; more is a slip of the finger, not a picture that fits in memory
-
-# The only decoders that a file may reach; Pillow knows dozens, some of them hardly ever attacked.
-_READ_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 _JPEG = ("JPEG", {"quality": 95, "subsampling": "4:4:4"})
 _TIFF = ("TIFF", {"compression": "tiff_lzw"})
 _WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -43,20 +41,12 @@ _WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 IMAGE_EXTENSIONS = tuple(_WRITE_FORMATS)
 """The extensions that save_image can write."""
-READ_EXTENSIONS = (*IMAGE_EXTENSIONS, ".gif", ".jpe", ".jfif")
-"""The extensions by which pictures are found in folders; load_image takes any file."""
+READ_EXTENSIONS = (*IMAGE_EXTENSIONS, ".gif", ".jpe", ".jfif", ".avif", ".heic", ".heif")
+"""The extensions by which pictures are found in folders; load_image takes any file.
 
+HEIC is among them wherever it can be read or not: a picture that is skipped must be named.
+"""
 _LANCZOS = PIL.Image.Resampling.LANCZOS
-_EXIF_ORIENTATION = 0x0112
-_TURNS = {
-    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
-    3: PIL.Image.Transpose.ROTATE_180,
-    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
-    5: PIL.Image.Transpose.TRANSPOSE,
-    6: PIL.Image.Transpose.ROTATE_270,
-    7: PIL.Image.Transpose.TRANSVERSE,
-    8: PIL.Image.Transpose.ROTATE_90,
-}
 
 
 def load_image(path: FilePath, *, size: int | None = None) -> Image:
@@ -67,7 +57,8 @@ def load_image(path: FilePath, *, size: int | None = None) -> Image:
     pages the first counts.
 
     Args:
-        path: A JPEG, PNG, WebP, TIFF, BMP or GIF file.
+        path: A JPEG, PNG, WebP, TIFF, BMP or GIF file; AVIF where Pillow has it, HEIC where
+            pillow-heif is installed.
         size: Pixels of the longer side, reached up or down by a Lanczos filter, aspect kept; None
             leaves the picture as large as it is.
 
@@ -91,7 +82,7 @@ def load_pixels(path: FilePath, *, size: int | None = None) -> Float[np.ndarray,
     metadata are to be heard.
 
     Args:
-        path: A JPEG, PNG, WebP, TIFF, BMP or GIF file.
+        path: As for load_image.
         size: Pixels of the longer side; None leaves the picture as large as it is.
 
     Raises:
@@ -99,6 +90,48 @@ def load_pixels(path: FilePath, *, size: int | None = None) -> Float[np.ndarray,
         OSError: The file cannot be read.
     """
     return _read_pixels(path, size)
+
+
+def load_rgba(
+    path: FilePath, *, max_pixels: int | None = None
+) -> Float[np.ndarray, "height width 4"]:
+    """Return a picture's colours as they are stored, and its opacity, as a NumPy array.
+
+    Masks are read so: what is transparent there belongs to no region, whatever its colour.
+
+    Args:
+        path: As for load_image.
+        max_pixels: A larger picture is sampled down to at most so many, each pixel one of its own,
+            so that flat colours stay flat. None keeps all.
+
+    Returns:
+        float32 in [0, 1]: red, green, blue, and alpha, which is 1 where the picture has none.
+
+    Raises:
+        ValueError: As load_image.
+        OSError: The file cannot be read.
+    """
+    name = quoted(path)
+    with open_to_read(path) as stream:
+        colours, alpha = convert_to_srgb(decode(stream, name), name)
+    factor = math.sqrt((max_pixels or math.inf) / (colours.width * colours.height))
+    if factor < 1:
+        width, height = (max(1, int(side * factor)) for side in colours.size)
+        size = (width, height)
+        colours = colours.resize(size, PIL.Image.Resampling.NEAREST)
+        alpha = None if alpha is None else alpha.resize(size, PIL.Image.Resampling.NEAREST)
+    pixels = np.array(colours, dtype=np.float32)
+    if colours.mode == "RGB":
+        pixels /= 255
+    height, width = pixels.shape[:2]
+    opacity = 1 if alpha is None else np.asarray(alpha, np.float32)[..., None] / 255
+    return np.concatenate(
+        [
+            np.broadcast_to(pixels.reshape(height, width, -1).clip(0, 1), (height, width, 3)),
+            np.broadcast_to(np.float32(opacity), (height, width, 1)),
+        ],
+        axis=-1,
+    )
 
 
 def save_image(path: FilePath, image: Image) -> None:
@@ -179,7 +212,7 @@ def _read_pixels(path: FilePath, size: int | None) -> np.ndarray:
         )
     name = quoted(path)
     with open_to_read(path) as stream:
-        picture = _to_srgb(_decode(stream, name), name)
+        picture = lay_on_white(*convert_to_srgb(decode(stream, name), name))
     if size is None:
         pixels = np.array(picture, dtype=np.float32)
         pixels = pixels.reshape(*pixels.shape[:2], -1)
@@ -191,126 +224,6 @@ def _read_pixels(path: FilePath, size: int | None) -> np.ndarray:
     if picture.mode == "RGB":
         pixels /= 255
     return np.broadcast_to(pixels.clip(0, 1), (*pixels.shape[:2], 3))
-
-
-def _decode(stream: io.BufferedReader, name: str) -> PIL.Image.Image:
-    if os.fstat(stream.fileno()).st_size == 0:
-        raise ValueError(f"cannot read {name}: the file is empty; fetch or save it again")
-    try:
-        picture = PIL.Image.open(stream, formats=_READ_FORMATS)
-        if picture.width * picture.height > (PIL.Image.MAX_IMAGE_PIXELS or math.inf):
-            raise PIL.Image.DecompressionBombError  # Pillow itself only warns up to twice the limit
-        too_small = min(picture.size) < MIN_SIDE
-        if not too_small:
-            picture.load()
-    except PIL.UnidentifiedImageError as error:
-        raise ValueError(
-            f"cannot read {name}: not a JPEG, PNG, WebP, TIFF, BMP or GIF picture, or a damaged "
-            "one; convert it to PNG, or fetch or save it again"
-        ) from error
-    except (PIL.Image.DecompressionBombWarning, PIL.Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"cannot read {name}: it has more pixels than Pillow's safety limit of "
-            f"{PIL.Image.MAX_IMAGE_PIXELS}; make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS"
-        ) from error
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file trips them into
-        raise ValueError(
-            f"cannot read {name}: {reason(error)}; the file is cut off or damaged, "
-            "fetch or save it again"
-        ) from error
-    if too_small:
-        raise ValueError(
-            f"cannot use {name}: it is {picture.width}x{picture.height} pixels and its shorter "
-            f"side must have at least {MIN_SIDE}; take a larger picture"
-        )
-    return picture
-
-
-def _to_srgb(picture: PIL.Image.Image, name: str) -> PIL.Image.Image:
-    """Return the picture upright and opaque, in mode RGB, or F in [0, 1] for deep grey."""
-    alpha = None
-    if picture.mode.startswith(("I", "F")):
-        plain, alpha = _deep_grey(picture, name)
-    else:
-        opaque = picture
-        if picture.has_transparency_data:
-            opaque = picture.convert("RGBA")
-            alpha = opaque.getchannel("A")
-        plain = opaque.convert("RGB")
-    colours = _apply_profile(picture, plain, name)
-    if alpha is not None:  # after the profile, so that white is the white of sRGB
-        white = PIL.Image.new(colours.mode, colours.size, 1 if colours.mode == "F" else "white")
-        colours = PIL.Image.composite(colours, white, alpha)
-    turn = _TURNS.get(_orientation(picture, name))
-    return colours if turn is None else colours.transpose(turn)
-
-
-def _deep_grey(
-    picture: PIL.Image.Image, name: str
-) -> tuple[PIL.Image.Image, PIL.Image.Image | None]:
-    """Return grey of 16 bits or floats as mode F in [0, 1], with its mask of opaque pixels."""
-    values = np.asarray(picture, dtype=np.float32)
-    white = 1 if picture.mode == "F" else 65535
-    if not (values.min() >= 0 and values.max() <= white):  # said so that NaN fails as well
-        raise ValueError(
-            f"cannot read {name}: its values run from {values.min():g} to {values.max():g}, where "
-            f"0 to {white} was expected; save it as 8 or 16 bits a channel"
-        )
-    grey = PIL.Image.fromarray(values / np.float32(white))
-    if "transparency" not in picture.info:
-        return grey, None
-    return grey, PIL.Image.fromarray(np.uint8(255) * (values != picture.info["transparency"]))
-
-
-def _apply_profile(picture: PIL.Image.Image, plain: PIL.Image.Image, name: str) -> PIL.Image.Image:
-    """Return the picture's colours converted to sRGB, or plain where no profile can be used."""
-    embedded = picture.info.get("icc_profile")
-    if not embedded:
-        return plain
-    # The profile's black to the screen's, as image editors do, lest print be shown as a haze.
-    flags = PIL.ImageCms.Flags.BLACKPOINTCOMPENSATION
-    try:
-        profile = PIL.ImageCms.ImageCmsProfile(io.BytesIO(embedded))
-        space = embedded[16:20].decode("ascii", "replace").strip()
-        if space == "RGB" and plain.mode == "RGB" and picture.mode != "CMYK":
-            source = plain
-        elif space == "CMYK" and picture.mode == "CMYK":
-            source = picture
-        elif space == "GRAY" and picture.mode.startswith(("1", "L", "I;16")):
-            # lcms interpolates grey curves so coarsely that shadows shift by ten levels of 255.
-            flags |= PIL.ImageCms.Flags.NOOPTIMIZE
-            source = picture if picture.mode.startswith("I;16") else plain.convert("L")
-        else:
-            raise ValueError(f"it is for {space} and the pixels are {picture.mode}")
-        converted = PIL.ImageCms.profileToProfile(
-            source,
-            profile,
-            PIL.ImageCms.createProfile("sRGB"),
-            renderingIntent=PIL.ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
-            flags=flags,
-        )
-    except (PIL.ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        warnings.warn(
-            f"the colour profile in {name} cannot be used ({reason(error)}); "
-            "its colours are taken as sRGB",
-            stacklevel=5,
-        )
-        return plain
-    return plain if converted is None else converted
-
-
-def _orientation(picture: PIL.Image.Image, name: str) -> int:
-    try:
-        return picture.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception as error:  # as with the pixels; but here the picture itself is whole
-        warnings.warn(
-            f"the EXIF data in {name} cannot be read ({reason(error)}); the picture is not turned",
-            stacklevel=5,
-        )
-        return 1
 
 
 def _scaled_size(current: tuple[int, int], size: int, name: str) -> tuple[int, int]:

@@ -1,12 +1,13 @@
 import hashlib
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
-from nst_jax.files import DownloadError, HashMismatchError, download, sha256_of
+from nst_jax.files import DownloadError, HashMismatchError, download, downloads, sha256_of
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -39,6 +40,17 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
         self.end_headers()
         self.wfile.write(CONTENT[start:][:sent])
+
+    def tagged(self, start: int):
+        """A file that changed after a first part of it was sent, told by its entity tag."""
+        first = len(self.server.asked) == 1
+        if self.headers.get("If-Range") != '"new"':
+            start = 0
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", '"old"' if first else '"new"')
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write((bytes(150_000) if first else CONTENT)[start:])
 
     def cut_once(self, start: int):
         self.whole(start, sent=150_000 if len(self.server.asked) == 1 else None)
@@ -307,3 +319,31 @@ def test_sha256_of_a_known_text(tmp_path):
     )
     with pytest.raises(FileNotFoundError, match=r"cannot read .*missing"):
         sha256_of(tmp_path / "missing")
+
+
+def test_a_file_that_changed_meanwhile_is_fetched_from_its_beginning(server, tmp_path):
+    # Without a hash nobody would notice the seam between two versions of it.
+    fetch(server, "tagged", tmp_path / "a", sha256=None)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert server.asked[1][1] == "bytes=150000-"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_part_that_nothing_vouches_for_is_begun_anew(server, tmp_path):
+    (tmp_path / "a.part").write_bytes(bytes(1000))
+    fetch(server, "whole", tmp_path / "a", sha256=None)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert server.asked == [("/whole", None)]
+
+
+def test_https_is_never_left_for_http():
+    redirects = downloads._HttpRedirects()
+    request = urllib.request.Request("https://example.org/weights")
+    with pytest.raises(DownloadError, match="which anybody on the way could change") as caught:
+        redirects.redirect_request(request, None, 302, "Found", {}, "http://example.org/weights")
+    assert "\n" not in str(caught.value)
+    followed = redirects.redirect_request(
+        request, None, 302, "Found", {}, "https://example.com/weights"
+    )
+    assert followed is not None
+    assert followed.full_url == "https://example.com/weights"

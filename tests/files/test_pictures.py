@@ -2,6 +2,7 @@ import io
 import os
 import re
 import struct
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -9,12 +10,21 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import PIL.features
 import PIL.Image
 import PIL.ImageCms
 import pytest
+import tifffile
 from PIL import JpegImagePlugin
 
-from nst_jax.files import check_output, load_image, load_pixels, save_image
+from nst_jax.files import (
+    check_output,
+    list_images,
+    load_image,
+    load_pixels,
+    load_rgba,
+    save_image,
+)
 
 TABLE = np.array([[250, 3, 7], [11, 130, 17], [19, 23, 201]], np.uint8)  # a palette's colours
 
@@ -481,7 +491,7 @@ def test_missing_folder_empty_and_text_each_say_so(tmp_path):
         ("text.png/a.png", NotADirectoryError, "Not a directory"),
         ("folder.png", IsADirectoryError, "it is a folder"),
         ("empty.png", ValueError, "the file is empty"),
-        ("text.png", ValueError, "not a JPEG, PNG, WebP, TIFF, BMP or GIF picture"),
+        ("text.png", ValueError, "not a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF picture"),
     ]:
         with pytest.raises(kind, match=words) as error:
             load_image(tmp_path / name)
@@ -518,7 +528,7 @@ def test_other_formats_do_not_reach_their_decoders(tmp_path, kind):
     PIL.Image.fromarray(made(32, 32)).save(tmp_path / "a.png", format=kind)
     assert PIL.Image.open(tmp_path / "a.png").format == kind
     with pytest.raises(
-        ValueError, match="not a JPEG, PNG, WebP, TIFF, BMP or GIF picture"
+        ValueError, match="not a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF picture"
     ) as error:
         load_image(tmp_path / "a.png")
     one_line(error)
@@ -702,3 +712,123 @@ def test_check_output_tries_the_folder_itself(tmp_path, monkeypatch):
     with pytest.raises(PermissionError, match="Permission denied; its folder must") as error:
         check_output(tmp_path / "a.png", overwrite=False)
     assert "a.png" in one_line(error)
+
+
+# Kinds that other people's software writes --------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"tEXt"])
+def test_a_png_with_long_texts_is_read_and_they_are_left_out(tmp_path, kind):
+    text = b"x" * 3_000_000
+    body = {
+        b"zTXt": b"history\0\0" + zlib.compress(text),
+        b"iTXt": b"history\0\1\0\0\0" + zlib.compress(text),
+        b"tEXt": b"history\0" + text,
+    }[kind]
+    path = tmp_path / "a.png"
+    path.write_bytes(png(made(), (kind, body), colour_type=2, depth=8))
+    np.testing.assert_array_equal(loaded(path), made() / np.float32(255))
+    # A damaged one stays damaged.
+    path.write_bytes(png(made(), (kind, body), colour_type=2, depth=8)[:-40])
+    with pytest.raises(ValueError, match=r"cannot read .*a\.png': .*damaged"):
+        load_image(path)
+
+
+def test_grey_that_was_multiplied_by_its_alpha_is_divided_again(tmp_path):
+    grey, alpha = np.full((20, 24), 200, np.uint8), np.full((20, 24), 128, np.uint8)
+    stored = np.stack([np.uint8(np.rint(grey * (alpha / 255))), alpha], -1)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, stored, photometric="minisblack", extrasamples=["assocalpha"])
+    with PIL.Image.open(path) as picture:
+        assert picture.mode == "La"
+    share = 128 / 255
+    wanted = share * 200 / 255 + (1 - share)
+    np.testing.assert_allclose(loaded(path), wanted, atol=1.5 / 255)
+    np.testing.assert_allclose(load_rgba(path)[..., 0], 200 / 255, atol=1.5 / 255)
+
+
+def test_an_error_of_conversion_names_the_file(tmp_path, monkeypatch):
+    PIL.Image.fromarray(made()).save(tmp_path / "a.png")
+
+    def fail(self, *args, **options):
+        raise ValueError("conversion from La to L not supported")
+
+    monkeypatch.setattr(PIL.Image.Image, "convert", fail)
+    with pytest.raises(ValueError, match=r"cannot read .*a\.png': conversion from La") as caught:
+        load_image(tmp_path / "a.png")
+    one_line(caught)
+
+
+@pytest.mark.skipif(not PIL.features.check("avif"), reason="this Pillow is built without AVIF")
+def test_avif_is_read_whatever_it_is_called(tmp_path):
+    y, x = np.mgrid[0:32, 0:40]
+    smooth = np.stack([4 * y + 60, 3 * x + 20, 200 - 2 * y - x], -1).astype(np.uint8)
+    PIL.Image.fromarray(smooth).save(tmp_path / "a.heic", format="AVIF", quality=95)
+    np.testing.assert_allclose(loaded(tmp_path / "a.heic"), smooth / 255, atol=8 / 255)
+    assert list_images(tmp_path) == [tmp_path / "a.heic"]
+
+
+def test_heic_says_what_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # importing it fails
+    header = struct.pack(">I4s4sI4s4s", 24, b"ftyp", b"heic", 0, b"mif1", b"heic")
+    (tmp_path / "a.HEIC").write_bytes(header + bytes(100))
+    with pytest.raises(ValueError, match=r"a\.HEIC': it is a HEIC picture; pip install") as caught:
+        load_image(tmp_path / "a.HEIC")
+    one_line(caught)
+    assert list_images(tmp_path) == [tmp_path / "a.HEIC"]  # so that whoever reads it is told
+
+
+def test_rgba_keeps_the_colour_of_what_is_transparent(tmp_path):
+    white = np.full((20, 24, 4), 255, np.uint8)
+    white[:, :12, 3] = 0
+    PIL.Image.fromarray(white).save(tmp_path / "a.png")
+    found = load_rgba(tmp_path / "a.png")
+    np.testing.assert_array_equal(found, white / np.float32(255))
+    PIL.Image.fromarray(made()).save(tmp_path / "b.png")
+    np.testing.assert_array_equal(load_rgba(tmp_path / "b.png")[..., :3], made() / np.float32(255))
+    np.testing.assert_array_equal(load_rgba(tmp_path / "b.png")[..., 3], 1)
+
+
+def test_rgba_of_a_large_picture_is_sampled_so_that_colours_stay(tmp_path):
+    flat = np.zeros((80, 120, 3), np.uint8)
+    flat[:, 40:] = TABLE[0]
+    PIL.Image.fromarray(flat).save(tmp_path / "a.png")
+    found = load_rgba(tmp_path / "a.png", max_pixels=2400)
+    assert found.shape == (40, 60, 4)
+    colours = np.unique(found[..., :3].reshape(-1, 3), axis=0)
+    np.testing.assert_array_equal(colours, np.stack([0 * TABLE[0], TABLE[0]]) / np.float32(255))
+
+
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F", "YCbCr", "LAB", "HSV")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_that_pillow_writes_is_read(tmp_path, mode, format_name):
+    """The same colours as Pillow's own conversion gives after reading."""
+    y, x = np.mgrid[0:24, 0:40]
+    smooth = np.stack([4 * y + 60, 3 * x + 20, 200 - 2 * y - x], -1).astype(np.uint8)
+    picture = PIL.Image.fromarray(smooth)
+    if mode in ("I;16", "I", "F"):
+        levels = np.asarray(picture.convert("L"), np.float32) / 255
+        deep = {"I;16": np.uint16(levels * 65535), "I": np.int32(levels * 65535), "F": levels}
+        made_picture = PIL.Image.fromarray(deep[mode])
+    elif mode == "LAB":
+        made_picture = PIL.Image.merge("LAB", picture.convert("YCbCr").split())
+    else:
+        made_picture = picture.convert(mode)
+    path = tmp_path / f"a.{format_name.lower()}"
+    try:
+        made_picture.save(path, format=format_name)
+    except (OSError, KeyError, ValueError):
+        return  # no such file exists
+    found = loaded(path)
+    with PIL.Image.open(path) as opened:
+        stored = opened.mode
+        wanted = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
+    if stored.startswith(("I", "F")):
+        wanted = np.repeat(levels[..., None], 3, -1)
+    else:
+        wanted = np.asarray(wanted, np.float32)[..., :3] / 255
+    np.testing.assert_allclose(found, wanted, atol=2 / 255)

@@ -6,6 +6,7 @@ admits arrays alone. Where the files come from and where arrays go is pretrained
 
 import importlib
 import io
+import math
 import pickle
 import re
 import zipfile
@@ -199,6 +200,22 @@ def _check_adain_preprocessing(tensors: dict[str, Any], path: Path) -> None:
         )
 
 
+def _check_dataset(dataset: Any, layer: str, path: Path) -> None:
+    """Check an HDF5 array before it is read: its size is the file's word, and it may name others.
+
+    Raises:
+        ValueError: it is larger than VGG's, holds no floats, or lies outside the file.
+    """
+    kernel = kernel_shapes("vgg19").get(layer, ())  # VGG-16's layers are among them
+    if dataset.size is None or dataset.size > math.prod(kernel) or dataset.dtype.kind != "f":
+        raise ValueError(
+            f"{path}: {layer}'s array has shape {dataset.shape} of {dataset.dtype}, VGG wants "
+            f"{kernel or 'no such layer'} of floats; give Keras' vgg..._tf_kernels_notop.h5"
+        )
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{path}: {layer}'s array lies in other files; give one whole file")
+
+
 def _read_keras(path: Path) -> tuple[Format, Architecture, LayerArrays]:
     h5py = require_converter("keras")
     found: dict[str, dict[int, np.ndarray]] = {}
@@ -206,9 +223,11 @@ def _read_keras(path: Path) -> tuple[Format, Architecture, LayerArrays]:
     def collect(name: str, item: object) -> None:
         match = re.search(r"block(\d)_conv(\d)", name)
         if match and isinstance(item, h5py.Dataset):
+            layer = f"conv{match[1]}_{match[2]}"
+            _check_dataset(item, layer, path)
             array = np.asarray(item)
             # Names inside a layer's group changed between versions of Keras; ranks did not.
-            found.setdefault(f"conv{match[1]}_{match[2]}", {})[array.ndim] = array
+            found.setdefault(layer, {})[array.ndim] = array
 
     try:
         with h5py.File(path, "r") as file:

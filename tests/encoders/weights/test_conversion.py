@@ -4,6 +4,7 @@ import os
 import pickle
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from vgg_oracle import (
@@ -70,6 +71,27 @@ def test_keras_file_with_a_layer_missing_is_refused(tmp_path):
     del arrays["conv4_2"]
     write_keras(path, arrays)
     with pytest.raises(ValueError, match=r"has 15 layers .* wanted Keras' VGG-16 \(13\) or VGG-19"):
+        read_foreign(path)
+
+
+def test_a_keras_array_is_read_only_after_its_shape_is_right(tmp_path):
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:  # 4 TB by its own word, and no byte of it on the disk
+        file.create_dataset(
+            "block1_conv1/kernel:0", shape=(1 << 20, 1 << 20), dtype="f4", chunks=(64, 64)
+        )
+    with pytest.raises(
+        ValueError, match=r"conv1_1's array has shape \(1048576, 1048576\)"
+    ) as caught:
+        read_foreign(path)
+    assert one_line(caught)
+    with h5py.File(path, "w") as file:
+        source = tmp_path / "secret.bin"
+        source.write_bytes(bytes(256))
+        file.create_dataset(
+            "block1_conv1/bias:0", shape=(64,), dtype="f4", external=[(str(source), 0, 256)]
+        )
+    with pytest.raises(ValueError, match="array lies in other files"):
         read_foreign(path)
 
 

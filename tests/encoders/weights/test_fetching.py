@@ -96,7 +96,7 @@ def test_fetch_converts_once_and_keeps_nothing_else(cache, served, photograph):
 
 
 @pytest.mark.parametrize(
-    ("sha256", "kind"), [(None, "MD5"), ("0123456789abcdef", "SHA-256")], ids=["MD5", "SHA-256"]
+    ("sha256", "kind"), [(None, "MD5"), ("0123456789abcdef" * 4, "SHA-256")], ids=["MD5", "SHA-256"]
 )
 def test_another_content_is_refused_and_goes(cache, served, sha256, kind):
     folder, address = served
@@ -104,6 +104,22 @@ def test_another_content_is_refused_and_goes(cache, served, sha256, kind):
     with pytest.raises(files.HashMismatchError, match=f"notop.h5 has {kind} .* was expected"):
         fetch("vgg16-keras", url=f"{address}/notop.h5", sha256=sha256)
     assert cached_files(cache) == []
+
+
+def test_a_short_hash_is_warned_of_or_refused(cache, served):
+    folder, address = served
+    data = b"\x89HDF\r\n\x1a\n and nothing behind"
+    (folder / "notop.h5").write_bytes(data)
+    digits = hashlib.sha256(data).hexdigest()
+    for few in (8, 15):
+        with pytest.raises(ValueError, match=r"sha256: wanted 64 hexadecimal digits, or at least"):
+            fetch("vgg16-keras", url=f"{address}/notop.h5", sha256=digits[:few])
+    assert CountingHandler.requests == 0
+    with (
+        pytest.warns(UserWarning, match=r"sha256: 16 digits of 64 are compared"),
+        pytest.raises(ValueError, match="a broken HDF5 file"),  # the hash itself was right
+    ):
+        fetch("vgg16-keras", url=f"{address}/notop.h5", sha256=digits[:16])
 
 
 def test_a_right_hash_of_a_wrong_content_leaves_nothing(cache, served):
@@ -129,7 +145,7 @@ def test_a_broken_file_in_the_cache_is_fetched_again(cache, served):
     broken.write_bytes(b"half a file")
     write_keras(folder / "notop.h5", random_arrays("vgg16"))
     sha256 = hashlib.sha256((folder / "notop.h5").read_bytes()).hexdigest()
-    assert fetch("vgg16-keras", url=f"{address}/notop.h5", sha256=sha256[:12]) == broken
+    assert fetch("vgg16-keras", url=f"{address}/notop.h5", sha256=sha256) == broken
     assert verify("vgg16-keras")["source_sha256"] == sha256
 
 
