@@ -66,7 +66,9 @@ class AnyStyleStylizer(Stylizer):
 
         Args:
             content: Photographs.
-            style: A painting, or several.
+            style: A painting; a sequence of several, which are blended or share the picture; or a
+                batch of as many paintings as photographs, (batch, height, width, 3), which are
+                paired: each photograph is painted after its own.
             alpha: How much of the style: 0 reconstructs the photographs, 1 paints.
             blend: Weights of several styles in one picture, which are divided by their sum; equal
                 ones if None.
@@ -81,6 +83,22 @@ class AnyStyleStylizer(Stylizer):
         Raises:
             ValueError: style is none, an argument is out of range, or two do not fit together.
         """
+        if hasattr(style, "shape") and len(style) != 1:
+            if len(style) != len(content):
+                raise ValueError(
+                    f"style: wanted one painting, or one for each of {len(content)} photographs, "
+                    f"got {len(style)}; paintings to be blended come as a list"
+                )
+            if blend is not None or masks is not None:
+                raise ValueError(
+                    "style: paintings paired with photographs have neither blend nor masks; "
+                    "give those to be blended as a list"
+                )
+            pairs = [self.prepare(style[i : i + 1], alpha=alpha) for i in range(len(style))]
+            painted = self.paint_each(
+                list(np.asarray(content)), pairs, bucket=bucket, max_pixels=max_pixels
+            )
+            return jnp.asarray(np.stack(painted))
         prepared = self.prepare(style, alpha=alpha, blend=blend, masks=masks)
         return super().__call__(content, prepared, bucket=bucket, max_pixels=max_pixels)
 

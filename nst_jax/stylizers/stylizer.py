@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image, Params
 from nst_jax.stylizers.model_files import Model
@@ -82,6 +82,29 @@ class Stylizer(ABC):
         pictures = list(np.asarray(content))
         painted = self.paint(pictures, style, bucket=bucket, max_pixels=max_pixels)
         return jnp.asarray(np.stack(painted))
+
+    def apply(self, variables: Params, images: Image, *style: Float[Array, "..."]) -> Image:
+        """Return the pictures painted, as a pure function of arrays: for jit, grad and vmap.
+
+        `jax.jit(stylizer.apply)(stylizer.variables, images, *stylizer.conditions(style))` answers
+        what `stylizer(images, style)` does, without what that does on the host: pictures are not
+        mirrored to fit, cut into tiles or filtered afterwards.
+
+        Args:
+            variables: The network's, such as stylizer.variables.
+            images: RGB in [0, 1]; sides are multiples of 4, of 8 for a decoder of VGG features.
+            *style: What conditions returns of a style: for one picture, which then serves the
+                whole batch, or for each of them.
+
+        Raises:
+            ValueError: The network cannot take images of this size, or such a style.
+
+        Returns:
+            Pictures in [0, 1]. stylizer.network.apply leaves out the clipping.
+        """
+        batch = images.shape[0]
+        each = [jnp.broadcast_to(array, (batch, *array.shape[1:])) for array in style]
+        return self.network.apply(variables, images, *each).clip(0, 1)
 
     def paint(
         self,

@@ -142,6 +142,35 @@ def test_a_painting_or_what_it_was_encoded_to(model, stylizer):
     assert float(jnp.abs(stylizer(crop(CONTENT), SECOND) - wanted).max()) > 0.02
 
 
+def test_paintings_are_paired_with_photographs(stylizer):
+    contents = jnp.concatenate([crop(CONTENT), crop(CONTENT)[:, :, ::-1]])
+    paintings = jnp.concatenate([crop(FIRST), crop(made_painting(4))])
+    found = stylizer(contents, paintings, alpha=0.7)
+    for i in range(2):
+        alone = stylizer(contents[i : i + 1], paintings[i : i + 1], alpha=0.7)
+        np.testing.assert_allclose(found[i], alone[0], atol=2e-5)
+    with pytest.raises(ValueError, match="wanted one painting, or one for each of 2 photographs"):
+        stylizer(contents, jnp.concatenate([paintings, paintings]))
+    with pytest.raises(ValueError, match="neither blend nor masks"):
+        stylizer(contents, paintings, blend=[1.0, 2.0])
+
+
+def test_apply_is_pure_and_has_derivatives(stylizer):
+    images, style = jnp.asarray(crop(CONTENT)), stylizer.conditions(FIRST)
+    painted = jax.jit(stylizer.apply)(stylizer.variables, images, *style)
+    np.testing.assert_allclose(painted, stylizer(images, FIRST), atol=2e-5)
+    two = stylizer.apply(stylizer.variables, jnp.concatenate([images, images]), *style)
+    np.testing.assert_allclose(two[1], painted[0], atol=2e-5)
+
+    def brightness(alpha):
+        return stylizer.apply(stylizer.variables, images, *style[:2], alpha).mean()
+
+    # Along alpha the decoder is piecewise smooth: a central difference is close.
+    alpha, step = jnp.full((1, 1), 0.5), 1e-2
+    slope = (brightness(alpha + step) - brightness(alpha - step)) / (2 * step)
+    np.testing.assert_allclose(jax.grad(brightness)(alpha)[0, 0], slope, rtol=0.05)
+
+
 def test_alpha(model, stylizer):
     content, painting = crop(CONTENT), FIRST[:, :, :64]
     for alpha in (0.0, 0.4):
@@ -233,7 +262,7 @@ MASKS = np.ones((2, 8, 8), np.float32)
         (None, {}, "wants a painting"),
         ([], {}, "wants a painting"),
         ("painting.jpg", {}, "load_image reads a file"),
-        (np.zeros((2, 32, 32, 3), np.float32), {}, "wanted one picture"),
+        (np.zeros((2, 32, 32, 3), np.float32), {}, "wanted one painting, or one for each of 1 ph"),
         (np.zeros((1, 15, 32, 3), np.float32), {}, "at least 16 pixels"),
         (FIRST, {"alpha": 1.1}, "alpha: wanted a number from 0 to 1"),
         (FIRST, {"alpha": float("nan")}, "alpha: wanted a number from 0 to 1"),

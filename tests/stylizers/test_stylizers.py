@@ -251,6 +251,14 @@ def test_pictures_of_whole_buckets_are_what_the_networks_answer(johnson, dumouli
     np.testing.assert_allclose(painted, wanted, atol=2e-5)
 
 
+def test_apply_is_what_jit_wants(johnson, dumoulin):
+    images = jnp.asarray(made_pictures(2, 64, 96, 3))
+    painted = jax.jit(johnson.apply)(johnson.variables, images)  # which has no median filter
+    np.testing.assert_allclose(painted, johnson(images), atol=2e-5)
+    painted = jax.jit(dumoulin.apply)(dumoulin.variables, images, *dumoulin.conditions(1))
+    np.testing.assert_allclose(painted, dumoulin(images, 1), atol=2e-5)
+
+
 def test_a_picture_of_any_size_is_mirrored_painted_and_cut(johnson):
     small = made_pictures(1, 17, 61, 3)
     padded = np.pad(small, ((0, 0), (40, 47 + 40 - 32), (40, 43), (0, 0)), mode="reflect")
