@@ -11,6 +11,8 @@ import pytest
 RESULTS = Path(__file__).parents[1] / "results"
 RECORDS = sorted(RESULTS.rglob("record.json"))
 MOST_BYTES = 25e6
+# Records that are older than the packages of experiments/ name its scripts.
+COMMAND = re.compile(r"python (-m experiments(\.\w+)+|experiments/\w+\.py)( |$)")
 PICTURES = {".jpg", ".png"}
 
 
@@ -34,7 +36,7 @@ def test_a_record_tells_the_command_commit_and_device(path):
         set(values_of(key, record)) for key in ("command", "commit", "device")
     )
     assert commands
-    assert all(re.match(r"python experiments/\w+\.py( |$)", command) for command in commands)
+    assert all(COMMAND.match(command) for command in commands)
     assert commits
     assert all(re.fullmatch(r"[0-9a-f]{40}", commit) for commit in commits)
     assert devices

@@ -2,7 +2,7 @@
 
 nst_jax.convolution decides when; everything here equals the plain `jax.lax` operation.
 
-What is rearranged, and why (measured with `experiments/benchmark.py` and before it):
+What is rearranged, and why (measured with `experiments/speed/gatys.py` and before it):
 
 - Max pooling by `reduce_window` spends its time in the gradient (`select_and_scatter`, one
   thread). Four strided views and a remembered argmax take a tenth of it.

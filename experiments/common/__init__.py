@@ -1,0 +1,1 @@
+"""What experiments share: sheets, records, runs, pictures and options."""

@@ -1,0 +1,1 @@
+"""Figures on Johnson et al. 2016: one network, one style."""

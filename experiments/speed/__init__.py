@@ -1,0 +1,1 @@
+"""Timings: each paper beside PyTorch, and what controls and sweeps cost."""

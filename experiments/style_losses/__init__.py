@@ -1,0 +1,1 @@
+"""Style losses beside each other on one photograph."""
