@@ -96,10 +96,10 @@ def _dispatch(words: list[str]) -> int:
         return 0
     if words[0] in COMMANDS:
         return importlib.import_module(f"nst_jax.cli.{words[0]}").run(words[1:])
-    near = difflib.get_close_matches(words[0], COMMANDS, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
+    near = difflib.get_close_matches(words[0], COMMANDS, n=1, cutoff=0.7)
+    way_out = f"did you mean {near[0]}?" if near else "nst-jax --help says what each does"
     print(
-        f"error: command: wanted one of {', '.join(COMMANDS)}, got {words[0]!r}{meant}",
+        f"error: command: wanted one of {', '.join(COMMANDS)}, got {words[0]!r}; {way_out}",
         file=sys.stderr,
     )
     return BAD_INPUT
