@@ -27,7 +27,7 @@ FLOOR = {"array_types", "ops"}
 ENCODER_NETWORKS = {"encoders.vgg", "encoders.preprocessing"}
 BELOW_LOSSES = FLOOR | ENCODER_NETWORKS | {"regions"}
 PURE = BELOW_LOSSES | {"losses", "networks", "runs", "pixels", "metrics"}
-EVERYTHING = PURE | {"encoders", "train", "papers", "files", "stylizers", "sweeps"}
+BELOW_CLI = PURE | {"encoders", "train", "papers", "files", "stylizers", "sweeps", "progress"}
 MAY_IMPORT = {
     "array_types": set(),
     "ops": {"array_types"},
@@ -44,9 +44,10 @@ MAY_IMPORT = {
     "papers": PURE | {"train"},
     "stylizers": FLOOR | ENCODER_NETWORKS | {"regions", "networks", "files", "encoders"},
     "sweeps": PURE | {"papers", "files", "encoders"},
-    "cli": EVERYTHING | {"__init__"},
+    "progress": {"runs"},
+    "cli": BELOW_CLI | {"__init__"},
     "__main__": {"cli"},
-    "__init__": EVERYTHING,
+    "__init__": BELOW_CLI,
 }
 MAY_TOUCH_DISK = {
     "encoders",

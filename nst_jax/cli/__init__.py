@@ -1,49 +1,59 @@
-"""The command nst-jax: parses, calls and prints; what it calls can all be called from Python."""
+"""The command nst-jax: parses, calls and prints; what it calls can all be called from Python.
 
+Nothing here imports JAX: each command's module is loaded when the command is given.
+"""
+
+import difflib
+import importlib
 import io
+import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import tyro
-
 import nst_jax
-from nst_jax.cli import bench, demo, info, optimize, stylize, sweep, train, weights
-from nst_jax.cli.environment import silence_libraries
-from nst_jax.cli.errors import FAILURE, INTERRUPTED, exit_status, one_line
+from nst_jax.cli.errors import BAD_INPUT, FAILURE, INTERRUPTED, TERMINATED, exit_status, one_line
+
+COMMANDS = {
+    "demo": "Paint bundled photographs after bundled paintings, in both ways.",
+    "stylize": "Paint photographs by a trained network: one pass each, seconds.",
+    "optimize": "Paint a photograph by optimising its pixels: better, minutes.",
+    "sweep": "Run a grid of settings of optimize, and report on it.",
+    "train": "Train a network of your own.",
+    "weights": "List, fetch, convert, verify and normalize weights of encoders.",
+    "bench": "Measure how fast this machine paints.",
+    "info": "Show versions, devices (am I on the GPU?), weights and folders.",
+}
+"""What there is, each in the module of its name, whose `run` takes the words that follow."""
 
 _HELP = """\
+usage: nst-jax COMMAND [OPTIONS]
+
 Neural style transfer: a photograph painted in the style of a painting.
 
 Start here:
-  nst-jax demo                                       paints bundled pictures
-  nst-jax optimize photo.jpg painting.jpg -o out.png
-  nst-jax stylize photos/ -o painted/                by a trained network, in one pass
+  nst-jax demo                                                   paints bundled pictures
+  nst-jax stylize photo.jpg --style painting.jpg -o out.png      one pass of a trained network
+  nst-jax optimize photo.jpg painting.jpg -o out.png             optimises the pixels
   nst-jax sweep photo.jpg painting.jpg -o folder --vary style_weight 5 50 500
-  nst-jax train --help                               how to train a network of your own
-  nst-jax optimize --help                            tells every option
 
---version prints the version. With --debug, every command shows the traceback of an error."""
+Commands:
+{commands}
 
-_COMMANDS = {
-    "demo": (demo.Demo, demo.run),
-    "stylize": (stylize.Stylize, stylize.run),
-    "optimize": (optimize.Optimize, optimize.run),
-    "sweep": (sweep.SweepArguments, sweep.run),
-    "train": (train.Train, train.run),
-    "weights": (weights.Weights, weights.run),
-    "bench": (bench.Bench, bench.run),
-    "info": (info.Info, info.run),
-}
+nst-jax COMMAND --help shows a command's options.
+--version prints the version. With --debug every command shows the traceback of an error."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command nst-jax and return its exit status.
 
-    0 is success, 1 a failure, 2 bad input, 130 Ctrl-C. Errors are one line on standard error.
+    0 is success, 1 a failure, 2 bad input, 130 Ctrl-C, 143 SIGTERM. An error is one line on
+    standard error.
 
     Args:
         args: The words after nst-jax; None takes the command line's.
@@ -54,41 +64,65 @@ def main(args: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # any file name can be printed on any terminal
             stream.reconfigure(errors="backslashreplace")
-    if not debug:
-        silence_libraries()
-    try:
-        with _own_warnings_only(debug):
-            return _dispatch(words)
-    except SystemExit as error:  # tyro's, after help or a parsing error
-        return error.code if isinstance(error.code, int) else FAILURE
-    except BrokenPipeError:  # the reader, such as head, had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILURE
-    except KeyboardInterrupt as error:
-        print(str(error) or "stopped", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as error:
-        if debug:
-            raise
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return exit_status(error)
+    if not debug:  # JAX's remarks, such as the one on a GPU that it cannot use
+        logging.getLogger("jax").setLevel(logging.ERROR)
+    with _termination_interrupts() as is_terminated:
+        try:
+            with _own_warnings_only(debug):
+                return _dispatch(words)
+        except SystemExit as error:  # tyro's, after help or a parsing error
+            return error.code if isinstance(error.code, int) else FAILURE
+        except BrokenPipeError:  # the reader, such as head, had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILURE
+        except KeyboardInterrupt as error:
+            print(str(error) or "stopped", file=sys.stderr)
+            return TERMINATED if is_terminated() else INTERRUPTED
+        except Exception as error:
+            if debug:
+                raise
+            print(f"error: {one_line(error)}", file=sys.stderr)
+            return exit_status(error)
 
 
 def _dispatch(words: list[str]) -> int:
-    if words and words[0] in ("--version", "-V"):
+    if not words or words[0] in ("--help", "-h", "help"):
+        width = max(map(len, COMMANDS))
+        lines = [f"  {name:{width}}  {summary}" for name, summary in COMMANDS.items()]
+        print(_HELP.format(commands="\n".join(lines)))
+        return 0
+    if words[0] in ("--version", "-V"):
         print(f"nst-jax {nst_jax.__version__}")
         return 0
-    if words and words[0] in _COMMANDS:
-        _, run = _COMMANDS[words[0]]
-        return run(words[1:])
-    # No command: help, or a suggestion for one that is misspelt; either way tyro exits.
-    tyro.extras.subcommand_cli_from_dict(
-        {name: options for name, (options, _) in _COMMANDS.items()},
-        prog="nst-jax",
-        description=_HELP,
-        args=words[:1] or ["--help"],
+    if words[0] in COMMANDS:
+        return importlib.import_module(f"nst_jax.cli.{words[0]}").run(words[1:])
+    near = difflib.get_close_matches(words[0], COMMANDS, n=1, cutoff=0.7)
+    way_out = f"did you mean {near[0]}?" if near else "nst-jax --help says what each does"
+    print(
+        f"error: command: wanted one of {', '.join(COMMANDS)}, got {words[0]!r}; {way_out}",
+        file=sys.stderr,
     )
-    return 0
+    return BAD_INPUT
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator:
+    """Let SIGTERM do what Ctrl-C does, and yield a function that tells whether it came."""
+    seen = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # Python forbids it elsewhere
+        yield seen.is_set
+        return
+
+    def handler(number, frame):
+        del number, frame
+        seen.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield seen.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from tyro.conf import arg
 from nst_jax import files
 from nst_jax.array_types import Image, Params
 from nst_jax.cli.environment import check_device, describe_device, versions
-from nst_jax.cli.progress import follow_parts
 from nst_jax.cli.tables import print_table
 from nst_jax.encoders.vgg import VGG, Architecture
 from nst_jax.encoders.weights.pretrained import load_encoder
@@ -26,6 +25,7 @@ from nst_jax.ops.resizing import resize
 from nst_jax.papers.gatys_2016 import PRESETS
 from nst_jax.pixels.step import make_optimizer
 from nst_jax.pixels.transformations import make_transformation
+from nst_jax.progress import follow_parts
 from nst_jax.runs.compile_time import compile_seconds
 
 _STEPS = (100, 300, 500)  # Johnson et al. 2016, table 1

@@ -18,10 +18,10 @@ from nst_jax import files
 from nst_jax.array_types import ImageOfAnySize
 from nst_jax.cli.environment import check_device, describe_device, keep_compiled_programs
 from nst_jax.cli.optimize import describe_result
-from nst_jax.cli.progress import describe_seconds, follow_steps
 from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.ops.resizing import resize
 from nst_jax.papers.gatys_2016 import PRESETS, plan, stylize
+from nst_jax.progress import describe_seconds, follow_steps
 from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.stylizers import load_stylizer
 

@@ -1,7 +1,6 @@
 """What a command does to JAX before it computes, and what can be said about the machine."""
 
 import importlib.metadata
-import logging
 import os
 import shutil
 
@@ -10,11 +9,6 @@ import jax
 from nst_jax import files
 
 _PACKAGES = ("nst_jax", "jax", "jaxlib", "flax", "optax", "numpy")
-
-
-def silence_libraries() -> None:
-    """Keep JAX's remarks, such as the one on a GPU that it cannot use, out of normal runs."""
-    logging.getLogger("jax").setLevel(logging.ERROR)
 
 
 def check_device() -> None:

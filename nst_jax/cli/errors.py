@@ -1,30 +1,28 @@
 """What a command says when it fails: one line, and an exit status."""
 
-from nst_jax.encoders.weights.conversion import ConverterMissingError
-from nst_jax.files import DownloadError, HashMismatchError
-from nst_jax.runs.report import DivergedError
-from nst_jax.sweeps.requirements import ReportLibraryMissingError
-from nst_jax.train import TrainingDivergedError
-
 BAD_INPUT = 2
 FAILURE = 1
 INTERRUPTED = 130
 """Ended by Ctrl-C; the number is the shells' own."""
+TERMINATED = 143
+"""Ended by SIGTERM; the same."""
 
-# Failures whose own message says all there is to say.
-_TOLD = (
-    DivergedError,
-    TrainingDivergedError,
-    HashMismatchError,
-    DownloadError,
-    ConverterMissingError,
-    ReportLibraryMissingError,
+# Failures whose own message says all there is to say. By name: importing them imports JAX.
+_COMPLETE = frozenset(
+    {
+        "DivergedError",
+        "TrainingDivergedError",
+        "HashMismatchError",
+        "DownloadError",
+        "ConverterMissingError",
+        "ReportLibraryMissingError",
+    }
 )
 
 
 def exit_status(error: Exception) -> int:
     """Return 2 for what the user gave wrongly, 1 for what went wrong."""
-    if isinstance(error, _TOLD) or not isinstance(error, ValueError | OSError):
+    if _is_complete(error) or not isinstance(error, ValueError | OSError):
         return FAILURE
     return BAD_INPUT
 
@@ -37,6 +35,13 @@ def one_line(error: Exception) -> str:
             "not enough memory; try a smaller --size or --batch-size, --precision bfloat16, or for "
             "nst-jax optimize --remat or --history 5"
         )
-    if exit_status(error) == BAD_INPUT or isinstance(error, _TOLD):
+    if exit_status(error) == BAD_INPUT or _is_complete(error):
         return text
     return f"{text} ({type(error).__name__}; --debug shows the traceback)"
+
+
+def _is_complete(error: Exception) -> bool:
+    return any(
+        each.__name__ in _COMPLETE and each.__module__.startswith("nst_jax.")
+        for each in type(error).__mro__
+    )

@@ -30,9 +30,16 @@ def run(arguments: Sequence[str]) -> int:
     for listing in list_weights():
         if listing.location is not None and not listing.name.startswith("vgg16-lpips"):
             print(f"weights {listing.name}: {listing.location}")
-    cache = files.cache_dir()
-    print(f"cache: {cache} ({_mebibytes(cache):.0f} MiB; NST_JAX_CACHE moves it)")
+    print("cache:", _describe_cache())
     return 0
+
+
+def _describe_cache() -> str:
+    try:
+        folder = files.cache_dir()
+    except ValueError as error:
+        return str(error)
+    return f"{folder} ({_mebibytes(folder):.0f} MiB; NST_JAX_CACHE moves it)"
 
 
 def _check_default_weights() -> str:

@@ -22,13 +22,13 @@ from nst_jax.cli.optimize_options import (
     make_mixing_config,
     warn_of_scale,
 )
-from nst_jax.cli.progress import describe_losses, describe_seconds, follow_steps
 from nst_jax.cli.unfinished import Unfinished, may_overwrite
 from nst_jax.encoders.vgg import VGG
 from nst_jax.encoders.weights.pretrained import describe_weights, load_encoder
 from nst_jax.papers import gatys_2017
 from nst_jax.papers.gatys_2016 import Config, Record, plan, stylize
 from nst_jax.pixels.saved_state import SavedRun
+from nst_jax.progress import describe_losses, describe_seconds, follow_steps
 from nst_jax.regions.masks import Mask, Masks
 from nst_jax.runs.report import DivergedError
 

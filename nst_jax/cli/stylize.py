@@ -15,7 +15,6 @@ from nst_jax.cli.color_option import ColorOption, WhenOption
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import BAD_INPUT, one_line
 from nst_jax.cli.masks import MASK_HELP, STYLE_MASK_HELP
-from nst_jax.cli.progress import describe_seconds, follow_parts
 from nst_jax.cli.stylize_plan import Job, plan_jobs
 from nst_jax.cli.stylize_styles import (
     ALL,
@@ -27,6 +26,7 @@ from nst_jax.cli.stylize_styles import (
 from nst_jax.cli.stylize_work import Report, paint_all
 from nst_jax.files.pictures import MAX_SIDE, MIN_SIDE
 from nst_jax.ops.convolution import Precision
+from nst_jax.progress import describe_seconds, follow_parts
 from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.stylizers import (
     DEFAULT_MODEL,

@@ -21,7 +21,7 @@ from nst_jax.cli.optimize_options import (
     ResultOptions,
     make_config,
 )
-from nst_jax.cli.progress import describe_losses, describe_seconds, follow_parts
+from nst_jax.progress import describe_losses, describe_seconds, follow_parts
 from nst_jax.sweeps import Grid, Sweep
 from nst_jax.sweeps.axes import LAYER_SETS
 from nst_jax.sweeps.requirements import require_libraries

@@ -22,7 +22,6 @@ from nst_jax.cli.environment import (
     versions,
 )
 from nst_jax.cli.errors import INTERRUPTED
-from nst_jax.cli.progress import describe_losses, follow_training
 from nst_jax.cli.train_options import HELP, Huang2017, Train, Training
 from nst_jax.cli.train_pictures import Pictures, find_pictures, identify, open_stream
 from nst_jax.cli.train_plan import MODEL, Plan, make_plan, shapes_of
@@ -30,6 +29,7 @@ from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.files.disk import quoted, reworded
 from nst_jax.networks.dumoulin import is_style_table
 from nst_jax.papers.huang_2017 import WARM_START
+from nst_jax.progress import describe_losses, follow_training
 from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.train.checkpoints import saved_steps
 

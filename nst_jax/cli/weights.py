@@ -10,9 +10,9 @@ import tyro
 from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 
 from nst_jax.cli.errors import exit_status, one_line
-from nst_jax.cli.progress import follow_parts
 from nst_jax.cli.tables import print_table
 from nst_jax.encoders.weights import pretrained
+from nst_jax.progress import follow_parts
 
 _HELP = """\
 Find, download, convert and check the pretrained weights of VGG-16 and VGG-19.

@@ -23,6 +23,7 @@ from nst_jax.files.records import read_record as read_record
 from nst_jax.files.records import write_record as write_record
 from nst_jax.files.saved_arrays import load_arrays as load_arrays
 from nst_jax.files.saved_arrays import load_state as load_state
+from nst_jax.files.saved_arrays import load_strings as load_strings
 from nst_jax.files.saved_arrays import remove_state as remove_state
 from nst_jax.files.saved_arrays import save_arrays as save_arrays
 from nst_jax.files.saved_arrays import save_state as save_state

@@ -91,6 +91,16 @@ def load_arrays(path: FilePath, *, max_bytes: int = 2 << 30) -> tuple[LoadedArra
     return _read(path, "delete it and make or fetch it again")
 
 
+def load_strings(path: FilePath) -> dict[str, str]:
+    """Return the strings of a safetensors file, without reading its arrays.
+
+    Raises:
+        ValueError: It is not a whole safetensors file.
+        OSError: The file cannot be read.
+    """
+    return _read(path, "delete it and make or fetch it again", with_arrays=False)[1]
+
+
 def save_state(folder: FilePath, arrays: Arrays, metadata: Mapping[str, Any]) -> None:
     """Write what a run needs to go on, in one file in the folder, in place of the state before.
 
@@ -154,11 +164,13 @@ def remove_state(folder: FilePath) -> None:
         ) from error
 
 
-def _read(path: FilePath, way_out: str) -> tuple[LoadedArrays, dict[str, str]]:
+def _read(
+    path: FilePath, way_out: str, *, with_arrays: bool = True
+) -> tuple[LoadedArrays, dict[str, str]]:
     open_to_read(path).close()  # for its errors; the library's do not name the file
     try:
         with safe_open(path, framework="numpy") as stored:
-            keys = stored.keys()
+            keys = stored.keys() if with_arrays else ()
             return {key: stored.get_tensor(key) for key in keys}, stored.metadata() or {}
     except (SafetensorError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(

@@ -1,7 +1,25 @@
 """One module a paper: its configuration, its presets with sources, the function that runs it."""
 
-from nst_jax.papers import dumoulin_2017 as dumoulin_2017
-from nst_jax.papers import gatys_2016 as gatys_2016
-from nst_jax.papers import gatys_2017 as gatys_2017
-from nst_jax.papers import huang_2017 as huang_2017
-from nst_jax.papers import johnson_2016 as johnson_2016
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # at run time __getattr__ loads the paper that is asked for, and no other
+    from nst_jax.papers import dumoulin_2017 as dumoulin_2017
+    from nst_jax.papers import gatys_2016 as gatys_2016
+    from nst_jax.papers import gatys_2017 as gatys_2017
+    from nst_jax.papers import huang_2017 as huang_2017
+    from nst_jax.papers import johnson_2016 as johnson_2016
+
+__all__ = ["dumoulin_2017", "gatys_2016", "gatys_2017", "huang_2017", "johnson_2016"]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Return a paper's module, which is loaded now."""
+        if name in __all__:
+            return importlib.import_module(f"nst_jax.papers.{name}")
+        raise AttributeError(f"module 'nst_jax.papers' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """Return what is here or would be loaded."""
+        return sorted({*globals(), *__all__})

@@ -18,7 +18,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from nst_jax import files
 from nst_jax.array_types import Params
-from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, load_described_encoder
+from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, describe_weights, load_encoder
 from nst_jax.networks.huang import HuangNetwork, encoder_params_up_to_layer
 from nst_jax.ops.convolution import Precision
 from nst_jax.stylizers.architectures import ARCHITECTURES, Choices, variable_shapes
@@ -165,10 +165,8 @@ def _build_around_encoder(
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
     architecture = settings["architecture"]
-    encoder, encoder_params, described = load_described_encoder(
-        architecture, weights=weights, precision=precision
-    )
-    found = described["arrays_sha256"]
+    encoder, encoder_params = load_encoder(architecture, weights=weights, precision=precision)
+    found = describe_weights(architecture, weights=weights)["arrays_sha256"]
     if found != sha256:
         raise ValueError(
             f"cannot use {_quoted(path)}: it wants the encoder {weights} whose arrays_sha256 is "
@@ -181,13 +179,13 @@ def _build_around_encoder(
 
 
 def read_styles(path: FilePath) -> tuple[str, ...]:
-    """Return the names of the styles that a model file tells, whose arrays are not checked.
+    """Return the names of the styles that a model file names; its arrays are not even read.
 
     Raises:
         ValueError: It is no file that save_model wrote, or is damaged.
         OSError: It cannot be read.
     """
-    _, header = files.load_arrays(path, max_bytes=_MAX_BYTES)
+    header = files.load_strings(path)
     styles = _parse(header, path)[2]
     try:
         _check_styles(styles, len(styles))

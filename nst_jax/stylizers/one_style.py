@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import scipy.ndimage
-
 from nst_jax.stylizers.model_files import Model
 from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions
 from nst_jax.stylizers.stylizer import Stylizer
@@ -42,6 +40,8 @@ class OneStyleStylizer(Stylizer):
         painted = super().paint_each(pictures, styles, bucket=bucket, max_pixels=max_pixels)
         if self.median_filter == 1:
             return painted
+        import scipy.ndimage  # here: it takes long to load and only this filter needs it
+
         size = (self.median_filter, self.median_filter, 1)
         return [scipy.ndimage.median_filter(pixels, size, mode="mirror") for pixels in painted]
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from nst_jax import files
 from nst_jax.array_types import Params
 from nst_jax.encoders.vgg import VGG
-from nst_jax.encoders.weights.pretrained import load_described_encoder
+from nst_jax.encoders.weights.pretrained import describe_weights, load_encoder
 from nst_jax.files.disk import FilePath
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import Config, Record
@@ -166,7 +166,8 @@ def _find_outcomes(
     for run in grid.runs:
         asked = run.config.encoder, run.config.weights
         if asked not in networks:
-            networks[asked] = load_described_encoder(asked[0], weights=asked[1])
+            described = describe_weights(asked[0], weights=asked[1])
+            networks[asked] = (*load_encoder(asked[0], weights=asked[1]), described)
         network = networks[asked]
         weights = run.config.weights or network[2]["weights"]
         networks[run.config.encoder, weights] = network

@@ -31,12 +31,12 @@ from nst_jax.cli.optimize_options import (
     make_mixing_config,
     warn_of_scale,
 )
-from nst_jax.cli.progress import follow_steps
 from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.files import asset_path
 from nst_jax.papers.gatys_2016 import PRESETS, Config, stylize, with_style_loss
 from nst_jax.papers.gatys_2017 import mix_scales
 from nst_jax.pixels.levels import Level
+from nst_jax.progress import follow_steps
 from nst_jax.runs.report import Report
 
 # What every run of these tests shares: seconds, not minutes.

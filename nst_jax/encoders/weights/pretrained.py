@@ -18,8 +18,8 @@ from nst_jax.encoders.weights import weight_files
 from nst_jax.encoders.weights.fetching import convert as convert
 from nst_jax.encoders.weights.fetching import fetch as fetch
 from nst_jax.encoders.weights.lookup import WeightsNotFoundError as WeightsNotFoundError
+from nst_jax.encoders.weights.lookup import forget_files, load_weights, lpips_path
 from nst_jax.encoders.weights.lookup import load_lpips_arrays as load_lpips_arrays
-from nst_jax.encoders.weights.lookup import load_weights, lpips_path
 from nst_jax.encoders.weights.normalization import make_filter_means as make_filter_means
 from nst_jax.encoders.weights.normalization import normalize as normalize
 from nst_jax.encoders.weights.weight_files import cached_path
@@ -41,6 +41,8 @@ def load_encoder(
 ) -> tuple[VGG, Params]:
     """Return a VGG and its pretrained parameters, with the preprocessing that these want.
 
+    A file is read and hashed once a process, however often its weights are asked for.
+
     Args:
         name: "vgg16" or "vgg19".
         weights: a set's name from WEIGHT_SETS, or the path of a converted .safetensors file. None
@@ -57,27 +59,6 @@ def load_encoder(
         WeightsNotFoundError: the weights are known and not on this machine.
         HashMismatchError: the package's file is not the published one.
     """
-    return load_described_encoder(name, weights=weights, pooling=pooling, precision=precision)[:2]
-
-
-def load_described_encoder(
-    name: Architecture,
-    *,
-    weights: FilePath | None = None,
-    pooling: Pooling = "max",
-    precision: Precision = "float32",
-) -> tuple[VGG, Params, dict[str, str]]:
-    """Return what load_encoder and describe_weights do, reading the weights once.
-
-    Args:
-        name: As for load_encoder.
-        weights: As for load_encoder.
-        pooling: As for load_encoder.
-        precision: As for load_encoder.
-
-    Raises:
-        ValueError, WeightsNotFoundError, HashMismatchError: As load_encoder.
-    """
     stored = load_weights(name, weights)
     encoder = VGG(
         architecture=stored.architecture,
@@ -87,7 +68,7 @@ def load_described_encoder(
         ceil_mode=stored.ceil_mode,
         precision=precision,
     )
-    return encoder, {"params": jax.tree.map(jnp.asarray, stored.arrays)}, dict(stored.header)
+    return encoder, {"params": jax.tree.map(jnp.asarray, stored.arrays)}
 
 
 def load_lpips_weights() -> dict[str, Float[Array, " channels"]]:
@@ -153,6 +134,7 @@ def verify(weights: FilePath) -> dict[str, str]:
         HashMismatchError: the arrays changed since they were written.
         WeightsNotFoundError: the weights are known and not on this machine.
     """
+    forget_files()  # it is the disk that is asked
     stored = load_weights(None, weights)
     actual, recorded = weight_files.arrays_sha256(stored.arrays), stored.header["arrays_sha256"]
     if actual != recorded:
@@ -164,7 +146,10 @@ def verify(weights: FilePath) -> dict[str, str]:
 
 
 def _listing(weight_set: WeightSet) -> WeightsListing:
-    path = lpips_path() if weight_set.url is None else cached_path(weight_set.name)
+    try:
+        path = lpips_path() if weight_set.url is None else cached_path(weight_set.name)
+    except ValueError:  # there is no folder for a cache, where nobody has a home
+        path = None
     if path is not None and not path.is_file():
         path = None
     return WeightsListing(

@@ -1,6 +1,7 @@
 """Oracles: values of PyTorch on a photograph, stored and live; and what a user does wrong."""
 
 import importlib.metadata
+import os
 from pathlib import Path
 
 import jax
@@ -11,7 +12,7 @@ from vgg_oracle import STYLE_LAYERS, random_arrays, relative_error, torch_featur
 
 from nst_jax import files
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION
-from nst_jax.encoders.weights import weight_files
+from nst_jax.encoders.weights import lookup, weight_files
 from nst_jax.encoders.weights.pretrained import (
     WEIGHT_SETS,
     WeightsNotFoundError,
@@ -217,3 +218,47 @@ def test_every_set_that_can_be_fetched_says_how_it_is_checked():
             assert f"-{weight_set.sha256[:8]}.pth" in (weight_set.url or "")
         if weight_set.url is not None and weight_set.name != "vgg19-gatys":
             assert (weight_set.sha256 is None) != (weight_set.md5 is None)
+
+
+def test_a_file_is_read_once_until_it_changes_and_anew_to_be_verified(tmp_path, monkeypatch):
+    path, read, readings = tmp_path / "mine.safetensors", weight_files.read, []
+
+    def reading(path):
+        readings.append(path)
+        return read(path)
+
+    monkeypatch.setattr(weight_files, "read", reading)
+    write_weights(path, random_arrays("vgg19"), "vgg19-adain")
+    for _ in range(2):
+        load_encoder("vgg19", weights=path)
+        describe_weights("vgg19", weights=str(path))
+    assert len(readings) == 1
+    verify(path)
+    assert len(readings) == 2
+    stamp = path.stat().st_mtime_ns
+    os.utime(path, ns=(stamp, stamp + 1_000_000_000))
+    load_encoder("vgg19", weights=path)
+    assert len(readings) == 3
+
+
+def test_the_packages_file_is_hashed_once(monkeypatch):
+    lookup.forget_files()
+    opened, read_bytes = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or read_bytes(path))
+    load_encoder("vgg16")
+    load_encoder("vgg16", weights="vgg16-normalized")
+    describe_weights("vgg16")
+    load_lpips_arrays()
+    assert [path.name for path in opened].count("vgg16.ckpt") == 1
+
+
+def test_without_a_home_weights_are_listed_all_the_same(monkeypatch):
+    def no_home():
+        raise RuntimeError("could not determine home directory")
+
+    monkeypatch.delenv("NST_JAX_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    there = {listing.name: listing.location for listing in list_weights()}
+    assert there["vgg16-lpips"] is not None
+    assert there["vgg19-keras"] is None

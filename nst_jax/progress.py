@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import (
@@ -19,11 +19,31 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from nst_jax.pixels.levels import Level
 from nst_jax.runs.report import Report
 
 _PLAIN_LINES = 20  # a run prints about so many where there is no terminal,
 _LONGEST_SILENCE = 300.0  # and training a line after so many seconds at the latest
+
+
+@runtime_checkable
+class Level(Protocol):
+    """A size at which some of a run's steps are made, such as pixels.levels plans."""
+
+    @property
+    def height(self) -> int:
+        """Pixels of the picture's height."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Pixels of the picture's width."""
+        ...
+
+    @property
+    def last_step(self) -> int:
+        """The number of the last step at this size."""
+        ...
+
 
 OnStep = Callable[[Report], None]
 OnPart = Callable[[int, int | None], None]
