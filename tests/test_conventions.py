@@ -45,9 +45,10 @@ MAY_IMPORT = {
     "stylizers": FLOOR | ENCODER_NETWORKS | {"regions", "networks", "files", "encoders"},
     "sweeps": PURE | {"papers", "files", "encoders"},
     "progress": {"runs"},
-    "cli": BELOW_CLI | {"__init__"},
+    "jobs": BELOW_CLI,
+    "cli": BELOW_CLI | {"jobs", "__init__"},
     "__main__": {"cli"},
-    "__init__": BELOW_CLI,
+    "__init__": BELOW_CLI | {"jobs"},
 }
 MAY_TOUCH_DISK = {
     "encoders",
@@ -55,6 +56,7 @@ MAY_TOUCH_DISK = {
     "train",
     "stylizers",
     "sweeps",
+    "jobs",
     "cli",
     "__main__",
     "__init__",

@@ -283,7 +283,12 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path):
         trainer = train.make_trainer(loss_fn, tx)
         state = trainer.init(jax.random.key(0), {"x": jnp.zeros(3)}, {})
         state = train.fit(
-            trainer, state, Batches(), num_steps=num_steps, workdir=folder, description={}
+            trainer,
+            state,
+            Batches(),
+            num_steps=num_steps,
+            description={},
+            reporting=train.Reporting(folder),
         )
         return np.asarray(state.params["x"])
 

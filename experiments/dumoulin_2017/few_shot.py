@@ -115,11 +115,9 @@ def _make_training(config: Config, *, setting: _Setting, name: str) -> Training:
                 config,
                 setting.encoder,
                 setting.encoder_params,
-                workdir=workdir,
                 held_out=setting.held_out,
                 samples=setting.held_out[:2],
-                data=data,
-                report_every=setting.every,
+                reporting=train.Reporting(workdir=workdir, data=data, report_every=setting.every),
             )
 
     def paint(trained: train.Trained) -> Image:

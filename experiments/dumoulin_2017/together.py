@@ -136,11 +136,9 @@ def _make_training(config: Config, *, setting: _Setting, styles: Sequence[str]) 
                 config,
                 setting.encoder,
                 setting.encoder_params,
-                workdir=workdir,
                 held_out=held_out,
                 samples=held_out[:1],
-                data=data,
-                report_every=setting.every,
+                reporting=train.Reporting(workdir=workdir, data=data, report_every=setting.every),
             )
 
     def paint(trained: train.Trained) -> Image:

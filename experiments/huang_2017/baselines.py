@@ -207,10 +207,8 @@ def _make_training(
     every: int,
 ) -> Training:
     (name, variant), (encoder, encoder_params) = named, encoding
-    description = {
-        "config": dataclasses.asdict(config),
-        "data": {"decoder": name, **pictures.describe()},
-    }
+    data = {"decoder": name, **pictures.describe()}
+    description = {"config": dataclasses.asdict(config), "data": data}
     own = huang_2017.set_encoder(encoder, config)
 
     @jax.jit
@@ -227,23 +225,23 @@ def _make_training(
         init_key, run_key = jax.random.split(jax.random.key(config.seed))
         channels = 1024 if variant.concatenates else 512
         start = jax.jit(variant.decoder.init)(init_key, jnp.zeros((1, 2, 2, channels)))
+        subject = train.Subject(
+            variant.decoder,
+            start,
+            paint=lambda variables: paint_pair(variables, pictures.shown, encoder_params)[0],
+            measure=lambda variables: measure(variables, pictures.held_out, encoder_params),
+        )
+        loss_fn = make_loss_fn(config, variant, encoder)
         with closing(pictures.open_stream(config)) as stream:
             return train.fit_network(
                 run_key,
-                variant.decoder,
-                start,
-                make_loss_fn(config, variant, encoder),
+                train.make_network_trainer(loss_fn, config, num_steps=config.num_steps),
+                subject,
                 stream,
                 encoder_params,
                 config=config,
                 num_steps=config.num_steps,
-                paint=lambda variables: paint_pair(variables, pictures.shown, encoder_params)[0],
-                measure=lambda variables: measure(variables, pictures.held_out, encoder_params),
-                workdir=workdir,
-                description=description,
-                report_every=every,
-                save_every=250,
-                on_step=None,
+                reporting=train.Reporting(workdir=workdir, data=data, report_every=every),
             )
 
     def paint(trained: train.Trained) -> Any:

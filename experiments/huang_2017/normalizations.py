@@ -172,11 +172,9 @@ def _make_training(
                 config,
                 setting.encoder,
                 setting.encoder_params,
-                workdir=workdir,
                 held_out=photographs.held_out,
                 samples=photographs.held_out[:2],
-                data=data,
-                report_every=setting.every,
+                reporting=train.Reporting(workdir=workdir, data=data, report_every=setting.every),
             )
 
     def paint(trained: train.Trained) -> Image:

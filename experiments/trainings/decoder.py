@@ -101,18 +101,20 @@ def run(options: argparse.Namespace) -> None:
         config,
         encoder,
         encoder_params,
-        workdir=str(options.workdir / NAME),
         held_out=load_pairs(options.data, size=config.size, count=HELD_OUT),
         samples=load_pairs(options.data, size=SAMPLE_SIZE, count=SAMPLES),
-        data={
-            "photographs": train.describe_pictures(photographs),
-            "paintings": train.describe_pictures(paintings),
-            **start_sha256,
-        },
+        reporting=train.Reporting(
+            workdir=options.workdir / NAME,
+            data={
+                "photographs": train.describe_pictures(photographs),
+                "paintings": train.describe_pictures(paintings),
+                **start_sha256,
+            },
+            on_step=print_steps(),
+            save_every=options.report_every,
+            report_every=options.report_every,
+        ),
         start=start,
-        on_step=print_steps(),
-        save_every=options.report_every,
-        report_every=options.report_every,
     )
     wanted = config.num_steps + config.warm_start_steps
     if trained.step < wanted:

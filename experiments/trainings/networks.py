@@ -89,18 +89,20 @@ def run(options: argparse.Namespace) -> None:
         config,
         encoder,
         encoder_params,
-        workdir=str(options.workdir / name),
         held_out=fixed,
         samples=fixed if alone else fixed[2:4],
-        data={
-            "content": train.describe_pictures(paths),
-            "style_sha256": hashes[options.styles[0]] if alone else hashes,
-            **start_sha256,
-        },
-        on_step=print_steps(),
+        reporting=train.Reporting(
+            workdir=options.workdir / name,
+            data={
+                "content": train.describe_pictures(paths),
+                "style_sha256": hashes[options.styles[0]] if alone else hashes,
+                **start_sha256,
+            },
+            on_step=print_steps(),
+            save_every=options.report_every,
+            report_every=options.report_every,
+        ),
         start=start,
-        save_every=options.report_every,
-        report_every=options.report_every,
     )
     if trained.step < config.num_steps:
         print(f"stopped after step {trained.step} of {config.num_steps}; the same command goes on")

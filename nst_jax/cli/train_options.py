@@ -4,17 +4,17 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, arg, subcommand
 
 from nst_jax.encoders.vgg import Architecture
 from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, verify
+from nst_jax.jobs.training_papers import TRAINING_PAPERS
+from nst_jax.jobs.training_pictures import HELD_OUT
+from nst_jax.jobs.training_plan import TrainingJob, check_weights_name
 from nst_jax.ops.convolution import Precision
-from nst_jax.papers import dumoulin_2017, huang_2017, johnson_2016
-
-HELD_OUT = 8
-"""How many pictures tell the held-out losses."""
+from nst_jax.train import TrainingPaper
 
 HELP = """\
 Train a network that paints a photograph in one pass: hours once, then a moment a picture.
@@ -24,8 +24,6 @@ Train a network that paints a photograph in one pass: hours once, then a moment 
   nst-jax train huang2017 --help       any style: the painting is given when it paints
 
 The same command on the same --workdir goes on where it was stopped or killed."""
-
-_Config = TypeVar("_Config", johnson_2016.Config, dumoulin_2017.Config, huang_2017.Config)
 
 _FLAG = arg(help_behavior_hint="")
 
@@ -58,7 +56,7 @@ Train a network to paint in one style (Johnson et al. 2016).
 Example:
   nst-jax train johnson2016 --content-dir photos/ --style painting.jpg --workdir run/
 
-{_describe_presets(johnson_2016.PRESETS, _describe_width)}
+{_describe_presets(TRAINING_PAPERS["johnson2016"].presets, _describe_width)}
 
 The network is RUN/model.safetensors in the end, for nst-jax stylize --model; RUN/samples shows how
 it comes on, RUN/metrics.jsonl and RUN/tensorboard hold the losses."""
@@ -73,7 +71,7 @@ Examples:
 
 A style is called after its painting's file.
 
-{_describe_presets(dumoulin_2017.PRESETS, _describe_width)}
+{_describe_presets(TRAINING_PAPERS["dumoulin2017"].presets, _describe_width)}
 
 The network is RUN/model.safetensors in the end, for nst-jax stylize --model; RUN/samples shows how
 it comes on, RUN/metrics.jsonl and RUN/tensorboard hold the losses."""
@@ -87,7 +85,7 @@ Example:
 The more paintings, of the more kinds, the better it paints after new ones. They are contents too,
 of half of each batch, so that the network learns their colours.
 
-{_describe_presets(huang_2017.PRESETS, _describe_encoder)}
+{_describe_presets(TRAINING_PAPERS["huang2017"].presets, _describe_encoder)}
 
 The network is RUN/model.safetensors in the end, for nst-jax stylize --model; RUN/samples shows how
 it comes on, RUN/metrics.jsonl and RUN/tensorboard hold the losses; RUN/warm_start has the same of
@@ -290,36 +288,73 @@ class Train:
     ]
 
 
-def make_config(options: Training, presets: Mapping[str, _Config]) -> _Config:
+def make_job(options: Training, *, command: str) -> TrainingJob:
+    """Return the training that options ask for.
+
+    Args:
+        options: What the user gave.
+        command: The whole command, which the network's card repeats.
+
+    Raises:
+        ValueError: An option has a wrong value, or two do not fit together.
+        OSError: A file of weights cannot be read.
+    """
+    paper = paper_of(options)
+    run: Any = options.run
+    if run.start_from and getattr(run, "warm_start_steps", None):
+        raise ValueError(
+            "warm_start_steps: wanted without --start-from, whose network has had them, got "
+            f"{run.warm_start_steps}"
+        )
+    if getattr(options, "add_style", None) is not None and run.width is not None:
+        raise ValueError("width: wanted without --add-style, whose --model has a width already")
+    data, report = options.data, options.report
+    style_dir = getattr(options, "style_dir", None) or ()
+    return TrainingJob(
+        paper=paper.name,
+        config=make_config(options),
+        workdir=data.workdir,
+        content_dir=data.content_dir,
+        held_out_dir=data.held_out_dir,
+        style=getattr(options, "style", ()),
+        style_dir=style_dir if isinstance(style_dir, tuple) else (style_dir,),
+        held_out_style_dir=getattr(options, "held_out_style_dir", ()),
+        add_style=getattr(options, "add_style", None),
+        model=getattr(options, "model", None),
+        start_from=options.run.start_from,
+        save_every=report.save_every,
+        report_every=report.report_every,
+        origin={"command": command, "preset": options.run.preset},
+    )
+
+
+def paper_of(options: Training) -> TrainingPaper:
+    """Return the paper whose training the options are for."""
+    return TRAINING_PAPERS[type(options).__name__.lower()]
+
+
+def make_config(options: Training) -> Any:
     """Return the preset with what the user gave in its place.
 
     The weights are, where the user names none, those of the presets with the same encoder; None
     stands for its usual ones.
 
     Raises:
-        ValueError: An option has a wrong value, or two do not fit together.
+        ValueError: An option has a wrong value.
         OSError: A file of weights cannot be read.
     """
-    name = options.run.preset
+    presets, name = paper_of(options).presets, options.run.preset
     if name not in presets:
         raise ValueError(f"preset: wanted {', '.join(presets)}, got {name!r}")
-    for counted in ("save_every", "report_every"):
-        steps = getattr(options.report, counted)
-        if steps < 0:
-            raise ValueError(f"{counted}: wanted 0 or more steps, got {steps}")
     preset, given = presets[name], _given_fields(options)
+    check_weights_name(paper_of(options), given.get("weights"))
     given["encoder"] = encoder = _choose_encoder(options.network, preset.encoder)
     if encoder != preset.encoder and "weights" not in given:
         usual = {config.encoder: config.weights for config in presets.values()}
         given["weights"] = usual.get(encoder)
-    if isinstance(options, Dumoulin2017) and options.add_style and "num_steps" in given:
+    if getattr(options, "add_style", None) and "num_steps" in given:
         given["add_style_steps"] = given.pop("num_steps")
-    if "size" in given and preset.shorter_side is not None:
-        # No option of its own: what matters is which part of a photograph a square shows.
-        given["shorter_side"] = tuple(
-            round(side * given["size"] / preset.size) for side in preset.shorter_side
-        )
-    return dataclasses.replace(preset, **given)
+    return preset.vary(given)
 
 
 def _given_fields(options: Training) -> dict[str, Any]:

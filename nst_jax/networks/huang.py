@@ -196,7 +196,7 @@ class HuangNetwork(nn.Module):
                 f"{channels}"
             )
         x = self.encoder(images[..., :3], layers=(LAYER,))[LAYER]
-        regions = jnp.ones((*x.shape[:3], 1))
+        regions = jnp.ones((*x.shape[:3], 1), x.dtype)
         if channels > 3:
             regions = block_means(images[..., 3:], 8)
         own_mean, own_deviation = self.content(x, regions)

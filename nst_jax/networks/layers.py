@@ -30,8 +30,8 @@ class _Weighted(nn.Module):
 
     def _weights(self, x: FeatureMap, side: int) -> tuple[Array, Array]:
         shape = (side, side, x.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape)
-        return kernel, self.param("bias", self.bias_init, (self.features,))
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        return kernel, self.param("bias", self.bias_init, (self.features,), jnp.float32)
 
 
 class Convolution(_Weighted):
@@ -134,8 +134,8 @@ class InstanceNorm(_InstanceStatistics):
     @nn.compact
     def __call__(self, x: FeatureMap) -> FeatureMap:
         """Return x normalised, scaled and shifted."""
-        scale = self.param("scale", self.scale_init, (x.shape[-1],))
-        bias = self.param("bias", nn.initializers.zeros_init(), (x.shape[-1],))
+        scale = self.param("scale", self.scale_init, (x.shape[-1],), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros_init(), (x.shape[-1],), jnp.float32)
         return self._normalized(x) * scale.reshape(1, 1, 1, -1) + bias.reshape(1, 1, 1, -1)
 
 
@@ -174,8 +174,8 @@ class ConditionalInstanceNorm(_InstanceStatistics):
             shares: How much each position belongs to each region.
         """
         shape = (self.num_styles, x.shape[-1])
-        scales = self.param("scale", nn.initializers.ones_init(), shape)
-        biases = self.param("bias", nn.initializers.zeros_init(), shape)
+        scales = self.param("scale", nn.initializers.ones_init(), shape, jnp.float32)
+        biases = self.param("bias", nn.initializers.zeros_init(), shape, jnp.float32)
         scale, bias = (
             jnp.matmul(style_weights, table, precision=lax.Precision.HIGHEST)
             for table in (scales, biases)

@@ -29,9 +29,8 @@ power for style, which leaves the balance.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,9 +43,8 @@ from nst_jax.encoders.vgg import VGG, Architecture, Pooling
 from nst_jax.losses import LayerWeights
 from nst_jax.networks import dumoulin
 from nst_jax.networks.dumoulin import DumoulinNetwork
-from nst_jax.runs.report import Report
+from nst_jax.runs.config_checks import check
 from nst_jax.train import perceptual_training
-from nst_jax.train.config import check
 from nst_jax.train.perceptual_training import PerceptualConfig, make_objective
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # vgg_16/conv1 … conv4
@@ -190,14 +188,10 @@ def fit(
     encoder: VGG,
     encoder_params: Params,
     *,
-    workdir: str,
     held_out: Image,
     samples: ImageOfAnySize,
-    data: Mapping[str, Any],
+    reporting: train.Reporting,
     start: Params | None = None,
-    on_step: Callable[[Report], None] | None = None,
-    save_every: int = 250,
-    report_every: int = 250,
 ) -> train.Trained:
     """Train a network to paint in several styles, going on from what workdir holds.
 
@@ -207,20 +201,15 @@ def fit(
         config: One of PRESETS, or a variation by dataclasses.replace.
         encoder: From load_encoder; config.pooling and config.precision are set on it here.
         encoder_params: Its parameters.
-        workdir: The run's folder; see train.fit.
         held_out: Pictures whose losses are logged, of one size; each in one style, in turn.
         samples: Pictures of which stylised sheets are written, of one size; each in all styles.
-        data: What identifies the data, and start, as what JSON can hold: a run is not resumed on
-            others.
+        reporting: The run's folder, how often it reports, and what identifies its data and start.
         start: The variables of a network of as many styles to begin with; None begins with random
             ones.
-        on_step: Called with every step's losses.
-        save_every: Steps between checkpoints.
-        report_every: Steps between held-out losses, and between sheets.
 
     Returns:
         The network, its variables (the moving average where there is one), the number of steps
-        done (under config.num_steps after Ctrl-C), and the held-out losses, none after Ctrl-C.
+        done (under config.num_steps after an interruption), and the held-out losses, none then.
 
     Raises:
         ValueError, OSError, TrainingDivergedError: As train.fit.
@@ -230,8 +219,9 @@ def fit(
     network = DumoulinNetwork(num_styles=len(styles), width=config.width)
     init_key, run_key = jax.random.split(jax.random.key(config.seed))
     if start is None:
-        shape = jnp.zeros((1, config.size, config.size, 3))
-        start = jax.jit(network.init)(init_key, shape, jnp.zeros((1, len(styles))))
+        images = jnp.zeros((1, config.size, config.size, 3), jnp.float32)
+        weights = jnp.zeros((1, len(styles)), jnp.float32)
+        start = jax.jit(network.init)(init_key, images, weights)
     return _fit(
         run_key,
         network,
@@ -244,11 +234,7 @@ def fit(
         held_out=held_out,
         samples=samples,
         num_steps=config.num_steps,
-        workdir=workdir,
-        data=data,
-        on_step=on_step,
-        save_every=save_every,
-        report_every=report_every,
+        reporting=reporting,
     )
 
 
@@ -261,13 +247,9 @@ def add_style(
     encoder: VGG,
     encoder_params: Params,
     *,
-    workdir: str,
     held_out: Image,
     samples: ImageOfAnySize,
-    data: Mapping[str, Any],
-    on_step: Callable[[Report], None] | None = None,
-    save_every: int = 250,
-    report_every: int = 250,
+    reporting: train.Reporting,
 ) -> train.Trained:
     """Teach a trained network one more style by training nothing but that style's own arrays.
 
@@ -279,13 +261,9 @@ def add_style(
         config: Its loss, pictures and optimiser count; add_style_steps is the number of steps.
         encoder: From load_encoder.
         encoder_params: Its parameters.
-        workdir: The run's folder, not that of the network's own training; see train.fit.
         held_out: As for fit, all in the new style.
         samples: As for fit, in the new style alone.
-        data: As for fit.
-        on_step: As for fit.
-        save_every: As for fit.
-        report_every: As for fit.
+        reporting: As for fit; the folder is not that of the network's own training.
 
     Returns:
         A network of one style more, the last one, and its variables; the other styles' are as
@@ -315,11 +293,7 @@ def add_style(
         held_out=held_out,
         samples=samples,
         num_steps=config.add_style_steps,
-        workdir=workdir,
-        data=data,
-        on_step=on_step,
-        save_every=save_every,
-        report_every=report_every,
+        reporting=reporting,
     )
 
 
@@ -334,10 +308,11 @@ def _fit(
     encoder_params,
     *,
     first_style=0,
+    trainable=None,
     held_out,
     samples,
-    data,
-    **options,
+    num_steps,
+    reporting,
 ) -> train.Trained:
     """Train the styles from first_style on; sheets show the samples in each of them."""
     drawn = jnp.arange(first_style, network.num_styles)
@@ -347,19 +322,39 @@ def _fit(
     repeated = jnp.repeat(samples, len(drawn), axis=0)
     sample_weights = one_hot(jnp.tile(drawn, len(samples)), network.num_styles)
     paint, objective = jax.jit(network.apply), jax.jit(make_objective(config, encoder))
-    return train.fit_network(
-        key,
+    subject = train.Subject(
         network,
         start,
-        make_loss_fn(config, network, encoder, first_style=first_style),
-        stream,
-        grams,
-        encoder_params,
-        config=config,
         paint=lambda variables: paint(variables, repeated, sample_weights),
         measure=lambda variables: objective(
             paint(variables, held_out, held_out_weights), held_out, targets, encoder_params
         ),
-        description={"config": dataclasses.asdict(config), "data": data},
-        **options,
     )
+    loss_fn = make_loss_fn(config, network, encoder, first_style=first_style)
+    return train.fit_network(
+        key,
+        train.make_network_trainer(loss_fn, config, num_steps=num_steps, trainable=trainable),
+        subject,
+        stream,
+        grams,
+        encoder_params,
+        config=config,
+        num_steps=num_steps,
+        reporting=reporting,
+    )
+
+
+TRAINING = train.TrainingPaper(
+    name="dumoulin2017",
+    title=(
+        "Train a network to paint in several styles, or teach it one more (Dumoulin et al. 2017)."
+    ),
+    presets=PRESETS,
+    styles="several",
+    make_network=lambda config, num_styles, encoder: DumoulinNetwork(
+        num_styles=num_styles, width=config.width
+    ),
+    fit=fit,
+    add_style=add_style,
+)
+"""How these networks are trained."""

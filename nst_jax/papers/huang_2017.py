@@ -35,11 +35,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Float
 
 from nst_jax import losses, train
-from nst_jax.array_types import FeatureMap, Features, Image, Params, Scalar
+from nst_jax.array_types import FeatureMap, Features, Params, Scalar
 from nst_jax.encoders.vgg import VGG, Architecture, channels_of
 from nst_jax.losses import LayerWeights, Moments
 from nst_jax.networks.huang import (
@@ -50,9 +48,11 @@ from nst_jax.networks.huang import (
 )
 from nst_jax.ops.feature_transforms import adain
 from nst_jax.ops.moments import channel_moments
+from nst_jax.runs.config_checks import check
 from nst_jax.runs.interrupts import deferred_interrupt
 from nst_jax.runs.report import Report
-from nst_jax.train.config import TrainingConfig, check
+from nst_jax.train import Pair as Pair
+from nst_jax.train.config import TrainingConfig
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # §6
 
@@ -134,6 +134,21 @@ class Config(TrainingConfig):
             unknown = {layer for layer, _ in given} - set(STYLE_LAYERS)
             check(not unknown, field, f"some of {', '.join(STYLE_LAYERS)}", sorted(unknown))
 
+    def vary(self, changes: Mapping[str, Any]) -> "Config":
+        """Return the configuration with these fields changed, and with what follows from them.
+
+        Beside what TrainingConfig says: identity_pairs, unless given, become at most half of a
+        batch, so that some pictures are still painted after paintings.
+
+        Args:
+            changes: Values by the names of fields.
+        """
+        changes = dict(changes)
+        if "batch_size" in changes:
+            most = changes["batch_size"] // 2
+            changes.setdefault("identity_pairs", max(0, min(self.identity_pairs, most)))
+        return super().vary(changes)
+
 
 _CPU = Config(
     encoder="vgg16",
@@ -177,13 +192,6 @@ PRESETS: Mapping[str, Config] = {
     ),
 }
 """Ready configurations by name; vary one with dataclasses.replace."""
-
-
-class Pair(NamedTuple):
-    """As many photographs as paintings, of one size: what is trained and measured on."""
-
-    content: Image | Float[np.ndarray, "batch height width 3"]
-    style: Image | Float[np.ndarray, "batch height width 3"]
 
 
 class Targets(NamedTuple):
@@ -238,7 +246,7 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
         if count:
             differences = painted[:count] - pair.content[:count]
             terms["identity"] = config.identity_weight * jnp.square(differences).mean()
-        return sum(terms.values(), jnp.zeros(())), (terms, model_state)
+        return sum(terms.values(), jnp.zeros((), jnp.float32)), (terms, model_state)
 
     return loss_fn
 
@@ -266,7 +274,7 @@ def make_warm_start_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
                 {"params": params}, features[source], first=first, last=last, method="run_layers"
             )
             terms[target] = losses.content_loss(found, wanted[target])
-        return sum(terms.values(), jnp.zeros(())), (terms, model_state)
+        return sum(terms.values(), jnp.zeros((), jnp.float32)), (terms, model_state)
 
     return loss_fn
 
@@ -352,40 +360,31 @@ def fit(
     encoder: VGG,
     encoder_params: Params,
     *,
-    workdir: str,
     held_out: Pair,
     samples: Pair,
-    data: Mapping[str, Any],
+    reporting: train.Reporting,
     start: Params | None = None,
-    on_step: Callable[[Report], None] | None = None,
-    save_every: int = 250,
-    report_every: int = 250,
 ) -> train.Trained:
     """Train a decoder to paint in any style, going on from what workdir holds.
 
     Without start, config.warm_start_steps come first, as make_warm_start_loss_fn says, in
-    workdir/warm_start (WARM_START); steps are counted through.
+    the workdir's warm_start (WARM_START); steps are counted through.
 
     Args:
         stream: Gives a Pair a step: train.open_pair_stream(Pair, photographs, paintings, ...).
         config: One of PRESETS, or a variation by dataclasses.replace.
         encoder: From load_encoder; its padding and precision are set on it here.
         encoder_params: Its parameters.
-        workdir: The run's folder; see train.fit.
         held_out: Photographs and paintings whose losses are logged, each pair's.
         samples: Photographs and paintings of which sheets are written, each with each.
-        data: What identifies the data, and start, as what JSON can hold: a run is not resumed on
-            others.
+        reporting: The run's folder, how often it reports, and what identifies its data and start.
         start: The variables of a network to begin with, whose decoder is taken; None begins with a
             random one.
-        on_step: Called with every step's losses.
-        save_every: Steps between checkpoints.
-        report_every: Steps between held-out losses, and between sheets.
 
     Returns:
         The network that paints (see make_network), its variables (of the decoder, the moving
-        average where there is one), the number of steps done and the held-out losses. After Ctrl-C
-        the former is under the number wanted, and the latter are not measured.
+        average where there is one), the number of steps done and the held-out losses. After an
+        interruption the former is under the number wanted, and the latter are not measured.
 
     Raises:
         ValueError, OSError, TrainingDivergedError: As train.fit.
@@ -395,31 +394,26 @@ def fit(
     decoder = make_decoder(config)
     init_key, warm_key, run_key = jax.random.split(jax.random.key(config.seed), 3)
     run = _Run(config, decoder, stream, encoder, encoder_params, held_out, samples)
-    with deferred_interrupt() as interrupted:  # one for both stages, lest it falls between them
-        options = {"save_every": save_every, "data": data, "interrupted": interrupted}
+    # One for both stages, lest an interruption falls between them.
+    with deferred_interrupt(reporting.interrupted) as interrupted:
+        reporting = reporting._replace(interrupted=interrupted)
         done = 0
         if start is None:
             decoder_params = jax.jit(decoder.init)(
-                init_key, jnp.zeros((1, 2, 2, channels_of(LAYER)))
+                init_key, jnp.zeros((1, 2, 2, channels_of(LAYER)), jnp.float32)
             )["params"]
             if config.warm_start_steps:
-                folder = f"{workdir}/{WARM_START}"
+                folder = f"{reporting.workdir}/{WARM_START}"
                 warm = run.invert_parts(
-                    warm_key, decoder_params, workdir=folder, on_step=on_step, **options
+                    warm_key, decoder_params, reporting._replace(workdir=folder, report_every=0)
                 )
                 if interrupted():
                     return run.complete(warm._replace(held_out={}))
                 decoder_params, done = warm.variables["params"], warm.step
         else:
             decoder_params = start["params"]["decoder"]
-        trained = run.transfer(
-            run_key,
-            decoder_params,
-            workdir=workdir,
-            on_step=_count_from(done, on_step),
-            report_every=report_every,
-            **options,
-        )
+        on_step = _count_from(done, reporting.on_step)
+        trained = run.transfer(run_key, decoder_params, reporting._replace(on_step=on_step))
     return run.complete(trained._replace(step=done + trained.step))
 
 
@@ -446,59 +440,65 @@ class _Run:
         network = make_network(self.config, self.encoder)
         return trained._replace(network=network, variables={"params": params})
 
-    def invert_parts(self, key, decoder_params, **options: Any) -> train.Trained:
+    def invert_parts(self, key, decoder_params, reporting: train.Reporting) -> train.Trained:
         config = dataclasses.replace(
             self.config,
             learning_rate=self.config.warm_start_rate,
             schedule="constant",
             average_decay=None,
         )
-        return self._fit(
+        loss_fn = make_warm_start_loss_fn(self.config, self.encoder)
+        subject = train.Subject(
+            self.decoder,
+            {"params": decoder_params},
+            paint=self._painting(self._reconstruct),
+            measure=self._measuring(loss_fn),
+        )
+        trainer = train.make_network_trainer(loss_fn, config, num_steps=config.warm_start_steps)
+        return self._fit(key, trainer, subject, config, config.warm_start_steps, reporting)
+
+    def transfer(self, key, decoder_params, reporting: train.Reporting) -> train.Trained:
+        config = self.config
+        # What is held out is painted after paintings alone: a photograph that is painted after
+        # itself says nothing about style.
+        unpaired = dataclasses.replace(config, identity_pairs=0)
+        subject = train.Subject(
+            self.decoder,
+            {"params": decoder_params},
+            paint=self._painting(self._paint_pairs),
+            measure=self._measuring(make_loss_fn(unpaired, self.encoder)),
+        )
+        loss_fn = make_loss_fn(config, self.encoder)
+        trainer = train.make_network_trainer(loss_fn, config, num_steps=config.num_steps)
+        return self._fit(key, trainer, subject, config, config.num_steps, reporting)
+
+    def _fit(self, key, trainer, subject, config, num_steps, reporting) -> train.Trained:
+        return train.fit_network(
             key,
-            decoder_params,
-            make_warm_start_loss_fn(self.config, self.encoder),
+            trainer,
+            subject,
+            self.stream,
+            self.encoder_params,
             config=config,
-            num_steps=config.warm_start_steps,
-            paint=self._reconstruct,
-            report_every=0,
-            **options,
+            num_steps=num_steps,
+            reporting=reporting,
         )
 
-    def transfer(self, key, decoder_params, **options: Any) -> train.Trained:
-        return self._fit(
-            key,
-            decoder_params,
-            make_loss_fn(self.config, self.encoder),
-            config=self.config,
-            num_steps=self.config.num_steps,
-            paint=self._paint_pairs,
-            **options,
-        )
+    def _painting(self, paint):
+        paint = jax.jit(paint)
+        return lambda variables: paint(variables, self.samples, self.encoder_params)
 
-    def _fit(
-        self, key, decoder_params, loss_fn, *, config, paint, data, **options
-    ) -> train.Trained:
-        measure, paint = jax.jit(loss_fn), jax.jit(paint)
+    def _measuring(self, loss_fn):
+        loss_fn = jax.jit(loss_fn)
 
-        def measure_held_out(variables):
-            total, (terms, _) = measure(
+        def measure(variables):
+            key = jax.random.key(0)  # of which neither loss draws
+            total, (terms, _) = loss_fn(
                 key, variables["params"], {}, self.held_out, self.encoder_params
             )
             return total, terms
 
-        return train.fit_network(
-            key,
-            self.decoder,
-            {"params": decoder_params},
-            loss_fn,
-            self.stream,
-            self.encoder_params,
-            config=config,
-            paint=lambda variables: paint(variables, self.samples, self.encoder_params),
-            measure=measure_held_out,
-            description={"config": dataclasses.asdict(config), "data": data},
-            **options,
-        )
+        return measure
 
     def _reconstruct(self, variables, samples: Pair, encoder_params):
         return self.decoder.apply(variables, self._encode(encoder_params, samples.content))
@@ -513,3 +513,30 @@ class _Run:
 
     def _encode(self, encoder_params, images):
         return self.encoder.apply(encoder_params, images, layers=(LAYER,))[LAYER]
+
+
+def _fit_any(paintings, *args, **options) -> train.Trained:
+    del paintings  # they come with the photographs
+    return fit(*args, **options)
+
+
+def _stages(config: Config) -> tuple[train.Stage, ...]:
+    whole = train.Stage(config.num_steps)
+    if not config.warm_start_steps:
+        return (whole,)
+    return (train.Stage(config.warm_start_steps, WARM_START), whole)
+
+
+TRAINING = train.TrainingPaper(
+    name="huang2017",
+    title="Train a network to paint after any painting (Huang and Belongie 2017).",
+    presets=PRESETS,
+    styles="any",
+    make_network=lambda config, num_styles, encoder: make_network(config, encoder),
+    fit=_fit_any,
+    stages=_stages,
+    open_stream=lambda config, photographs, paintings: train.open_pair_stream(
+        Pair, photographs, paintings, **train.stream_options(config)
+    ),
+)
+"""How these networks are trained."""

@@ -27,9 +27,9 @@ networks' inputs, squared for content and to the fourth power for style, which l
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -40,8 +40,7 @@ from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
 from nst_jax.losses import LayerWeights
 from nst_jax.networks.johnson import PADDING, JohnsonNetwork, Normalization, Output
-from nst_jax.runs.report import Report
-from nst_jax.train.config import check
+from nst_jax.runs.config_checks import check
 from nst_jax.train.perceptual_training import PerceptualConfig, make_objective
 from nst_jax.train.perceptual_training import compute_style_grams as compute_style_grams
 
@@ -189,14 +188,10 @@ def fit(
     encoder: VGG,
     encoder_params: Params,
     *,
-    workdir: str,
     held_out: Image,
     samples: ImageOfAnySize,
-    data: Mapping[str, Any],
+    reporting: train.Reporting,
     start: Params | None = None,
-    on_step: Callable[[Report], None] | None = None,
-    save_every: int = 250,
-    report_every: int = 250,
 ) -> train.Trained:
     """Train a network to paint in one style, going on from what workdir holds.
 
@@ -206,21 +201,16 @@ def fit(
         config: One of PRESETS, or a variation by dataclasses.replace.
         encoder: From load_encoder; config.pooling and config.precision are set on it here.
         encoder_params: Its parameters.
-        workdir: The run's folder; see train.fit.
         held_out: Pictures whose losses are logged, of one size.
         samples: Pictures of which stylised sheets are written, of one size.
-        data: What identifies the data, and start, as what JSON can hold: a run is not resumed on
-            others.
+        reporting: The run's folder, how often it reports, and what identifies its data and start.
         start: The variables of such a network of another style to begin with, which has learnt
             already what all styles share; None begins with random ones.
-        on_step: Called with every step's losses.
-        save_every: Steps between checkpoints.
-        report_every: Steps between held-out losses, and between sheets.
 
     Returns:
         The network, its variables (the moving average where there is one), the number of steps
-        done and the held-out losses. After Ctrl-C the former is under config.num_steps, and the
-        latter are not measured.
+        done and the held-out losses. After an interruption the former is under config.num_steps,
+        and the latter are not measured.
 
     Raises:
         ValueError, OSError, TrainingDivergedError: As train.fit.
@@ -232,25 +222,42 @@ def fit(
     init_key, run_key = jax.random.split(jax.random.key(config.seed))
     if start is None:
         shape = (1, config.size, config.size, 3)
-        start = jax.jit(network.init)(init_key, jnp.zeros(shape))
+        start = jax.jit(network.init)(init_key, jnp.zeros(shape, jnp.float32))
     paint, objective = jax.jit(network.apply), jax.jit(make_objective(config, encoder))
-    return train.fit_network(
-        run_key,
+    subject = train.Subject(
         network,
         start,
-        make_loss_fn(config, encoder),
+        paint=lambda variables: paint(variables, samples),
+        measure=lambda variables: objective(
+            paint(variables, held_out), held_out, grams, encoder_params
+        ),
+    )
+    return train.fit_network(
+        run_key,
+        train.make_network_trainer(
+            make_loss_fn(config, encoder), config, num_steps=config.num_steps
+        ),
+        subject,
         stream,
         grams,
         encoder_params,
         config=config,
         num_steps=config.num_steps,
-        paint=lambda variables: paint(variables, samples),
-        measure=lambda variables: objective(
-            paint(variables, held_out), held_out, grams, encoder_params
-        ),
-        workdir=workdir,
-        description={"config": dataclasses.asdict(config), "data": data},
-        save_every=save_every,
-        report_every=report_every,
-        on_step=on_step,
+        reporting=reporting,
     )
+
+
+def _fit_one(paintings, *args, **options) -> train.Trained:
+    (painting,) = paintings
+    return fit(painting, *args, **options)
+
+
+TRAINING = train.TrainingPaper(
+    name="johnson2016",
+    title="Train a network to paint in one style (Johnson et al. 2016).",
+    presets=PRESETS,
+    styles="one",
+    make_network=lambda config, num_styles, encoder: make_network(config),
+    fit=_fit_one,
+)
+"""How these networks are trained."""

@@ -13,6 +13,11 @@ Record = dict[str, Any]
 _VERSIONS = ("nst_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that decide what a run computes."""
+    return {name: version(name) for name in _VERSIONS}
+
+
 def make_record(
     config: Any,
     *,
@@ -30,7 +35,7 @@ def make_record(
     """
     return {
         "config": dataclasses.asdict(config),
-        "versions": {name: version(name) for name in _VERSIONS},
+        "versions": versions(),
         "device": jax.devices()[0].device_kind,
         "seconds": dict(seconds),
         "steps": list(steps),

@@ -1,12 +1,16 @@
 """What every configuration of a training has: an encoder, pictures, and an optimiser."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from nst_jax.encoders.vgg import Architecture
 from nst_jax.ops.convolution import Precision
+from nst_jax.runs.config_checks import check, check_types
 from nst_jax.train.transformations import Optimizer, Schedule
+
+_Own = TypeVar("_Own", bound="TrainingConfig")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,7 @@ class TrainingConfig:
         Raises:
             ValueError: One line that names the field.
         """
+        check_types(self)
         self.check_least({"batch_size": 1, "num_steps": 1})
         least, step = self.LEAST_SIZE, self.SIZE_STEP
         fits = self.size >= least and self.size % step == 0
@@ -59,6 +64,24 @@ class TrainingConfig:
             check(positive, name, "a finite number above 0", value)
         check(0 <= self.seed < 2**32, "seed", "0 to 4294967295", self.seed)
 
+    def vary(self: _Own, changes: Mapping[str, Any]) -> _Own:
+        """Return the configuration with these fields changed, and with what follows from them.
+
+        shorter_side, unless it is given, grows with size: what matters is which part of a picture
+        a square shows.
+
+        Args:
+            changes: Values by the names of fields.
+
+        Raises:
+            ValueError: One line that names the field.
+        """
+        changes = dict(changes)
+        if "size" in changes and self.shorter_side is not None:
+            scaled = tuple(round(side * changes["size"] / self.size) for side in self.shorter_side)
+            changes.setdefault("shorter_side", scaled)
+        return dataclasses.replace(self, **changes)
+
     def check_least(self, least_values: Mapping[str, int]) -> None:
         """Raise a ValueError where a field of that name is less than that."""
         for name, least in least_values.items():
@@ -69,9 +92,3 @@ class TrainingConfig:
         for name in names:
             value = getattr(self, name)
             check(0 <= value < float("inf"), name, "a finite number, 0 or more", value)
-
-
-def check(true: bool, name: str, wanted: str, got: object) -> None:
-    """Raise a ValueError that names a field unless what is wanted of it is true."""
-    if not true:
-        raise ValueError(f"{name}: wanted {wanted}, got {got}")

@@ -1,17 +1,17 @@
 """Training as the papers need it: a network that paints, with held-out losses and sheets."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 
 from nst_jax.array_types import ImageOfAnySize, Params, PRNGKey, Scalar
-from nst_jax.files.disk import FilePath
-from nst_jax.runs.report import Report
 from nst_jax.train.config import TrainingConfig
 from nst_jax.train.datasets import Stream
 from nst_jax.train.fitting import fit
-from nst_jax.train.trainer import LossFn, State, Terms, averaged_params, make_trainer
+from nst_jax.train.reporting import Reporting
+from nst_jax.train.trainer import LossFn, State, Terms, Trainer, averaged_params, make_trainer
 from nst_jax.train.transformations import Trainable, make_transformation
 
 
@@ -21,8 +21,8 @@ class Trained(NamedTuple):
     Attributes:
         network: The linen module.
         variables: Its variables: the moving average of parameters where there is one.
-        step: How many steps are done: fewer than wanted after Ctrl-C.
-        held_out: Held-out losses by term, and their total; empty after Ctrl-C.
+        step: How many steps are done: fewer than wanted where the run was interrupted.
+        held_out: Held-out losses by term, and their total; empty after an interruption.
     """
 
     network: Any
@@ -31,48 +31,36 @@ class Trained(NamedTuple):
     held_out: Mapping[str, float]
 
 
-def fit_network(
-    key: PRNGKey,
-    network: Any,
-    variables: Params,
-    loss_fn: LossFn,
-    stream: Stream,
-    *args: Any,
-    config: TrainingConfig,
-    num_steps: int,
-    paint: Callable[[Params], ImageOfAnySize],
-    measure: Callable[[Params], tuple[Scalar, Terms]],
-    workdir: FilePath,
-    description: Mapping[str, Any],
-    report_every: int,
-    save_every: int,
-    on_step: Callable[[Report], None] | None,
-    trainable: Trainable | None = None,
-    interrupted: Callable[[], bool] | None = None,
-) -> Trained:
-    """Train a network by `fit` with the optimiser that config names, and return it.
+class Subject(NamedTuple):
+    """The network that is trained, and how its progress is looked at.
 
-    Args:
-        key: Decides what the loss draws.
+    Attributes:
         network: The linen module.
         variables: What it begins with.
-        loss_fn: Its loss, as make_trainer wants it.
-        stream: Training data.
-        *args: The loss's further arguments.
-        config: Its optimiser counts.
-        num_steps: Length of the run.
-        paint: The pictures of a sheet, given the network's variables.
-        measure: The held-out losses, total and terms, given the network's variables.
-        workdir: The run's folder.
-        description: What a run has in common with the one that it goes on from.
-        report_every: Steps between held-out losses, and between sheets.
-        save_every: Steps between checkpoints.
-        on_step: Called with every step's losses.
-        trainable: Which parameters are trained; None trains all.
-        interrupted: As for fit.
+        paint: Returns the pictures of a sheet, given the network's variables.
+        measure: Returns the held-out losses, total and terms, given the network's variables.
+    """
 
-    Raises:
-        ValueError, OSError, TrainingDivergedError: As fit.
+    network: Any
+    variables: Params
+    paint: Callable[[Params], ImageOfAnySize]
+    measure: Callable[[Params], tuple[Scalar, Terms]]
+
+
+def make_network_trainer(
+    loss_fn: LossFn,
+    config: TrainingConfig,
+    *,
+    num_steps: int,
+    trainable: Trainable | None = None,
+) -> Trainer:
+    """Return a trainer with the one optimiser that config describes.
+
+    Args:
+        loss_fn: The network's loss, as make_trainer wants it.
+        config: Its optimiser counts.
+        num_steps: Length of the run, where schedules end.
+        trainable: Which parameters are trained; None trains all.
     """
     tx = make_transformation(
         optimizer=config.optimizer,
@@ -84,12 +72,41 @@ def fit_network(
         clip_norm=config.clip_norm,
         trainable=trainable,
     )
-    trainer = make_trainer(loss_fn, tx, average_decay=config.average_decay)
-    model_state = {name: found for name, found in variables.items() if name != "params"}
+    return make_trainer(loss_fn, tx, average_decay=config.average_decay)
+
+
+def fit_network(
+    key: PRNGKey,
+    trainer: Trainer,
+    subject: Subject,
+    stream: Stream,
+    *args: Any,
+    config: Any,
+    num_steps: int,
+    reporting: Reporting,
+) -> Trained:
+    """Train a network by `fit` and return it.
+
+    Args:
+        key: Decides what the loss draws.
+        trainer: Any whose state holds the network's parameters and its variables that are not
+            trained, such as make_network_trainer's.
+        subject: The network, and how it is looked at.
+        stream: Training data.
+        *args: The loss's further arguments.
+        config: A dataclass of all settings: a run does not go on with others.
+        num_steps: Length of the run.
+        reporting: Where and how often the run reports.
+
+    Raises:
+        ValueError, OSError, TrainingDivergedError: As fit.
+    """
+    params = subject.variables["params"]
+    model_state = {name: found for name, found in subject.variables.items() if name != "params"}
     measured: dict[int, dict[str, float]] = {}
 
     def evaluate(state: State) -> Mapping[str, float]:
-        total, terms = jax.device_get(measure(_variables(state)))
+        total, terms = jax.device_get(subject.measure(_variables(state)))
         losses = {"total": float(total), **{name: float(term) for name, term in terms.items()}}
         measured.clear()
         measured[int(state.step)] = losses
@@ -97,24 +114,19 @@ def fit_network(
 
     state = fit(
         trainer,
-        trainer.init(key, variables["params"], model_state),
+        trainer.init(key, params, model_state),
         stream,
         *args,
         num_steps=num_steps,
-        workdir=workdir,
-        description=description,
-        sample=lambda state: paint(_variables(state)).clip(0, 1),
-        sample_every=report_every,
+        description={"config": dataclasses.asdict(config), "data": reporting.data},
+        reporting=reporting,
+        sample=lambda state: subject.paint(_variables(state)).clip(0, 1),
         evaluate=evaluate,
-        evaluate_every=report_every,
-        save_every=save_every,
-        on_step=on_step,
-        interrupted=interrupted,
     )
     step = int(state.step)
-    # After Ctrl-C a measurement would be compiled while the user waits.
+    # After an interruption a measurement would be compiled while the user waits.
     held_out = {} if step < num_steps else measured.get(step) or evaluate(state)
-    return Trained(network, _variables(state), step, held_out)
+    return Trained(subject.network, _variables(state), step, held_out)
 
 
 def _variables(state: State) -> Params:

@@ -8,9 +8,7 @@ meanwhile.
 
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -20,6 +18,7 @@ import jax
 from nst_jax.array_types import Image
 from nst_jax.files.disk import FilePath, quoted, reworded
 from nst_jax.runs.interrupts import deferred_interrupt
+from nst_jax.runs.lagged import Lagged
 from nst_jax.runs.report import Report
 from nst_jax.train.checkpoints import (
     checkpoint_path,
@@ -29,11 +28,10 @@ from nst_jax.train.checkpoints import (
 )
 from nst_jax.train.datasets import Stream
 from nst_jax.train.logs import Logs
+from nst_jax.train.reporting import Reporting
 from nst_jax.train.sharding import replicate
 from nst_jax.train.trainer import Metrics, State, Trainer
 
-# How many steps the host may run ahead of the losses that it has read.
-_STEPS_AHEAD = 2
 # No batch of pictures is ten thousand times harder than the first ones were: their losses differ
 # by a factor of ten, and a network that has come apart leaves this behind within a few steps.
 _DIVERGENCE_FACTOR = 1e4
@@ -59,27 +57,20 @@ def fit(
     stream: Stream,
     *args: Any,
     num_steps: int,
-    workdir: FilePath,
     description: Mapping[str, Any],
-    save_every: int = 500,
-    keep: int = 2,
-    log_every: int = 10,
-    on_step: Callable[[Report], None] | None = None,
+    reporting: Reporting,
     sample: Callable[[State], Image] | None = None,
-    sample_every: int = 0,
     evaluate: Callable[[State], Mapping[str, float]] | None = None,
-    evaluate_every: int = 0,
-    interrupted: Callable[[], bool] | None = None,
 ) -> State:
-    """Train until num_steps are done or the user interrupts, and return the state.
+    """Train until num_steps are done or the run is interrupted, and return the state.
 
-    Where workdir holds a checkpoint the run goes on from there, and ends with the parameters, bit
-    for bit, of a run that never stopped. Ctrl-C ends it after the step in progress, with a
-    checkpoint; the returned state's step is then under num_steps. Only one process may use a
-    workdir at a time.
+    Where the workdir holds a checkpoint the run goes on from there, and ends with the parameters,
+    bit for bit, of a run that never stopped. An interruption ends it after the step in progress,
+    with a checkpoint; the returned state's step is then under num_steps.
 
-    workdir receives checkpoints/; metrics.jsonl, a line of losses every log_every steps and one
-    of held-out losses after each evaluation; tensorboard/ with the same; samples/.
+    The workdir receives checkpoints/; metrics.jsonl, a line of losses every log_every steps and one
+    of held-out losses after each evaluation; tensorboard/ with the same; samples/. One process at a
+    time may use it.
 
     Args:
         trainer: Its step is called.
@@ -87,54 +78,42 @@ def fit(
         stream: Gives a batch a step.
         *args: The loss's further arguments, a copy of which goes to every local device.
         num_steps: The number of the last step; a run that has come so far is returned as it is.
-        workdir: The run's folder, made if missing.
         description: Config and fingerprint of the data, as what JSON can hold: a checkpoint with
-            another description is refused.
-        save_every: Steps between checkpoints; 0 for the last alone.
-        keep: How many of the newest checkpoints are kept.
-        log_every: Steps between lines of metrics.jsonl; the last step has one in any case.
-        on_step: Called once for every step, in order, up to two steps late.
+            another description is refused. It takes the place of reporting.data.
+        reporting: The workdir, how often things are written there, and what may stop the run.
         sample: Returns the pictures of a sheet; it must not keep the state's arrays.
-        sample_every: Steps between sheets; there is one at the end in any case.
         evaluate: Returns held-out losses; it must not keep the state's arrays.
-        evaluate_every: Steps between evaluations; there is one at the end in any case.
-        interrupted: Asked before every step whether to stop; by default, whether Ctrl-C was
-            pressed since training began. For one that began earlier, see
-            optimize.deferred_interrupt.
 
     Raises:
         ValueError: A number is out of its range, the batch does not divide among the devices, the
-            stream ends, or workdir holds another run or a damaged checkpoint.
-        OSError: workdir cannot be written to.
+            stream ends, or the workdir holds another run or a damaged checkpoint.
+        OSError: The workdir cannot be written to.
         TrainingDivergedError: A loss or gradient is not finite, or a loss exceeds ten thousand
             times the median of the run's first ten.
     """
-    _check_counts(num_steps=(num_steps, 0), save_every=(save_every, 0), keep=(keep, 1))
-    _check_counts(
-        log_every=(log_every, 1), sample_every=(sample_every, 0), evaluate_every=(evaluate_every, 0)
-    )
-    run = _Run(_make_folder(workdir), description, keep=keep, log_every=log_every, on_step=on_step)
+    reporting.check()
+    if num_steps < 0:
+        raise ValueError(f"num_steps: wanted 0 or more, got {num_steps}")
+    run = _Run(_make_folder(reporting.workdir), description, reporting)
     state = run.resume(state, stream)
     done = saved = int(state.step)
     if done >= num_steps:
         return state
     args = replicate(args)
-    with (
-        run.open_logs(done) as logs,
-        nullcontext(interrupted) if interrupted else deferred_interrupt() as stop,
-    ):
+    with run.open_logs(done) as logs, deferred_interrupt(reporting.interrupted) as stop:
         while done < num_steps and not stop():
             state, metrics = trainer.step(state, _next_batch(stream, done), *args)
             done += 1
             last = done == num_steps
             run.note(done, metrics, last=last)
-            if sample is not None and _is_due(done, sample_every, last):
+            if _is_due(done, reporting.report_every, last):
                 run.read()
-                logs.write_sample(done, sample(state))
-            if evaluate is not None and _is_due(done, evaluate_every, last):
-                run.read()
-                logs.write_held_out(done, evaluate(state))
-            if _is_due(done, save_every, last):  # the last, so that what a kill undoes is redone
+                if sample is not None:
+                    logs.write_sample(done, sample(state))
+                if evaluate is not None:
+                    logs.write_held_out(done, evaluate(state))
+            # The last step too, so that a kill from here on loses nothing.
+            if _is_due(done, reporting.save_every, last):
                 run.save(state, stream)
                 saved = done
         if saved < done:
@@ -145,18 +124,9 @@ def fit(
 class _Run:
     """What `fit` keeps of a run besides its state: losses not yet read, logs, and the clock."""
 
-    def __init__(
-        self,
-        folder: Path,
-        description: Mapping[str, Any],
-        *,
-        keep: int,
-        log_every: int,
-        on_step: Callable[[Report], None] | None,
-    ):
-        self._folder, self._description = folder, description
-        self._keep, self._log_every, self._on_step = keep, log_every, on_step
-        self._pending: deque[_Pending] = deque()
+    def __init__(self, folder: Path, description: Mapping[str, Any], reporting: Reporting):
+        self._folder, self._description, self._reporting = folder, description, reporting
+        self._pending: Lagged[_Pending] = Lagged()
         self._first_totals: list[float] = []
         self._seconds_before = 0.0
         self._started = time.perf_counter()
@@ -182,14 +152,16 @@ class _Run:
 
     def note(self, step: int, metrics: Metrics, *, last: bool) -> None:
         """Take the metrics of a step, and read those of steps that are surely done."""
-        logged = _is_due(step, self._log_every, last)
-        self._pending.append(_Pending(step, metrics, logged))
-        self.read(ahead=_STEPS_AHEAD)
+        logged = _is_due(step, self._reporting.log_every, last)
+        self._pending.put(_Pending(step, metrics, logged))
+        self._enter(self._pending.take_done())
 
-    def read(self, *, ahead: int = 0) -> None:
-        """Check, log and report the steps noted, but for so many of the newest."""
-        while len(self._pending) > ahead:
-            step, metrics, logged = self._pending.popleft()
+    def read(self) -> None:
+        """Check, log and report every step noted."""
+        self._enter(self._pending.take_all())
+
+    def _enter(self, entries: Iterator["_Pending"]) -> None:
+        for step, metrics, logged in entries:
             total, terms, grad_norm = jax.device_get(metrics)
             total, terms = float(total), {name: float(term) for name, term in terms.items()}
             self._check_progress(step, total, float(grad_norm))
@@ -201,8 +173,8 @@ class _Run:
                     grad_norm=float(grad_norm),
                     seconds=self._seconds(),
                 )
-            if self._on_step is not None:
-                self._on_step(Report(step, total, terms))
+            if self._reporting.on_step is not None:
+                self._reporting.on_step(Report(step, total, terms))
 
     def save(self, state: State, stream: Stream) -> None:
         """Save a checkpoint, after every loss until then was read and logged."""
@@ -219,7 +191,7 @@ class _Run:
                 state,
                 description=self._description,
                 extra=extra,
-                keep=self._keep,
+                keep=self._reporting.keep,
             )
         except FloatingPointError as error:
             raise self._diverged(int(state.step), f"{error} at") from error
@@ -278,9 +250,3 @@ def _make_folder(workdir: FilePath) -> Path:
         way_out = "name a folder that exists or can be made"
         raise reworded(error, f"cannot use workdir {quoted(workdir)}", way_out) from error
     return Path(workdir)
-
-
-def _check_counts(**counts: tuple[int, int]) -> None:
-    for name, (count, least) in counts.items():
-        if count < least:
-            raise ValueError(f"{name}: wanted {least} or more, got {count}")

@@ -10,7 +10,8 @@ from nst_jax.array_types import ImageOfAnySize, Params
 from nst_jax.encoders.vgg import VGG, Pooling
 from nst_jax.losses import LayerWeights, perceptual
 from nst_jax.ops.resizing import resize_longer_side
-from nst_jax.train.config import TrainingConfig, check
+from nst_jax.runs.config_checks import check
+from nst_jax.train.config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)

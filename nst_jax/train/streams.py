@@ -5,15 +5,30 @@ import os
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from nst_jax import files
 from nst_jax.array_types import Image
 from nst_jax.train import datasets
+from nst_jax.train.config import TrainingConfig
 from nst_jax.train.datasets import PictureStream
+
+
+class Pair(NamedTuple):
+    """As many photographs as paintings, of one size: what is trained and measured on."""
+
+    content: Image | Float[np.ndarray, "batch height width 3"]
+    style: Image | Float[np.ndarray, "batch height width 3"]
+
+
+def stream_options(config: TrainingConfig) -> dict[str, Any]:
+    """Return what a configuration says of its pictures, as open_stream's keyword arguments."""
+    names = ("size", "shorter_side", "flip", "batch_size", "seed")
+    return {name: getattr(config, name) for name in names}
 
 
 def open_stream(

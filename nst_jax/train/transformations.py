@@ -167,7 +167,7 @@ def _plain_schedule(
 def _note_norm() -> optax.GradientTransformation:
     def init(params):
         del params
-        return _NotedNorm(jnp.zeros(()))
+        return _NotedNorm(jnp.zeros((), jnp.float32))
 
     def update(updates, state, params=None):
         del state, params

@@ -32,7 +32,9 @@ from nst_jax import files, stylizers
 from nst_jax.cli import main
 from nst_jax.cli import train as cli_train
 from nst_jax.cli.errors import exit_status, one_line
-from nst_jax.cli.train_options import make_config
+from nst_jax.cli.train_options import make_config, make_job
+from nst_jax.jobs.training_pictures import find_pictures
+from nst_jax.jobs.training_plan import make_plan
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.papers import dumoulin_2017, johnson_2016
@@ -72,7 +74,7 @@ def trained(tmp_path_factory):
 
 
 def config_of(*words: str) -> Any:
-    return make_config(parse(*words), PAPERS[words[0]].PRESETS)
+    return make_config(parse(*words))
 
 
 # The option, the fields that it changes, and what these become, unlike smoke's.
@@ -348,10 +350,9 @@ def test_the_runs_own_samples_are_no_training_pictures(here):
     Path("photos/run/samples").mkdir(parents=True)
     shutil.copy("wave.png", "photos/run/samples/step_000001.png")
     words = [*JOHNSON[:-1], "photos/run", *SMOKE]
-    options = parse(*words)
-    plan = cli_train.make_plan(options)
+    job = make_job(parse(*words), command="")
 
-    found = cli_train.find_pictures(options, plan)
+    found = find_pictures(job, make_plan(job))
 
     assert [path.name for path in found.content] == ["0.png", "1.png", "2.png"]
     assert np.shape(found.held_out) == (3, 48, 48, 3)
@@ -447,7 +448,7 @@ def test_a_folder_of_paintings(here):
     words = [*DUMOULIN, *SMOKE, "--style-dir", "paintings", "--style", "wave.png"]
     del words[words.index("--style") : words.index("--workdir")]
 
-    plan = cli_train.make_plan(parse(*words))
+    plan = make_plan(make_job(parse(*words), command=""))
 
     assert plan.styles == ("wave", "line", "new")
     assert plan.paintings["new"] == Path("paintings/new.png")
@@ -554,7 +555,11 @@ BAD_INPUTS = {
         f"--style --add-style new.png {BASE} --start-from {BASE.split()[1]}",
         "wanted without --style, --style-dir, --width and --start-from",
     ),
-    "another width": (D, f"--style --add-style new.png {BASE} --width 4", "wanted without --style"),
+    "another width": (
+        D,
+        f"--style --add-style new.png {BASE} --width 4",
+        "width: wanted without --add",
+    ),
     "adding text": (D, f"--style --add-style text/photo.jpg {BASE}", "cannot read 'text/photo"),
     "a name that is there": (
         D,

@@ -95,7 +95,7 @@ OPTIONS = {
 
 
 def config_of(*words: str) -> huang_2017.Config:
-    return make_config(parse(*HUANG, *words), huang_2017.PRESETS)
+    return make_config(parse(*HUANG, *words))
 
 
 def test_every_option_changes_its_fields_alone():

@@ -56,15 +56,17 @@ class Stream:
         self.place = state["place"]
 
 
-def run_options(workdir):
+def run_options(workdir, on_step=None):
     held_out = jnp.asarray(PHOTOGRAPHS[:3])
-    options = {"workdir": str(workdir), "held_out": held_out, "samples": held_out[:1]}
-    return options | {"data": {"count": 6}, "save_every": 2, "report_every": 100}
+    reporting = train.Reporting(
+        workdir, data={"count": 6}, save_every=2, report_every=100, on_step=on_step
+    )
+    return {"held_out": held_out, "samples": held_out[:1], "reporting": reporting}
 
 
-def fit(config, workdir, vgg16, **options):
+def fit(config, workdir, vgg16, *, on_step=None):
     return dumoulin_2017.fit(
-        PAINTINGS[:2], Stream(), config, *vgg16, **run_options(workdir), **options
+        PAINTINGS[:2], Stream(), config, *vgg16, **run_options(workdir, on_step)
     )
 
 
@@ -217,8 +219,7 @@ def test_a_new_style_changes_its_own_row_alone(trained, vgg16, tmp_path):
         Stream(),
         config,
         *vgg16,
-        **run_options(tmp_path),
-        on_step=lambda report: totals.append(report.total),
+        **run_options(tmp_path, on_step=lambda report: totals.append(report.total)),
     )
     assert after.network.num_styles == 3
     assert after.step == 20

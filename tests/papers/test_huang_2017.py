@@ -267,17 +267,16 @@ class Pairs:
         self.position = state
 
 
-def fit(vgg16, workdir, *, config=CONFIG, **options):
+def fit(vgg16, workdir, *, config=CONFIG, on_step=None, start=None):
     fixed = Pair(*map(jnp.asarray, PAIR))
     return huang_2017.fit(
         Pairs(),
         config,
         *vgg16,
-        workdir=str(workdir),
         held_out=fixed,
         samples=Pair(fixed.content[:1], fixed.style),
-        data={"pairs": "two"},
-        **options,
+        reporting=train.Reporting(workdir, data={"pairs": "two"}, on_step=on_step),
+        start=start,
     )
 
 

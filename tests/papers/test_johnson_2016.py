@@ -11,6 +11,7 @@ import numpy as np
 import orbax.checkpoint
 import pytest
 
+from nst_jax import train
 from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.losses import feature_loss, gram_loss, sum_over_layers
 from nst_jax.papers import johnson_2016
@@ -268,18 +269,16 @@ class Pictures:
         self.position = state
 
 
-def fit(vgg16, workdir, *, config=CONFIG, **options):
+def fit(vgg16, workdir, *, config=CONFIG, on_step=None):
     pictures = Pictures()
     return johnson_2016.fit(
         PAINTING,
         pictures,
         config,
         *vgg16,
-        workdir=str(workdir),
         held_out=jnp.asarray(pictures.batch),
         samples=jnp.asarray(pictures.batch[:1]),
-        data={"content": "two"},
-        **options,
+        reporting=train.Reporting(workdir, data={"content": "two"}, on_step=on_step),
     )
 
 

@@ -90,10 +90,18 @@ def start(trainer):
     return trainer.init(jax.random.key(3), params, {"mean": jnp.zeros(3)})
 
 
-def fit(trainer, workdir, stream=None, **options):
-    options = {"num_steps": NUM_STEPS, "save_every": 3, "log_every": 2, **options}
-    options = {"workdir": workdir, "description": DESCRIPTION, **options}
-    return train.fit(trainer, start(trainer), stream or Pictures(), TARGET, **options)
+def fit(trainer, workdir, stream=None, *, num_steps=NUM_STEPS, **options):
+    views = {name: options.pop(name) for name in ("sample", "evaluate") if name in options}
+    return train.fit(
+        trainer,
+        start(trainer),
+        stream or Pictures(),
+        TARGET,
+        num_steps=num_steps,
+        description=options.pop("description", DESCRIPTION),
+        reporting=train.Reporting(workdir, **{"save_every": 3, "log_every": 2, **options}),
+        **views,
+    )
 
 
 def numbers(state):
@@ -243,7 +251,13 @@ def test_keys_of_the_old_kind_and_parameters_left_alone_go_on_too(tmp_path):
         params = {"kernel": jnp.ones((3, 2)), "left": jnp.ones(2)}
         state = trainer.init(jax.random.PRNGKey(3), params, {"mean": jnp.zeros(3)})
         return train.fit(
-            trainer, state, Pictures(), TARGET, num_steps=num_steps, workdir=folder, description={}
+            trainer,
+            state,
+            Pictures(),
+            TARGET,
+            num_steps=num_steps,
+            description={},
+            reporting=train.Reporting(folder),
         )
 
     run(tmp_path / "broken", 2)
@@ -273,7 +287,8 @@ def test_another_runs_workdir_is_refused(trainer, unbroken, description, complai
 
 def test_another_networks_workdir_is_refused(trainer, unbroken):
     state = trainer.init(jax.random.key(3), {"kernel": jnp.ones((3, 4))}, {"mean": jnp.zeros(3)})
-    options = {"num_steps": NUM_STEPS, "workdir": unbroken[1], "description": DESCRIPTION}
+    options = {"num_steps": NUM_STEPS, "description": DESCRIPTION}
+    options["reporting"] = train.Reporting(unbroken[1])
     with pytest.raises(ValueError, match=r'params.kernel \["float32", \[3, 2\]\], .* \[3, 4\]\]'):
         train.fit(trainer, state, Pictures(), TARGET, **options)
 
@@ -463,7 +478,7 @@ def test_samples_and_held_out_losses_come_on_time_and_at_the_end(trainer, tmp_pa
     def evaluate(state):
         return {"match": float(state.step) / 2, "worst": float("inf")}
 
-    fit(trainer, tmp_path, sample=sample, sample_every=5, evaluate=evaluate, evaluate_every=4)
+    fit(trainer, tmp_path, sample=sample, evaluate=evaluate, report_every=5)
 
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [
         "step_000005.jpg",
@@ -471,10 +486,10 @@ def test_samples_and_held_out_losses_come_on_time_and_at_the_end(trainer, tmp_pa
     ]
     assert caplog.messages == []
     held_out = [(line["step"], line["held_out"]) for line in logged(tmp_path) if "held_out" in line]
-    assert held_out == [(4, {"match": 2.0, "worst": None}), (8, {"match": 4.0, "worst": None})]
+    assert held_out == [(5, {"match": 2.5, "worst": None}), (8, {"match": 4.0, "worst": None})]
     board = [(step, value.tag) for step, value in summaries(tmp_path)]
     assert [step for step, tag in board if tag == "samples"] == [5, 8]
-    assert [step for step, tag in board if tag == "held_out/match"] == [4, 8]
+    assert [step for step, tag in board if tag == "held_out/match"] == [5, 8]
     with PIL.Image.open(tmp_path / "samples" / "step_000008.jpg") as picture:
         sheet = np.asarray(picture) / 255
     assert sheet.shape == (16 + 2 + 16, 24 + 2 + 24, 3)

@@ -36,16 +36,17 @@ def test_styles_learn_together_and_alone(start, training_data, tmp_path, monkeyp
     monkeypatch.setattr(together, "SHOWN_SIZE", 64)
     fitted = []
 
-    def fit(styles, stream, config, *encoder, workdir, held_out, **more):
+    def fit(styles, stream, config, *encoder, reporting, held_out, **more):
         """Logs style losses of 6, 2 and 3 instead of training."""
         fitted.append((len(styles), np.asarray(held_out), next(stream)))
-        Path(workdir).mkdir(parents=True)
+        workdir = Path(reporting.workdir)
+        workdir.mkdir(parents=True)
         lines: list[Any] = [
             {"step": step, "held_out": {"content": step, "style": (6.0, 2.0, 3.0)[len(fitted) - 1]}}
             for step in (1, 2)
         ]
         text = "".join(f"{json.dumps(line)}\n" for line in [*lines, {"step": 2, "seconds": 1.0}])
-        (Path(workdir) / "metrics.jsonl").write_text(text)
+        (workdir / "metrics.jsonl").write_text(text)
         network = DumoulinNetwork(num_styles=len(styles), width=config.width)
         pictures, weights = jnp.zeros((1, 32, 32, 3)), jnp.ones((1, len(styles)))
         variables = jax.jit(network.init)(jax.random.key(0), pictures, weights)

@@ -1,0 +1,44 @@
+"""What a training writes and reports on the way: where to, how often, and what may stop it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from nst_jax.files.disk import FilePath
+from nst_jax.runs.report import Report
+
+
+class Reporting(NamedTuple):
+    """Where a run leaves what it finds, how often it does, and what may end it early.
+
+    Attributes:
+        workdir: The run's folder, made if missing. See train.fit for what it receives.
+        data: What identifies the data, as what JSON can hold. A run is not resumed on other data.
+        on_step: Called once for every step, in order, up to two steps late.
+        save_every: Steps between checkpoints; 0 saves the last step alone.
+        report_every: Steps between held-out losses and between sheets; 0 makes both at the end
+            alone.
+        log_every: Steps between lines of metrics.jsonl; the last step has one in any case.
+        keep: How many of the newest checkpoints stay.
+        interrupted: Asked before every step whether to stop, from any source. None stops at Ctrl-C
+            and SIGTERM, from the beginning of the training on; a function takes the place of both.
+    """
+
+    workdir: FilePath
+    data: Mapping[str, Any] = {}
+    on_step: Callable[[Report], None] | None = None
+    save_every: int = 250
+    report_every: int = 250
+    log_every: int = 10
+    keep: int = 2
+    interrupted: Callable[[], bool] | None = None
+
+    def check(self) -> None:
+        """Refuse counts that no run can have.
+
+        Raises:
+            ValueError: One line that names the field.
+        """
+        for name, least in (("save_every", 0), ("report_every", 0), ("log_every", 1), ("keep", 1)):
+            count = getattr(self, name)
+            if count < least:
+                raise ValueError(f"{name}: wanted {least} or more, got {count}")

@@ -1,0 +1,58 @@
+"""What a training must know of a paper, as one record a paper."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from nst_jax.train.datasets import PictureStream
+from nst_jax.train.fit_network import Trained
+from nst_jax.train.streams import open_stream, stream_options
+
+Styles = Literal["one", "several", "any"]
+"""What a network paints like: one style or several, chosen before its training, or any painting."""
+
+
+class Stage(NamedTuple):
+    """A part of a training that has steps and checkpoints of its own.
+
+    Attributes:
+        num_steps: How many steps it has.
+        folder: Where its checkpoints lie, below the run's folder; "" for the folder itself.
+    """
+
+    num_steps: int
+    folder: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPaper:
+    """How the networks of a paper are trained.
+
+    Attributes:
+        name: What its networks are called in stylizers.architectures and on the command line.
+        title: What is trained, and the paper, as one line of help.
+        presets: Ready configurations by name.
+        styles: What its networks paint like. Networks of any style are trained on a train.Pair a
+            step, the others on photographs alone.
+        make_network: (config, num_styles, encoder) -> the linen module; num_styles is 0 for any.
+        fit: (paintings, stream, config, encoder, encoder_params, *, held_out, samples, reporting,
+            start=None) -> Trained. paintings are the styles' pictures, none for any style; held_out
+            and samples are pictures, or a Pair for any style.
+        stages: (config) -> the parts of a training in their order; the last is the run's own.
+        open_stream: (config, photographs, paintings) -> the batches of a training.
+        add_style: (painting, network, variables, stream, config, encoder, encoder_params, *,
+            held_out, samples, reporting) -> Trained: teaches a trained network one more style.
+    """
+
+    name: str
+    title: str
+    presets: Mapping[str, Any]
+    styles: Styles
+    make_network: Callable[[Any, int, Any], Any]
+    fit: Callable[..., Trained]
+    stages: Callable[[Any], tuple[Stage, ...]] = lambda config: (Stage(config.num_steps),)
+    open_stream: Callable[[Any, Sequence[Path], Sequence[Path]], PictureStream] = (
+        lambda config, photographs, paintings: open_stream(photographs, **stream_options(config))
+    )
+    add_style: Callable[..., Trained] | None = None
