@@ -13,6 +13,7 @@ from nst_jax.files.downloads import download as download
 from nst_jax.files.downloads import sha256_of as sha256_of
 from nst_jax.files.folders import find_images as find_images
 from nst_jax.files.folders import list_images as list_images
+from nst_jax.files.locks import locked as locked
 from nst_jax.files.pictures import IMAGE_EXTENSIONS as IMAGE_EXTENSIONS
 from nst_jax.files.pictures import check_output as check_output
 from nst_jax.files.pictures import load_image as load_image

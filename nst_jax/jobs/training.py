@@ -14,7 +14,7 @@ import jax
 
 from nst_jax import files, stylizers, train
 from nst_jax.encoders.weights.pretrained import load_encoder
-from nst_jax.files.disk import FilePath, quoted, reworded
+from nst_jax.files.disk import FilePath
 from nst_jax.jobs.training_pictures import Pictures, find_pictures, identify
 from nst_jax.jobs.training_plan import MODEL, Plan, TrainingJob, make_plan
 from nst_jax.runs.compile_time import compile_seconds
@@ -22,6 +22,7 @@ from nst_jax.runs.interrupts import deferred_interrupt
 from nst_jax.runs.record import versions
 from nst_jax.runs.report import Report
 from nst_jax.train.checkpoints import saved_steps
+from nst_jax.train.fitting import make_workdir
 
 RECORD = "record.json"
 """What a run's record is called in its folder."""
@@ -162,11 +163,8 @@ def steps_done(workdir: FilePath, plan: Plan) -> int:
 
 def _make_workdir(workdir: FilePath) -> None:
     """Make the folder, and raise now what writing there would raise in hours."""
-    try:
-        Path(workdir).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        way_out = "name a folder that exists or can be made"
-        raise reworded(error, f"cannot use workdir {quoted(workdir)}", way_out) from error
+    with files.locked(make_workdir(workdir), name="workdir"):
+        pass  # the run itself holds it; another's is told before anything is computed
     for name in (MODEL, RECORD):
         files.check_output(Path(workdir, name), overwrite=True, extensions=(Path(name).suffix,))
 

@@ -94,12 +94,22 @@ def save_model(
             "kind": _KIND,
             "network": name,
             "settings": json.dumps(settings),
-            "styles": json.dumps(list(styles), ensure_ascii=False),
-            "card": json.dumps(dict(card), ensure_ascii=False, allow_nan=False),
+            "styles": _to_json(list(styles)),
+            "card": _to_json(dict(card)),
         }
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
     files.save_arrays(path, arrays, header)
+
+
+def _to_json(value: Any) -> str:
+    """Return value as JSON in Unicode.
+
+    A path that is not UTF-8 holds lone surrogates, with which no reader takes the file; JSON has an
+    escape for them, from which the same path is read again.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _describe_encoder(encoder: Mapping[str, str] | None) -> str:

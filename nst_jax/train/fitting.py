@@ -7,6 +7,7 @@ meanwhile.
 """
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,8 +15,11 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image
+from nst_jax.files import locked
 from nst_jax.files.disk import FilePath, quoted, reworded
 from nst_jax.runs.interrupts import deferred_interrupt
 from nst_jax.runs.lagged import Lagged
@@ -36,10 +40,13 @@ from nst_jax.train.trainer import Metrics, State, Trainer
 # by a factor of ten, and a network that has come apart leaves this behind within a few steps.
 _DIVERGENCE_FACTOR = 1e4
 _FIRST_STEPS = 10
+# Networks are saved in float16, which ends here. Adam moves a parameter by about the learning rate
+# a step, so that a rate that is far too high shows here while a bounded output hides it.
+_LARGEST_PARAMETER = 65504.0
 
 
 class TrainingDivergedError(Exception):
-    """The loss or its gradient became NaN, infinite or absurdly large.
+    """The loss, its gradient or a parameter became NaN, infinite or absurdly large.
 
     Attributes:
         step: The step at which it was found.
@@ -88,14 +95,31 @@ def fit(
         ValueError: A number is out of its range, the batch does not divide among the devices, the
             stream ends, or the workdir holds another run or a damaged checkpoint.
         OSError: The workdir cannot be written to.
-        TrainingDivergedError: A loss or gradient is not finite, or a loss exceeds ten thousand
-            times the median of the run's first ten.
+        TrainingDivergedError: A loss, gradient or parameter is not finite, a parameter leaves the
+            range of float16, or a loss exceeds ten thousand times the median of the run's first
+            ten.
     """
     reporting.check()
+    views = _Views(sample, evaluate)
     if num_steps < 0:
         raise ValueError(f"num_steps: wanted 0 or more, got {num_steps}")
-    run = _Run(_make_folder(reporting.workdir), description, reporting)
-    state = run.resume(state, stream)
+    folder = make_workdir(reporting.workdir)
+    with locked(folder, name="workdir"):
+        run = _Run(folder, description, reporting)
+        return _fit(trainer, run, run.resume(state, stream), stream, args, num_steps, views)
+
+
+def _fit(
+    trainer: Trainer,
+    run: "_Run",
+    state: State,
+    stream: Stream,
+    args: tuple[Any, ...],
+    num_steps: int,
+    views: "_Views",
+) -> State:
+    """Take the steps that are left."""
+    reporting = run.reporting
     done = saved = int(state.step)
     if done >= num_steps:
         return state
@@ -105,13 +129,13 @@ def fit(
             state, metrics = trainer.step(state, _next_batch(stream, done), *args)
             done += 1
             last = done == num_steps
-            run.note(done, metrics, last=last)
+            run.note(done, metrics, _largest_entry(state.params), last=last)
             if _is_due(done, reporting.report_every, last):
                 run.read()
-                if sample is not None:
-                    logs.write_sample(done, sample(state))
-                if evaluate is not None:
-                    logs.write_held_out(done, evaluate(state))
+                if views.sample is not None:
+                    logs.write_sample(done, views.sample(state))
+                if views.evaluate is not None:
+                    logs.write_held_out(done, views.evaluate(state))
             # The last step too, so that a kill from here on loses nothing.
             if _is_due(done, reporting.save_every, last):
                 run.save(state, stream)
@@ -121,11 +145,18 @@ def fit(
     return state
 
 
+class _Views(NamedTuple):
+    """How a run is looked at on the way; see fit."""
+
+    sample: Callable[[State], Image] | None
+    evaluate: Callable[[State], Mapping[str, float]] | None
+
+
 class _Run:
     """What `fit` keeps of a run besides its state: losses not yet read, logs, and the clock."""
 
     def __init__(self, folder: Path, description: Mapping[str, Any], reporting: Reporting):
-        self._folder, self._description, self._reporting = folder, description, reporting
+        self._folder, self._description, self.reporting = folder, description, reporting
         self._pending: Lagged[_Pending] = Lagged()
         self._first_totals: list[float] = []
         self._seconds_before = 0.0
@@ -150,10 +181,10 @@ class _Run:
         self._logs = Logs(self._folder, after=done)
         return self._logs
 
-    def note(self, step: int, metrics: Metrics, *, last: bool) -> None:
-        """Take the metrics of a step, and read those of steps that are surely done."""
-        logged = _is_due(step, self._reporting.log_every, last)
-        self._pending.put(_Pending(step, metrics, logged))
+    def note(self, step: int, metrics: Metrics, largest: Float[Array, ""], *, last: bool) -> None:
+        """Take what a step left, and read what steps left that are surely done."""
+        logged = _is_due(step, self.reporting.log_every, last)
+        self._pending.put(_Pending(step, metrics, largest, logged))
         self._enter(self._pending.take_done())
 
     def read(self) -> None:
@@ -161,10 +192,10 @@ class _Run:
         self._enter(self._pending.take_all())
 
     def _enter(self, entries: Iterator["_Pending"]) -> None:
-        for step, metrics, logged in entries:
-            total, terms, grad_norm = jax.device_get(metrics)
+        for step, metrics, largest, logged in entries:
+            (total, terms, grad_norm), largest = jax.device_get((metrics, largest))
             total, terms = float(total), {name: float(term) for name, term in terms.items()}
-            self._check_progress(step, total, float(grad_norm))
+            self._check_progress(step, total, float(grad_norm), float(largest))
             if logged:
                 self._logs.write_training(
                     step,
@@ -173,8 +204,8 @@ class _Run:
                     grad_norm=float(grad_norm),
                     seconds=self._seconds(),
                 )
-            if self._reporting.on_step is not None:
-                self._reporting.on_step(Report(step, total, terms))
+            if self.reporting.on_step is not None:
+                self.reporting.on_step(Report(step, total, terms))
 
     def save(self, state: State, stream: Stream) -> None:
         """Save a checkpoint, after every loss until then was read and logged."""
@@ -191,7 +222,7 @@ class _Run:
                 state,
                 description=self._description,
                 extra=extra,
-                keep=self._reporting.keep,
+                keep=self.reporting.keep,
             )
         except FloatingPointError as error:
             raise self._diverged(int(state.step), f"{error} at") from error
@@ -199,11 +230,13 @@ class _Run:
     def _seconds(self) -> float:
         return self._seconds_before + time.perf_counter() - self._started
 
-    def _check_progress(self, step: int, total: float, grad_norm: float) -> None:
+    def _check_progress(self, step: int, total: float, grad_norm: float, largest: float) -> None:
         if not math.isfinite(total):
             raise self._diverged(step, f"The loss became {total} at")
         if not math.isfinite(grad_norm):
             raise self._diverged(step, f"The gradient's norm became {grad_norm} at")
+        if not largest <= _LARGEST_PARAMETER:  # said so that NaN fails as well
+            raise self._diverged(step, f"A parameter became {largest:.4g} at")
         usual = median(self._first_totals or [total])
         if total > _DIVERGENCE_FACTOR * usual > 0:
             raise self._diverged(step, f"The loss became {total:.4g} (first {usual:.4g}) at")
@@ -223,10 +256,11 @@ class _Run:
 
 
 class _Pending(NamedTuple):
-    """Metrics on the device, and whether they go to the logs."""
+    """What a step left on the device, and whether it goes to the logs."""
 
     step: int
     metrics: Metrics
+    largest: Float[Array, ""]
     logged: bool
 
 
@@ -243,7 +277,27 @@ def _next_batch(stream: Stream, done: int) -> Any:
         ) from None
 
 
-def _make_folder(workdir: FilePath) -> Path:
+@jax.jit
+def _largest_entry(params: Any) -> Array:
+    """The largest absolute value among all parameters; NaN if one is."""
+    found = [jnp.abs(leaf).max().astype(jnp.float32) for leaf in jax.tree.leaves(params)]
+    return jnp.stack(found).max()
+
+
+def make_workdir(workdir: FilePath) -> Path:
+    """Make a run's folder if it is missing.
+
+    Raises:
+        ValueError: Its path is not UTF-8, in which checkpoints cannot be written.
+        OSError: It cannot be made.
+    """
+    try:
+        os.path.abspath(workdir).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"workdir: wanted a path in UTF-8, got {quoted(os.path.abspath(workdir))}, in which no "
+            "checkpoint can be written; rename the folder or choose another"
+        ) from error
     try:
         Path(workdir).mkdir(parents=True, exist_ok=True)
     except OSError as error:

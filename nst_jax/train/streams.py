@@ -154,5 +154,6 @@ def describe_pictures(paths: Sequence[Path]) -> dict[str, Any]:
     """
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(f"{path.name}\0{path.stat().st_size}\n".encode())
+        name = path.name.encode("utf-8", "surrogateescape")  # old archives have names in Latin-1
+        digest.update(name + f"\0{path.stat().st_size}\n".encode())
     return {"count": len(paths), "sha256": digest.hexdigest()}
