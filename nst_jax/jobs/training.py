@@ -3,12 +3,11 @@
 import dataclasses
 import json
 import math
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import jax
 
@@ -18,7 +17,7 @@ from nst_jax.files.disk import FilePath
 from nst_jax.jobs.training_pictures import Pictures, find_pictures, identify
 from nst_jax.jobs.training_plan import MODEL, Plan, TrainingJob, make_plan
 from nst_jax.runs.compile_time import compile_seconds
-from nst_jax.runs.interrupts import deferred_interrupt
+from nst_jax.runs.interrupts import Cancel, cancelled_by
 from nst_jax.runs.record import versions
 from nst_jax.runs.report import Report
 from nst_jax.train.checkpoints import saved_steps
@@ -26,15 +25,6 @@ from nst_jax.train.fitting import make_workdir
 
 RECORD = "record.json"
 """What a run's record is called in its folder."""
-
-
-@runtime_checkable
-class Cancel(Protocol):
-    """What stops a run from any thread, such as a threading.Event."""
-
-    def is_set(self) -> bool:
-        """Return whether the run is to stop."""
-        ...
 
 
 class Prepared(NamedTuple):
@@ -175,8 +165,7 @@ def _fit(
     job, plan, pictures = prepared.job, prepared.plan, prepared.pictures
     encoder, encoder_params = load_encoder(plan.config.encoder, weights=plan.config.weights)
     stream = plan.paper.open_stream(plan.config, pictures.content, pictures.paintings)
-    cancel = cancel or threading.Event()
-    with closing(stream), deferred_interrupt() as pressed:
+    with closing(stream), cancelled_by(cancel):
         return plan.fit(
             stream,
             plan.config,
@@ -190,7 +179,6 @@ def _fit(
                 on_step=on_progress,
                 save_every=job.save_every,
                 report_every=job.report_every,
-                interrupted=lambda: pressed() or cancel.is_set(),
             ),
         )
 

@@ -1,18 +1,48 @@
-"""Ctrl-C and SIGTERM that wait for the step in progress."""
+"""What ends a run early: Ctrl-C and SIGTERM, which wait for the step in progress, and a flag."""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol, runtime_checkable
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@runtime_checkable
+class Cancel(Protocol):
+    """What stops a run from any thread, such as a threading.Event."""
+
+    def is_set(self) -> bool:
+        """Return whether the run is to stop."""
+        ...
+
+
+_CANCEL: ContextVar[Cancel | None] = ContextVar("cancel", default=None)
+
+
+@contextmanager
+def cancelled_by(cancel: Cancel | None) -> Iterator[None]:
+    """Let a flag do what Ctrl-C does to the runs of this thread that begin inside the block."""
+    token = _CANCEL.set(cancel)
+    try:
+        yield
+    finally:
+        _CANCEL.reset(token)
+
+
+def is_cancelled() -> bool:
+    """Return whether the flag of cancelled_by is set."""
+    cancel = _CANCEL.get()
+    return cancel is not None and cancel.is_set()
 
 
 @contextmanager
 def deferred_interrupt(
     interrupted: Callable[[], bool] | None = None,
 ) -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns whether Ctrl-C or SIGTERM came since the block began.
+    """Yield a function that returns whether Ctrl-C, SIGTERM or the flag of cancelled_by came.
 
     SIGTERM is what `docker stop`, Slurm and a machine that shuts down send. The first of these
     signals does nothing else: an exception amid a step would lose the state, whose buffers were
@@ -27,7 +57,7 @@ def deferred_interrupt(
         yield interrupted
         return
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield is_cancelled
         return
     # getsignal returns None for a handler that is not Python's, which cannot be put back.
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _SIGNALS}
@@ -47,7 +77,7 @@ def deferred_interrupt(
     for number in _SIGNALS:
         signal.signal(number, handler)
     try:
-        yield seen.is_set
+        yield lambda: seen.is_set() or is_cancelled()
     finally:
         for number, previous in before.items():
             signal.signal(number, previous)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from nst_jax.runs.interrupts import deferred_interrupt
+from nst_jax.runs.interrupts import cancelled_by, deferred_interrupt
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 
@@ -65,6 +65,16 @@ def test_who_takes_care_of_the_signals_is_asked_instead():
     with deferred_interrupt(lambda: True) as interrupted:
         assert interrupted()
         assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_flag_stops_what_began_under_it():
+    flag = threading.Event()
+    with cancelled_by(flag), deferred_interrupt() as interrupted:
+        assert not interrupted()
+        flag.set()
+        assert interrupted()
+    with deferred_interrupt() as interrupted:
+        assert not interrupted()
 
 
 def test_other_threads_leave_the_signals_alone():
