@@ -1,31 +1,39 @@
-# make demo | test | lint | notebooks | oracle | gpu
+# make demo | test | test-all | lint | notebooks | oracle | gpu
 #
 # Each target uses the active virtual environment, or makes .venv here with PYTHON, and installs what
 # it needs once: a stamp in the environment remembers this folder and this pyproject.toml.
 
 PYTHON ?= python3
 ACCELERATOR ?= cuda,cpu
+WORKERS ?= 2
+TEST_LIMIT ?= 5
 VENV := $(or $(VIRTUAL_ENV),$(CURDIR)/.venv)
 PY := "$(VENV)/bin/python"
 STAMP := $(VENV)/.nst-jax-installed
+# Whole files go to the workers, in the order that tests/conftest.py gives them.
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 KEY := $(shell (pwd; cat pyproject.toml) | cksum | tr ' \t' '--')
 
-.PHONY: help demo test lint notebooks oracle gpu environment runtime development
+.PHONY: help demo test test-all lint notebooks oracle gpu environment runtime development
 
 help:
 	@echo "make demo       paint the bundled photographs; pictures in ./nst-jax-demo"
-	@echo "make test       run the tests"
+	@echo "make test       run the quick tests: none takes more than TEST_LIMIT=$(TEST_LIMIT) seconds"
+	@echo "make test-all   run the slow ones too, and check every call's types and shapes"
 	@echo "make lint       ruff and pyright"
 	@echo "make notebooks  run every notebook"
 	@echo "make oracle     install PyTorch 2.13.0 and compare with it"
 	@echo "make gpu        run what tests need a GPU; with ACCELERATOR=tpu,cpu a TPU"
-	@echo "PYTHON=python3.12 picks the Python that .venv is made with"
+	@echo "PYTHON=python3.12 picks the Python that .venv is made with; WORKERS=4 tests on four cores"
 
 demo: runtime
 	"$(VENV)/bin/nst-jax" demo
 
 test: development
-	$(PY) -m pytest -n 2 --dist loadfile -m "not oracle and not gpu"
+	NST_JAX_TEST_LIMIT=$(TEST_LIMIT) $(PYTEST) -m "not slow and not oracle and not gpu"
+
+test-all: development
+	$(PYTEST) -m "not oracle and not gpu" --jaxtyping-packages=nst_jax,beartype.beartype
 
 lint: development
 	$(PY) -m ruff check .
@@ -33,11 +41,11 @@ lint: development
 	$(PY) -m pyright --pythonpath $(PY)
 
 notebooks: development
-	@if ls notebooks/*.ipynb >/dev/null 2>&1; then $(PY) -m pytest -n 2 --nbmake --nbmake-timeout=300 notebooks; fi
+	@if ls notebooks/*.ipynb >/dev/null 2>&1; then $(PY) -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=300 notebooks; fi
 
 oracle: development
 	$(PY) -m pip install torch==2.13.0
-	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PY) -m pytest -n 2 --dist loadfile -m oracle
+	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PYTEST) -m oracle
 
 gpu: development
 	JAX_PLATFORMS=$(ACCELERATOR) JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PY) -m pytest -m gpu

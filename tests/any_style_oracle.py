@@ -3,8 +3,8 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from network_oracle import made_arrays
 
 from nst_jax.encoders.weights.pretrained import describe_weights, load_encoder
 from nst_jax.networks.huang import Decoder
@@ -16,11 +16,14 @@ CONFIG = huang_2017.PRESETS["cpu"]
 
 def made_decoder_params(seed=0):
     """He's values; the last layer's such that pictures stay about [0, 1]."""
-    features = jnp.zeros((1, 2, 2, 512))
-    variables: Any = Decoder(architecture="vgg16").init(jax.random.key(seed), features)
-    params = variables["params"]
-    last = params["conv1_1"]
-    return {**params, "conv1_1": {"kernel": last["kernel"] * 2, "bias": last["bias"] + 0.5}}
+    decoder, features = Decoder(architecture="vgg16"), jax.ShapeDtypeStruct((1, 2, 2, 512), "f4")
+    shapes: Any = jax.eval_shape(decoder.init, jax.random.key(0), features)["params"]
+    params = made_arrays(shapes, seed=seed)
+    for layer in params.values():
+        layer["bias"][:] = 0
+    params["conv1_1"]["kernel"] *= 2
+    params["conv1_1"]["bias"] += 0.5
+    return params
 
 
 def encoder_words():

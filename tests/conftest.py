@@ -1,5 +1,6 @@
-"""What every test shares: how JAX runs, and two made pictures that nobody could confuse."""
+"""What every test shares: how JAX runs, the files' order, and two made pictures nobody confuses."""
 
+import gc
 import os
 import signal
 import threading
@@ -29,10 +30,48 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jaxtyping import Array, Float
+from time_limit import pytest_runtest_call as pytest_runtest_call
 
 # An unstated change of type or a forgotten axis is an error here, not a slow or wrong answer.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+# The files that take longest, by docs/development/test_durations.md. Each goes whole to one worker:
+# begun last, one of them would keep a single worker busy at the end.
+SLOWEST_FILES = (
+    "papers/test_huang_2017.py",
+    "stylizers/test_any_style.py",
+    "ops/test_convolution.py",
+    "papers/test_dumoulin_2017.py",
+    "cli/test_train_huang.py",
+    "cli/test_train.py",
+    "cli/test_stylize.py",
+    "cli/test_main.py",
+    "papers/test_gatys_2016.py",
+    "papers/test_johnson_2016.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slowest files first and leave the others in their order."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(Path(__file__).parent).as_posix()
+        return SLOWEST_FILES.index(name) if name in SLOWEST_FILES else len(SLOWEST_FILES)
+
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten_programs() -> Iterator[None]:
+    """Programs are forgotten after each file: all of them together are gigabytes.
+
+    What another file compiles again is read from the cache on disk.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

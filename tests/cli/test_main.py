@@ -547,6 +547,7 @@ def test_quiet_is_quiet(pictures, capsys):
 LONG = ("--size", "128", "--num-steps", "40")
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_picture(pictures, capsys):
     assert optimize(*LONG, out="whole.png") == 0
     state, preview = (Path("out.png.state") / name for name in ("state.safetensors", "preview.png"))
@@ -597,6 +598,7 @@ def test_resuming_nothing_starts_afresh(pictures, capsys):
     assert Path("out.png").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_picture_and_says_how_to_go_on(pictures):
     process = start_optimize("--num-steps", "1000000", "--save-every", "3")
     wait_for(pictures / "out.png.state/preview.png", process)
@@ -661,6 +663,7 @@ def test_what_is_not_ours_stays_in_the_state_folder(pictures):
     assert [path.name for path in Path("out.png.state").iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_allowed_to_overwrite_still_is_when_resumed(pictures):
     Path("out.png").write_text("old")
     options = ("--num-steps", "400")
@@ -776,6 +779,7 @@ def test_compiled_programs_are_kept_unless_the_user_says_where(tmp_path, monkeyp
             jax.config.update(name, value)
 
 
+@pytest.mark.slow
 def test_a_platform_that_is_not_there_is_told(pictures):
     told = subprocess.run(
         [sys.executable, "-m", "nst_jax", "info"],
@@ -799,6 +803,7 @@ def test_info_says_what_it_runs_on(pictures, capsys):
     assert f"nst_jax {nst_jax.__version__}" in text
 
 
+@pytest.mark.slow
 def test_the_demo_needs_nothing(pictures, capsys):
     Path("nst-jax-demo").mkdir()
     Path("nst-jax-demo/castle.png").write_text("of last time")
@@ -819,6 +824,7 @@ def test_the_demo_needs_nothing(pictures, capsys):
     assert " s in all" in text
 
 
+@pytest.mark.slow
 def test_bench_prints_a_table_and_writes_it(pictures, capsys):
     words = ["bench", "--sizes", "32", "--precisions", "float32", "--repeats", "2"]
 

@@ -209,11 +209,15 @@ def paintings(folder):
     return folder
 
 
-def load_painting(name, *, size=512):
+# The default size of paintings, 512, costs seconds: one test takes it, others this one.
+SMALL = ("--style-size", "64")
+
+
+def load_painting(name, *, size=64):
     return nst_jax.load_image(f"paintings/{name}.png", size=size)
 
 
-def after(names, photograph="photos/a.png", *, size=512, **options):
+def after(names, photograph="photos/a.png", *, size=64, **options):
     """What Python paints after paintings of one size."""
     pictures = [load_painting(name, size=size) for name in names]
     picture = load_stylizer("any.safetensors")(nst_jax.load_image(photograph), pictures, **options)
@@ -221,7 +225,7 @@ def after(names, photograph="photos/a.png", *, size=512, **options):
 
 
 def test_every_photograph_is_painted_after_every_painting(paintings, capsys):
-    words = ("photos", "--style", "paintings", "--style-size", "64", "-o", "out")
+    words = ("photos", "--style", "paintings", *SMALL, "-o", "out")
     assert stylize(*words, model="any") == 0
 
     names = [
@@ -231,7 +235,7 @@ def test_every_photograph_is_painted_after_every_painting(paintings, capsys):
     ]
     assert written("out") == names
     for name in ("lake", "wood"):
-        wanted = after([name], size=64)
+        wanted = after([name])
         np.testing.assert_allclose(pixels(f"out/a_{name}.png"), wanted, atol=1)
     assert "6 pictures" in capsys.readouterr().out
 
@@ -239,27 +243,26 @@ def test_every_photograph_is_painted_after_every_painting(paintings, capsys):
 def test_one_photograph_after_one_painting_is_the_file_that_out_names(paintings):
     words = ("photos/a.png", "--style", "paintings/lake.png", "-o", "out.png")
     assert stylize(*words, model="any") == 0
-    np.testing.assert_allclose(pixels("out.png"), after(["lake"]), atol=1)
+    np.testing.assert_allclose(pixels("out.png"), after(["lake"], size=512), atol=1)
 
-    assert stylize(*words, "--alpha", "0.5", "--overwrite", model="any") == 0
+    assert stylize(*words, *SMALL, "--alpha", "0.5", "--overwrite", model="any") == 0
     np.testing.assert_allclose(pixels("out.png"), after(["lake"], alpha=0.5), atol=1)
 
 
 def test_paintings_are_blended_or_share_the_picture(paintings):
-    words = ("photos/a.png", "--style", "paintings/lake.png", "paintings/wood.png")
-    small = ("--style-size", "64")
-    assert stylize(*words, *small, "--style-blend", "3", "1", "-o", "blend.png", model="any") == 0
-    wanted = after(["lake", "wood"], size=64, blend=[3.0, 1.0])
+    words = ("photos/a.png", "--style", "paintings/lake.png", "paintings/wood.png", *SMALL)
+    assert stylize(*words, "--style-blend", "3", "1", "-o", "blend.png", model="any") == 0
+    wanted = after(["lake", "wood"], blend=[3.0, 1.0])
     np.testing.assert_allclose(pixels("blend.png"), wanted, atol=1)
 
     upper = np.asarray(PIL.Image.open("upper.png"))[..., 0] / np.float32(255)
     masks = np.stack([upper, 1 - upper])
-    wanted = after(["lake", "wood"], size=64, masks=masks)
-    assert stylize(*words, *small, "--mask", "upper.png", "-o", "mask.png", model="any") == 0
+    wanted = after(["lake", "wood"], masks=masks)
+    assert stylize(*words, "--mask", "upper.png", "-o", "mask.png", model="any") == 0
     np.testing.assert_allclose(pixels("mask.png"), wanted, atol=1)
     PIL.Image.fromarray((255 - 255 * upper).astype(np.uint8)).save("lower.png")
     both = ("--mask", "upper.png", "lower.png")
-    assert stylize(*words, *small, *both, "-o", "masks.png", model="any") == 0
+    assert stylize(*words, *both, "-o", "masks.png", model="any") == 0
     np.testing.assert_array_equal(pixels("masks.png"), pixels("mask.png"))
 
 
@@ -267,7 +270,7 @@ def test_a_part_of_a_painting_may_count_alone(paintings):
     part = np.zeros((48, 64), np.uint8)
     part[:, :30] = 255
     PIL.Image.fromarray(part).save("part.png")
-    words = ("photos/a.png", "--style", "paintings/lake.png", "--style-mask", "part.png")
+    words = ("photos/a.png", "--style", "paintings/lake.png", *SMALL, "--style-mask", "part.png")
     assert stylize(*words, "-o", "out.png", model="any") == 0
     stylizer = load_stylizer("any.safetensors")
     assert isinstance(stylizer, AnyStyleStylizer)
@@ -295,7 +298,7 @@ def test_styles_of_a_model_share_the_picture(paintings):
 
 
 def test_the_photographs_colours_are_kept(paintings):
-    words = ("photos/a.png", "photos/b.png", "--style", "paintings/lake.png")
+    words = ("photos/a.png", "photos/b.png", "--style", "paintings/lake.png", *SMALL)
     assert stylize(*words, "--color", "keep", "-o", "out", model="any") == 0
     for name in ("a", "b"):
         photograph = nst_jax.load_image(f"photos/{name}.png")
@@ -307,13 +310,13 @@ def test_the_photographs_colours_are_kept(paintings):
 
 
 def test_results_keep_the_photographs_hues_by_any_model(paintings):
-    words = ("photos/a.png", "--style-size", "64", *LAKE.split())
+    words = ("photos/a.png", *SMALL, *LAKE.split())
     luminance = ("--color", "luminance")
     assert stylize(*words, *luminance, "-o", "any.png", model="any") == 0
     assert stylize("photos/a.png", "--color", "keep", "-o", "one.png", model="one") == 0
     content = nst_jax.load_image("photos/a.png")
     grey = color.prepare_content(content, color="luminance", when="before")
-    style = load_painting("lake", size=64)
+    style = load_painting("lake")
     style = color.prepare_style(style, content, color="luminance", when="before")
     for name, result in (
         ("any", load_stylizer("any.safetensors")(grey, style)),
@@ -333,7 +336,7 @@ def test_results_are_recoloured_by_any_model(paintings):
 
 
 def test_a_photograph_that_a_mask_does_not_fit_is_told_at_the_end(paintings, capsys):
-    words = ("photos", "--style", "paintings/lake.png", "--mask", "upper.png", "-o", "out")
+    words = ("photos", *LAKE.split(), *SMALL, "--mask", "upper.png", "-o", "out")
     assert stylize(*words, model="any") == 2
     assert written("out") == ["a.png"]
     errors = capsys.readouterr().err

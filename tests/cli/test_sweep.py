@@ -36,6 +36,7 @@ def records() -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in Path("out/runs").glob("*/record.json")}
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_was(pictures, capsys):
     # The third run takes so long that the kill comes in the middle of it.
     options = ["--vary", "tv_weight", "1", "2", "--vary", "num_steps", "2", "4000"]

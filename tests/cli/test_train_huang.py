@@ -209,6 +209,7 @@ def test_a_finished_run_is_left_as_it_is(trained, monkeypatch):
     assert [path.stat().st_mtime_ns for path in results] == before
 
 
+@pytest.mark.slow
 def test_a_run_stopped_in_either_stage_goes_on_by_itself(trained, here, monkeypatch):
     words = (*HUANG, *SMOKE, *HELD)
     with monkeypatch.context() as patched:
@@ -233,6 +234,7 @@ def test_a_run_stopped_in_either_stage_goes_on_by_itself(trained, here, monkeypa
     assert_same(arrays("run"), arrays(str(trained[0] / "run")))
 
 
+@pytest.mark.slow
 def test_a_start_takes_the_warm_starts_place(trained, monkeypatch):
     monkeypatch.chdir(trained[0])
     # So short a step that the parameters stay where they began, in float16; pairs of one.

@@ -221,6 +221,7 @@ print("killed while writing:", strays)
 """
 
 
+@pytest.mark.slow
 def test_a_state_survives_sigkill_at_any_time(tmp_path):
     folder = tmp_path / "state"
     result = subprocess.run(

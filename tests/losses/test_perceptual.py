@@ -38,7 +38,7 @@ def half(image):
 
 
 def features_of(image, params, layers, encoder=ENCODER):
-    found = encoder.apply(params, image, layers=layers)
+    found = jax.jit(encoder.apply, static_argnames="layers")(params, image, layers=layers)
     return {layer: np.asarray(array, np.float64) for layer, array in found.items()}
 
 
@@ -301,7 +301,8 @@ def test_another_style_loss_is_that_of_its_own_features(photograph, painting, pa
     image = halfway(photograph)
     targets = targets_of(params, photograph, [painting], style_loss="moments")
     objective = perceptual.make_objective(ENCODER, weights=WEIGHTS, style_loss="moments")
-    (_, terms), gradient = jax.value_and_grad(objective, has_aux=True)(image, targets, params)
+    whole = jax.jit(jax.value_and_grad(objective, has_aux=True))
+    (_, terms), gradient = whole(image, targets, params)
 
     layers = tuple(layer for layer, _ in WEIGHTS.style)
     found, wanted = (features_of(x, params, layers) for x in (image, painting))

@@ -192,6 +192,7 @@ def test_training_lowers_the_loss_and_returns_a_network_of_both_styles(trained):
     assert float(jnp.abs(rows[0] - rows[1]).max()) > 1e-3  # each has learnt something of its own
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_network(vgg16, tmp_path):
     config = dataclasses.replace(SMOKE, num_steps=5)
     whole = fit(config, tmp_path / "whole", vgg16)
@@ -208,6 +209,7 @@ def test_a_stopped_run_goes_on_to_the_same_network(vgg16, tmp_path):
         np.testing.assert_array_equal(leaves(resumed.variables)[name], array)
 
 
+@pytest.mark.slow
 def test_a_new_style_changes_its_own_row_alone(trained, vgg16, tmp_path):
     before, _ = trained
     totals = []
@@ -234,6 +236,7 @@ def test_a_new_style_changes_its_own_row_alone(trained, vgg16, tmp_path):
     assert new == ARRAYS_OF_A_STYLE
 
 
+@pytest.mark.slow
 def test_the_sheet_shows_every_picture_in_every_style(vgg16, tmp_path, monkeypatch):
     sheets = []
     fit_as_it_is = train.fit

@@ -329,6 +329,7 @@ def test_the_held_out_losses_are_the_returned_decoders(whole, vgg16):
 
 
 @pytest.mark.parametrize("last", [2, 7], ids=["in the first stage", "in the second"])
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_decoder(whole, vgg16, tmp_path, last):
     def press_ctrl_c(report):
         if report.step == last:
@@ -343,6 +344,7 @@ def test_a_stopped_run_goes_on_to_the_same_decoder(whole, vgg16, tmp_path, last)
     assert_same(trained.variables, whole[0].variables)
 
 
+@pytest.mark.slow
 def test_a_start_takes_the_first_stages_place(whole, vgg16, tmp_path):
     config = dataclasses.replace(CONFIG, num_steps=1, learning_rate=1e-12)
     start = whole[0].variables
@@ -352,6 +354,7 @@ def test_a_start_takes_the_first_stages_place(whole, vgg16, tmp_path):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), trained.variables, start)
 
 
+@pytest.mark.slow
 def test_the_sheet_shows_every_photograph_after_every_painting(vgg16, tmp_path, monkeypatch):
     sheets = []
     fit_as_it_is = train.fit

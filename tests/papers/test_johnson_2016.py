@@ -354,6 +354,7 @@ def test_every_parameter_has_had_a_gradient(whole, saved):
             assert (moments[name] > 1e-12).mean() > 0.5, name
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_network(whole, vgg16, tmp_path):
     def press_ctrl_c(report):
         if report.step == 5:

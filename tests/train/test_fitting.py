@@ -188,6 +188,7 @@ def child(workdir):
     fit(make(), workdir, Pictures(pause=0.3), on_step=tell)
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_as_if_it_had_not_been(trainer, unbroken, tmp_path):
     code = f"import test_fitting as t; t.child({str(tmp_path)!r})"
     environment = {

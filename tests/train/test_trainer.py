@@ -267,6 +267,7 @@ def work_on_eight_devices(path):
         print(error)
 
 
+@pytest.mark.slow
 def test_eight_devices_do_as_one(tmp_path):
     train_perceptual(tmp_path / "one.npz")
     environment = {

@@ -35,11 +35,13 @@ def test_means_count_every_position_of_every_picture_alike(arrays, photograph, p
     encoder = VGG("vgg16", TORCHVISION)
     ours = means_of(encoder, arrays, photograph, jnp.concatenate([painting, painting[:, ::-1]]))
     assert tuple(ours) == ("conv1_1", "conv1_2", "conv2_1", "conv2_2")
-    pictures = [photograph, painting, painting[:, ::-1]]
+    maps = [
+        encoder.apply(to_params(arrays), picture, layers=LAYERS)
+        for picture in (photograph, painting, painting[:, ::-1])
+    ]
     for name, means in ours.items():
-        layer = name.replace("conv", "relu")
-        maps = [encoder.apply(to_params(arrays), x, layers=(layer,))[layer] for x in pictures]
-        flat = np.concatenate([np.asarray(m, np.float64).reshape(-1, m.shape[-1]) for m in maps])
+        found = [np.asarray(features[name.replace("conv", "relu")]) for features in maps]
+        flat = np.concatenate([f.reshape(-1, f.shape[-1]).astype(np.float64) for f in found])
         np.testing.assert_allclose(means, flat.mean(axis=0), rtol=1e-5, atol=1e-7)
 
 
