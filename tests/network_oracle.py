@@ -50,7 +50,7 @@ def torch_johnson(params, images, *, output, batch_stats=None, train=False):
 
     train updates batch_stats, and notes beside them of how many values each is a mean.
     """
-    from experiments import torch_networks
+    from experiments.pytorch import networks as torch_networks
 
     laid_out = torch_networks.johnson_parameters(params)
     options = {"output": output, "batch_stats": batch_stats, "train": train}
@@ -60,7 +60,7 @@ def torch_johnson(params, images, *, output, batch_stats=None, train=False):
 
 def torch_dumoulin(params, images, style_weights):
     """Stylised pictures (NHWC) of a Dumoulin network."""
-    from experiments import torch_networks
+    from experiments.pytorch import networks as torch_networks
 
     laid_out = torch_networks.dumoulin_parameters(params)
     painted = torch_networks.dumoulin(laid_out, images.permute(0, 3, 1, 2), style_weights)
@@ -69,7 +69,7 @@ def torch_dumoulin(params, images, style_weights):
 
 def torch_huang(params, images, paintings):
     """Pictures (NHWC) that AdaIN's network paints, each after a painting."""
-    from experiments import torch_networks
+    from experiments.pytorch import networks as torch_networks
 
     encoder, decoder = (
         torch_networks.dumoulin_parameters(as_torch(params[part]))

@@ -70,6 +70,7 @@ POSITIONAL_DEFAULTS = {
     ("ops.convolution", "convolve_transposed", "bias"): "the same",
     ("ops.convolution", "upsample_convolve", "bias"): "the same",
     ("ops.convolution", "upsample_nearest", "factor"): "reads as repeat(x, 2) does",
+    ("runs.interrupts", "deferred_interrupt", "interrupted"): "the one thing it can be given",
     ("stylizers.any_style", "__call__", "style"): "as calling any other stylizer",
     ("stylizers.many_styles", "__call__", "style"): "as calling any other stylizer",
     ("stylizers.stylizer", "__call__", "style"): "stylizer(content, style), or stylizer(content)",
@@ -300,8 +301,24 @@ def test_only_tests_marked_oracle_use_torch(path):
         assert isinstance(statement, Function), f"line {statement.lineno}: {source} for every test"
         # Where torch is missing, a plain import in a helper fails; importorskip would hide a test.
         helper = not statement.name.startswith("test") and not source.startswith("pytest.")
-        marked = any(ast.unparse(d) == "pytest.mark.oracle" for d in statement.decorator_list)
-        assert helper or marked, f"{statement.name}: {source} without the mark oracle"
+        users = [statement] if statement.name.startswith("test") else tests_with(path, statement)
+        unmarked = [test.name for test in users if not is_oracle(test)]
+        assert helper or not unmarked, f"{unmarked}: {source} without the mark oracle"
+
+
+def tests_with(path: Path, fixture: Function) -> list[Function]:
+    """The tests of a file that take a fixture of it by name."""
+    return [
+        node
+        for node in parse(path).body
+        if isinstance(node, Function)
+        and node.name.startswith("test")
+        and fixture.name in {argument.arg for argument in node.args.args}
+    ]
+
+
+def is_oracle(test: Function) -> bool:
+    return any(ast.unparse(each) == "pytest.mark.oracle" for each in test.decorator_list)
 
 
 def tracked_files() -> list[Path]:

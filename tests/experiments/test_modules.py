@@ -45,10 +45,14 @@ def load(name: str):
     return importlib.import_module(f"{whole}.__main__" if is_package else whole)
 
 
-@pytest.mark.parametrize("name", commands())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.oracle) if name in NEEDS_TORCH else name
+        for name in commands()
+    ],
+)
 def test_help_tells_the_command_and_what_it_is_for(name, monkeypatch, capsys):
-    if name in NEEDS_TORCH:
-        pytest.importorskip("torch")
     module = load(name)
     monkeypatch.setattr(sys, "argv", [str(module.__file__), "--help"])
     with pytest.raises(SystemExit) as ended:

@@ -627,7 +627,7 @@ def flat_colours():
 )
 def test_loss_and_pixel_gradient_are_torchs(preset, changes, vgg16):
     pytest.importorskip("torch")
-    from experiments import torch_gatys
+    from experiments.pytorch import gatys as torch_gatys
 
     config = dataclasses.replace(PRESETS[preset], **changes)
     encoder, params = dataclasses.replace(vgg16[0], pooling=config.pooling), vgg16[1]

@@ -108,7 +108,7 @@ def test_every_step_on_a_picture_is_torchs(history):
     torch = pytest.importorskip("torch")
     from goldens.make_lbfgs import iterates
 
-    from experiments import torch_gatys
+    from experiments.pytorch import gatys as torch_gatys
 
     encoder, encoder_params = load_encoder("vgg16")
     content = files.load_image(ASSETS / "content" / "neuschwanstein_castle.jpg", size=64)
