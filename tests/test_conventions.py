@@ -301,12 +301,12 @@ def test_only_tests_marked_oracle_use_torch(path):
         assert isinstance(statement, Function), f"line {statement.lineno}: {source} for every test"
         # Where torch is missing, a plain import in a helper fails; importorskip would hide a test.
         helper = not statement.name.startswith("test") and not source.startswith("pytest.")
-        users = [statement] if statement.name.startswith("test") else tests_with(path, statement)
+        users = [statement] if statement.name.startswith("test") else users_of(path, statement)
         unmarked = [test.name for test in users if not is_oracle(test)]
         assert helper or not unmarked, f"{unmarked}: {source} without the mark oracle"
 
 
-def tests_with(path: Path, fixture: Function) -> list[Function]:
+def users_of(path: Path, fixture: Function) -> list[Function]:
     """The tests of a file that take a fixture of it by name."""
     return [
         node
