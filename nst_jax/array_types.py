@@ -3,7 +3,6 @@
 Images are float32 RGB in [0, 1], laid out (batch, height, width, channels).
 """
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +59,7 @@ def check_picture(name: str, picture: Any, *, several: bool = False) -> ImageOfA
     if not isinstance(picture, np.ndarray | jax.Array):
         got = type(picture).__name__
         way_out = "np.asarray(it, np.float32) / 255 for a picture of 0 to 255, with a leading axis"
-        if isinstance(picture, str | bytes | os.PathLike):
+        if isinstance(picture, str | bytes) or hasattr(picture, "__fspath__"):
             way_out = "read it with nst_jax.load_image"
         raise ValueError(f"{wanted}floats from 0 to 1, got {got}; {way_out}")
     shape = tuple(picture.shape)

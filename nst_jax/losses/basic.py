@@ -250,7 +250,7 @@ def sum_over_layers(
     Raises:
         ValueError: layer_weights names a layer that the values or targets lack.
     """
-    total = jnp.zeros(())
+    total = jnp.zeros((), jnp.float32)
     for layer, weight in layer_weights:
         for found in (values, targets):
             if layer not in found:

@@ -336,7 +336,7 @@ def feature_terms(
 def variation_term(image: Image, weights: Weights, *, tv_loss: str = "mean") -> Scalar:
     """Return the weighted total variation of a picture, by the formula that tv_loss names."""
     if weights.tv is None:
-        return jnp.zeros(())
+        return jnp.zeros((), jnp.float32)
     return weights.tv * TOTAL_VARIATION_LOSSES[tv_loss](image)
 
 
@@ -347,6 +347,6 @@ def add_terms(found: Sequence[Terms], tv: Scalar) -> tuple[Scalar, Terms]:
         found: From feature_terms, of each part.
         tv: From variation_term.
     """
-    content = sum((terms["content"] for terms in found), jnp.zeros(()))
-    style = sum((terms["style"] for terms in found), jnp.zeros(()))
+    content = sum((terms["content"] for terms in found), jnp.zeros((), jnp.float32))
+    style = sum((terms["style"] for terms in found), jnp.zeros((), jnp.float32))
     return content + style + tv, {"content": content, "style": style, "tv": tv}

@@ -46,7 +46,7 @@ def make_value_and_gradient(
         def block_terms(x):
             out, features = run_block(block, x, params, layers)
             terms = perceptual.feature_terms(features, targets, within, style_loss=style_loss)
-            total, terms = perceptual.add_terms([terms], jnp.zeros(()))
+            total, terms = perceptual.add_terms([terms], jnp.zeros((), jnp.float32))
             return (total, out), terms
 
         (total, out), pullback, terms = jax.vjp(block_terms, x, has_aux=True)
