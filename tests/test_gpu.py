@@ -7,6 +7,7 @@ accelerators do unless told otherwise, are ten times further off or more than a 
 """
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -114,15 +115,15 @@ def test_the_objective_of_gatys_and_its_gradient(vgg16, pictures):
     content, style = pictures
     config = gatys_2016.PRESETS["default"]
     weights = perceptual.Weights(
-        tuple((layer, config.content_weight * w) for layer, w in config.content_layers),
-        tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
+        perceptual.weigh_layers(config.content_layers, config.content_weight),
+        perceptual.weigh_layers(config.style_layers, config.style_weight),
     )
 
     def evaluate(content, style, params):
         targets = perceptual.compute_targets(
             encoder, params, content, [style], weights=weights, style_blend=(1.0,)
         )
-        objective = perceptual.make_objective(encoder, weights=weights)
+        objective = partial(perceptual.objective, encoder, weights=weights)
         mixed = 0.7 * content + 0.3 * style
         return jax.value_and_grad(objective, has_aux=True)(mixed, targets, params)
 

@@ -4,6 +4,8 @@ It is that of johnson_2016.make_objective on one picture. What does not change f
 the photograph's features, is computed once, as whoever optimises pixels would.
 """
 
+from functools import partial
+
 import jax
 
 from nst_jax import losses
@@ -11,15 +13,17 @@ from nst_jax.array_types import Image, Params
 from nst_jax.encoders.vgg import VGG
 from nst_jax.losses import perceptual
 from nst_jax.papers.johnson_2016 import Config
-from nst_jax.train.perceptual_training import make_image_term, make_loss_weights, set_encoder
+from nst_jax.pixels.step import Objective
+from nst_jax.train.perceptual_training import make_loss_weights, set_encoder
 
 
-def make_objective(config: Config, encoder: VGG) -> perceptual.Objective:
+def make_objective(config: Config, encoder: VGG) -> Objective:
     """Return objective(image, targets, encoder_params) -> (total, terms)."""
-    return perceptual.make_objective(
+    return partial(
+        perceptual.objective,
         set_encoder(encoder, config),
         weights=make_loss_weights(config),
-        image_term=make_image_term(config),
+        tv_loss=config.tv_loss,
     )
 
 

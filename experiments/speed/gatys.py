@@ -16,6 +16,7 @@ import dataclasses
 import gc
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.files import write_record
 from nst_jax.losses import perceptual
 from nst_jax.papers.gatys_2016 import PRESETS
+from nst_jax.pixels import blockwise
 from nst_jax.runs.compile_time import compile_seconds
 
 try:
@@ -52,17 +54,20 @@ def _ours(side: str, size: int) -> tuple[Work, Work]:
         "vgg16", precision="bfloat16" if side == "ours bfloat16" else "float32"
     )
     weights = perceptual.Weights(
-        tuple((layer, CONFIG.content_weight * w) for layer, w in CONFIG.content_layers),
-        tuple((layer, CONFIG.style_weight * w) for layer, w in CONFIG.style_layers),
+        perceptual.weigh_layers(CONFIG.content_layers, CONFIG.content_weight),
+        perceptual.weigh_layers(CONFIG.style_layers, CONFIG.style_weight),
     )
     content, style = side_by_side.load_squares(PICTURES, size)
     targets = perceptual.compute_targets(
         encoder, params, content, [style], weights=weights, style_blend=(1.0,)
     )
     if side == "ours remat":
-        evaluate = perceptual.make_blockwise_value_and_gradient(encoder, weights=weights)
+        in_turn = blockwise.make_value_and_gradient(encoder)
+
+        def evaluate(image, targets, params):
+            return in_turn(image, targets, params, weights)
     else:
-        objective = perceptual.make_objective(encoder, weights=weights)
+        objective = partial(perceptual.objective, encoder, weights=weights)
         evaluate = jax.jit(jax.value_and_grad(objective, has_aux=True))
     step = side_by_side.make_lbfgs_step(evaluate, content, targets, params, history=HISTORY)
     return lambda: jax.block_until_ready(evaluate(content, targets, params)), step

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -107,11 +108,11 @@ def measure(
         repeats: Times that each is measured; the median counts.
     """
     config = PRESETS["default"]
-    weights = perceptual.Weights(config.content_layers, config.style_layers)
+    weights = perceptual.Weights(dict(config.content_layers), dict(config.style_layers))
     targets = perceptual.compute_targets(
         encoder, encoder_params, content, [style], weights=weights, style_blend=[1.0]
     )
-    objective = perceptual.make_objective(encoder, weights=weights)
+    objective = partial(perceptual.objective, encoder, weights=weights)
     with compile_seconds() as compiling:
         program = (
             jax.jit(jax.value_and_grad(objective, has_aux=True))

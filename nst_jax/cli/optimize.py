@@ -143,9 +143,11 @@ def _load_pictures(options: Optimize, config: Config) -> _Pictures:
     paths, style_paths = options.regions.mask, options.regions.style_mask
     if paths and config.style_blend is not None:
         raise ValueError("mask: wanted without --style-blend, which mixes styles everywhere")
-    if (paths or style_paths) and config.style_loss != "gram":
+    if (paths or style_paths) and config.loss.guided is None:
         option = "mask" if paths else "style_mask"
-        raise ValueError(f"{option}: wanted with --style-loss gram, got {config.style_loss}")
+        raise ValueError(
+            f"{option}: wanted with --style-loss gram or moments, got {config.style_loss}"
+        )
     masks = load_masks(paths, len(styles))
     check_mask(paths, masks, np.asarray(content[0]))
     style_masks = load_style_masks(style_paths, len(styles))
@@ -193,7 +195,8 @@ def _paint(
     overwrite: bool,
 ) -> tuple[Image, Record]:
     """Run stylize with its progress shown and its state kept."""
-    levels, first_step = plan(pictures.content, config), saved[1]["step"] if saved else 0
+    levels = plan(pictures.content, config, styles=pictures.styles)
+    first_step = saved[1]["step"] if saved else 0
     try:
         with follow_steps(levels, first_step=first_step, quiet=options.files.quiet) as on_step:
             return stylize(

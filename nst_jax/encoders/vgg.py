@@ -62,6 +62,27 @@ def kernel_shapes(architecture: Architecture) -> dict[str, tuple[int, int, int, 
     }
 
 
+def least_side(
+    layer: str, *, positions: int = 1, padding: Padding = "zero", ceil_mode: bool = False
+) -> int:
+    """Return the least height and width, in pixels, of pictures that a layer can be computed of.
+
+    Args:
+        layer: A name from layer_names.
+        positions: How many positions the layer is to have along each side.
+        padding: Of the encoder.
+        ceil_mode: Of the encoder.
+    """
+    # A reflection needs a second row to reflect; a plain convolution is content with one.
+    for_convolution = 2 if padding == "reflect" else 1
+    least = max(for_convolution, positions)
+    if layer.startswith("pool"):
+        least = max(least, 2 * positions - ceil_mode)
+    for _ in range(block_of(layer)):
+        least = max(for_convolution, 2 * least - ceil_mode)
+    return least
+
+
 class VGG(nn.Module):
     """The convolutional part of VGG-16 or VGG-19, with the preprocessing that its weights want.
 
@@ -172,14 +193,8 @@ class VGG(nn.Module):
                 raise ValueError(f"{field}: wanted {wanted}, got {getattr(self, field)!r}")
 
     def _check_size(self, height: int, width: int, layers: Sequence[str]) -> None:
-        # A reflection needs a second row to reflect; a plain convolution is content with one.
-        for_convolution = 2 if self.padding == "reflect" else 1
         deepest = max(layers, key=layer_names(self.architecture).index)
-        least = for_convolution
-        if deepest.startswith("pool") and not self.ceil_mode:
-            least = 2
-        for _ in range(block_of(deepest)):
-            least = max(for_convolution, 2 * least - self.ceil_mode)
+        least = least_side(deepest, padding=self.padding, ceil_mode=self.ceil_mode)
         if min(height, width) < least:
             raise ValueError(
                 f"images: {height} by {width} pixels are too few for {deepest}, "

@@ -23,3 +23,9 @@ from nst_jax.losses.published import Normalization as Normalization
 from nst_jax.losses.published import convert_content_weight as convert_content_weight
 from nst_jax.losses.published import convert_gram_weight as convert_gram_weight
 from nst_jax.losses.published import convert_moment_weight as convert_moment_weight
+from nst_jax.losses.styles import STYLE_LOSSES as STYLE_LOSSES
+from nst_jax.losses.styles import Guided as Guided
+from nst_jax.losses.styles import StyleLoss as StyleLoss
+from nst_jax.losses.styles import StyleLossName as StyleLossName
+from nst_jax.losses.styles import mean_of_measures as mean_of_measures
+from nst_jax.losses.styles import style_loss as style_loss

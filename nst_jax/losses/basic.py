@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import FeatureMap, Features, Gram, Image, Scalar
@@ -22,7 +23,10 @@ GuidedGrams = Mapping[str, Float[Array, "_ _ _ _"]]
 LayerWeights = tuple[tuple[str, float], ...]
 """Pairs of a layer's name and its weight; hashable, so fit for a frozen config."""
 
-TracedLayerWeights = tuple[tuple[str, float | Scalar], ...]
+Weight = float | np.float32 | Scalar
+"""A constant of a program, or data for it."""
+
+TracedLayerWeights = tuple[tuple[str, Weight], ...]
 """The same where a weight may be data of a compiled program."""
 
 Moments = tuple[Float[Array, "batch channels"], Float[Array, "batch channels"]]
@@ -246,7 +250,7 @@ def sum_over_layers(
     Raises:
         ValueError: layer_weights names a layer that the values or targets lack.
     """
-    total = jnp.zeros(())
+    total = jnp.zeros((), jnp.float32)
     for layer, weight in layer_weights:
         for found in (values, targets):
             if layer not in found:

@@ -258,7 +258,7 @@ def _color_moments(image: ImageOfAnySize, regularization: float) -> tuple[Array,
     centred = image - _everywhere(mean)
     count = image.shape[1] * image.shape[2]
     covariance = jnp.einsum("bhwi,bhwj->bij", centred, centred, precision=_EXACT) / count
-    return mean, covariance + regularization * jnp.eye(3)[None]
+    return mean, covariance + regularization * jnp.eye(3, dtype=covariance.dtype)[None]
 
 
 def _everywhere(colors: Float[Array, "_ 3"]) -> Float[Array, "_ 1 1 3"]:

@@ -43,12 +43,24 @@ def region_moments(
     total = regions.sum((1, 2))[:, None, None]
     empty = total < 1e-3  # of one position
     weights = regions / jnp.where(empty, 1, total)
-    # About the mean of all, lest the difference of squares below cancels.
-    middle = features.mean((1, 2))[:, None, None]
-    centred = features - middle
-    offset = _mean_over(weights, centred)
-    variance = jnp.maximum(_mean_over(weights, jnp.square(centred)) - jnp.square(offset), 0)
-    return jnp.where(empty[:, 0].swapaxes(1, 2), 0, offset + middle[:, 0]), variance
+    rough = _mean_over(weights, features)
+    moments = [
+        _about(rough[:, r, None], features, weights[..., r, None]) for r in range(regions.shape[-1])
+    ]
+    mean, variance = (jnp.concatenate(each, axis=1) for each in zip(*moments, strict=True))
+    return jnp.where(empty[:, 0].swapaxes(1, 2), 0, mean), variance
+
+
+def _about(rough: Array, features: Array, weights: Array) -> tuple[Array, Array]:
+    """A region's mean and variance, with all their digits, given its mean but for rounding.
+
+    About the region's own mean, since a flat region that is far from the others has no digits left
+    about theirs.
+    """
+    deviations = features - rough[:, None]
+    shift = _mean_over(weights, deviations)
+    variance = _mean_over(weights, jnp.square(deviations)) - jnp.square(shift)
+    return rough + shift, jnp.maximum(variance, 0)
 
 
 def _mean_over(weights: Array, x: Array) -> Float[Array, "batch regions channels"]:

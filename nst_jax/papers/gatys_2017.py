@@ -26,17 +26,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import jax
+import numpy as np
 
-from nst_jax.array_types import ImageOfAnySize, Params
+from nst_jax.array_types import ImageOfAnySize, Params, check_picture
+from nst_jax.encoders.encoder import Encoder, describe_encoder
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling
-from nst_jax.losses import LayerWeights, perceptual
+from nst_jax.losses import STYLE_LOSSES, LayerWeights, perceptual
+from nst_jax.losses.perceptual import Weights, weigh_layers
 from nst_jax.ops import color
 from nst_jax.ops.color import Color
 from nst_jax.ops.convolution import Precision
+from nst_jax.pixels import programs
 from nst_jax.pixels.levels import Level, Problem, describe_levels, optimize_levels, plan_levels
-from nst_jax.pixels.step import make_optimizer
-from nst_jax.pixels.transformations import OptimizerName, make_transformation
+from nst_jax.pixels.programs import Program
+from nst_jax.pixels.transformations import OptimizerName
 from nst_jax.runs.compile_time import compile_seconds
+from nst_jax.runs.config_checks import check, check_types
 from nst_jax.runs.record import Record, make_record
 from nst_jax.runs.report import Report
 
@@ -82,15 +87,22 @@ class Config:
         Raises:
             ValueError: One line that names the field.
         """
-        maps = ("style", *color.COLOR_MAPS)
-        if self.color not in maps:
-            raise ValueError(f"color: wanted {', '.join(maps)}, got {self.color}")
-        if self.num_steps < 0:
-            raise ValueError(f"num_steps: wanted 0 or more, got {self.num_steps}")
-        if not 0 < self.style_weight < float("inf"):
-            raise ValueError(f"style_weight: wanted a number above 0, got {self.style_weight}")
-        if not self.style_layers:
-            raise ValueError("style_layers: wanted at least one layer, got none")
+        check_types(self)
+        maps = ("style", *color.COLOR_MAPS)  # luminance has no meaning here
+        check(self.color in maps, "color", ", ".join(maps), self.color)
+        check(self.num_steps >= 0, "num_steps", "0 or more", self.num_steps)
+        check(
+            0 < self.style_weight < float("inf"),
+            "style_weight",
+            "a number above 0",
+            self.style_weight,
+        )
+        check(self.style_layers != (), "style_layers", "at least one layer", "none")
+        finite = all(0 <= share < float("inf") for _, share in self.style_layers)
+        check(finite, "style_layers", "finite weights, 0 or more", self.style_layers)
+        check(self.history >= 1, "history", "1 or more", self.history)
+        positive = 0 < self.learning_rate < float("inf")
+        check(positive, "learning_rate", "a number above 0", self.learning_rate)
 
 
 _PAPER = Config(
@@ -141,9 +153,7 @@ def mix_scales(
 
     Reference: Gatys et al. 2017, §6.1.
     """
-    for name, picture in (("coarse", coarse), ("fine", fine)):
-        if picture.shape[0] != 1:
-            raise ValueError(f"{name}: wanted one picture, (1, H, W, 3), got {picture.shape}")
+    coarse, fine = check_picture("coarse", coarse), check_picture("fine", fine)
     started = time.perf_counter()
     encoder = dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
     texture = color.prepare_style(fine, coarse, color=config.color, when="before")
@@ -156,8 +166,9 @@ def mix_scales(
             "compile": compiling(),
             "run": time.perf_counter() - started - compiling(),
         }
-    info = describe_levels(encoder.architecture, levels, result)
-    return result.image, make_record(config, seconds=seconds, steps=result.steps, info=info)
+    info = describe_levels(describe_encoder(encoder), levels, result)
+    record = make_record(config, made=result.image, seconds=seconds, steps=result.steps, info=info)
+    return result.image, record
 
 
 def plan(coarse: ImageOfAnySize, config: Config) -> list[Level]:
@@ -175,22 +186,23 @@ def _problem(
     coarse: ImageOfAnySize,
     texture: ImageOfAnySize,
     config: Config,
-    encoder: VGG,
+    encoder: Encoder,
     encoder_params: Params,
 ) -> Problem:
-    weights = perceptual.Weights(
-        content=(),
-        style=tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
-    )
-    grams = perceptual.compute_grams(encoder, encoder_params, texture, weights=weights)
+    style = weigh_layers(config.style_layers, config.style_weight)
+    weights = Weights({}, {layer: np.float32(weight) for layer, weight in style.items()})
+    grams = perceptual.compute_styles(encoder, encoder_params, texture, weights=weights)
     targets = perceptual.Targets({}, grams)
-    objective = perceptual.make_objective(encoder, weights=weights)
-    tx = make_transformation(
-        config.optimizer, learning_rate=config.learning_rate, history=config.history
+    program = Program(
+        encoder,
+        STYLE_LOSSES["gram"],
+        "mean",
+        config.optimizer,
+        config.learning_rate,
+        config.history,
     )
-    value_and_gradient = jax.jit(jax.value_and_grad(objective, has_aux=True))
     return Problem(
-        make_optimizer(value_and_gradient, tx, objective=objective),
-        args_at=lambda level: (targets, encoder_params),
+        programs.make_optimizer(program),
+        args_at=lambda level: (targets, encoder_params, weights),
         initial_at=lambda level: coarse,
     )

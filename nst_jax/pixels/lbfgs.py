@@ -85,14 +85,26 @@ def lbfgs(
         direction = _two_loop_recursion(state, gradient)
         first = learning_rate * jnp.minimum(1.0, 1.0 / jnp.abs(gradient).sum())
         step = jnp.where(state.count == 0, first, learning_rate) * direction
-        length = jnp.sqrt(jnp.mean(jnp.square(step)))
-        step *= jnp.where(length > state.longest, state.longest / length, 1.0)
+        step = _shorten(step, state.longest)
         state = state._replace(
             count=state.count + 1, previous_grads=gradient, previous_updates=step
         )
         return unravel(step), state
 
     return optax.GradientTransformation(init, update)
+
+
+def _shorten(step: Array, longest: Array) -> Array:
+    """The step, shortened to a root mean square of longest if it has more.
+
+    Squares of numbers above 1.8e19 overflow in float32. So the step is scaled by a power of two,
+    which is exact, before it is squared.
+    """
+    _, exponent = jnp.frexp(jnp.abs(step).max())
+    scale = jnp.ldexp(jnp.ones((), step.dtype), jnp.clip(exponent - 1, -100, 126))
+    scaled = step / scale
+    length, bound = jnp.sqrt(jnp.mean(jnp.square(scaled))), longest / scale
+    return jnp.where(length > bound, scaled * (longest / length), step)
 
 
 def _remember_pair(state: LbfgsState, gradient: Array) -> LbfgsState:

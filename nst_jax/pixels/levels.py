@@ -1,10 +1,13 @@
-"""A pixel optimisation over one or several sizes of a picture, which can be saved and resumed.
+"""Pixel optimisations over one or several sizes of a picture, which can be saved and resumed.
 
-Coarse sizes are cheap and lay out large shapes; fine ones add the brush strokes. The same loop
-serves a single size, so that saving, resuming and interrupting are written once.
+Coarse sizes are cheap and lay out large shapes; fine ones add the brush strokes. The same code
+serves one size and several, one run and several that are steps of one batch: an accelerator that
+one picture does not fill takes a batch in hardly more time.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from nst_jax.array_types import Image
 from nst_jax.ops.resizing import fit_longer_side, resize
 from nst_jax.pixels import loop
+from nst_jax.pixels.books import Books, OnStep, Result, read_entries
 from nst_jax.pixels.saved_state import Save, SavedRun, state_from_arrays, state_to_arrays
 from nst_jax.pixels.step import Metrics, Optimizer, State
 from nst_jax.runs.interrupts import deferred_interrupt
-from nst_jax.runs.report import Report
+from nst_jax.runs.report import DivergedError, Report
 
 # Below this longer side VGG's deep layers see a handful of positions.
 _LEAST_COARSE_SIZE = 64
@@ -34,52 +37,45 @@ class Level(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What is optimised, at every size.
+    """What is optimised, at every size, by one run or by several that are steps of one batch.
+
+    Of several runs the optimizer maps over a first axis of the picture and of its args, initial_at
+    returns pictures (runs, 1, height, width, 3), and losses are (runs,). Its optimizer must be one
+    that begins anew at each size, as L-BFGS does.
 
     Attributes:
         optimizer: Serves all sizes.
         args_at: The objective's further arguments at a level.
         initial_at: The picture to begin with, at the first level.
+        is_mean: Whether the objective is a mean over pixels, so that Adam's moments have a meaning
+            at another size.
     """
 
     optimizer: Optimizer
     args_at: Callable[[Level], tuple]
-    initial_at: Callable[[Level], Image]
-
-
-class Result(NamedTuple):
-    """A finished or interrupted run.
-
-    Attributes:
-        image: The picture, clipped to [0, 1].
-        steps: One entry a step: its number, the total and the terms. The last is the picture's.
-        initial: The entry of the picture before the first step.
-        before_clipping: The entry of the last step's picture as it left the optimiser.
-        interrupted: Whether Ctrl-C ended the run early.
-        restarts: The steps that were done again from the best picture, see loop.run.
-    """
-
-    image: Image
-    steps: list[dict[str, float]]
-    initial: dict[str, float]
-    before_clipping: dict[str, float]
-    interrupted: bool
-    restarts: list[int]
+    initial_at: Callable[[Level], Any]
+    is_mean: bool = True
 
 
 def plan_levels(
-    height: int, width: int, *, scales: Sequence[tuple[float, float]], num_steps: int
+    height: int,
+    width: int,
+    *,
+    scales: Sequence[tuple[float, float]],
+    num_steps: int,
+    fits: Callable[[Level], bool] = lambda level: True,
 ) -> list[Level]:
     """Return the sizes to run, coarse to fine, with the steps shared out among them.
 
-    A coarse size is left out if it gets no step or its longer side is under 64 pixels; its steps
-    then go to the next one.
+    A coarse size is left out if it gets no step, its longer side is under 64 pixels, or it does not
+    fit; its steps then go to the next one.
 
     Args:
         height: Of the final picture.
         width: Of the final picture.
         scales: Pairs of a factor on the size and a share of the steps; the last factor is 1.
         num_steps: Over all sizes together.
+        fits: Whether the encoder can take the pictures of a coarse size.
 
     Raises:
         ValueError: The factors do not rise to 1, or a share is negative, or all are 0.
@@ -90,16 +86,16 @@ def plan_levels(
     if min(shares) < 0 or sum(shares) <= 0:
         raise ValueError(f"scales: wanted shares of 0 or more, not all 0, got {shares}")
     levels, cumulated, begun = [], 0.0, 0
-    for factor, share in scales:
+    for factor, share in scales[:-1]:
         cumulated += share
-        final = factor == 1
-        last = num_steps if final else round(num_steps * cumulated / sum(shares))
+        last = round(num_steps * cumulated / sum(shares))
         longer = round(max(height, width) * factor)
-        if final or (last > begun and longer >= _LEAST_COARSE_SIZE):
-            size = (height, width) if final else fit_longer_side(height, width, longer)
-            levels.append(Level(*size, factor, last))
-            begun = last
-    return levels
+        if last > begun and longer >= _LEAST_COARSE_SIZE:
+            level = Level(*fit_longer_side(height, width, longer), factor, last)
+            if fits(level):
+                levels.append(level)
+                begun = last
+    return [*levels, Level(height, width, 1.0, num_steps)]
 
 
 def resize_state(
@@ -111,22 +107,21 @@ def resize_state(
 ) -> tuple[State, Metrics]:
     """Return the state carried to another size of the picture, evaluated on the new args.
 
-    The picture is resampled. Adam's moments are too, and rescaled: our losses are means, so a
+    The picture is resampled. Adam's moments are too, and rescaled: the losses are means, so a
     pixel's gradient is inversely proportional to the number of pixels, r = old / new, its first
     moment scales by r and its second by r². The count of steps goes on. L-BFGS forgets its pairs,
     since they belong to a space of another dimension, and begins with its cautious first step.
 
     Args:
         optimizer: For the new size; one that was made for the old size serves.
-        state: At the old size.
+        state: At the old size, of an objective that is a mean over pixels.
         *args: The objective's further arguments at the new size.
         height: New height in pixels.
         width: New width in pixels.
     """
-    old_height, old_width = state.image.shape[1:3]
+    old_height, old_width = state.image.shape[-3:-1]
     ratio = (old_height * old_width) / (height * width)
-    image = resize(state.image, height=height, width=width)
-    fresh, metrics = optimizer.init(image, *args)
+    fresh, metrics = restart_at_size(optimizer, state, *args, height=height, width=width)
 
     def carry(node):
         if not isinstance(node, optax.ScaleByAdamState):
@@ -145,6 +140,28 @@ def resize_state(
     return fresh, metrics
 
 
+def restart_at_size(
+    optimizer: Optimizer, state: State, *args: Any, height: int, width: int
+) -> tuple[State, Metrics]:
+    """Return a fresh state that begins with the resampled picture, or pictures, of another.
+
+    Args:
+        optimizer: For the new size.
+        state: At the old size.
+        *args: The objective's further arguments at the new size.
+        height: New height in pixels.
+        width: New width in pixels.
+    """
+    several = state.image.ndim == 5  # an axis of runs before the picture's own
+    resized = (_resize_each if several else resize)(state.image, height=height, width=width)
+    return optimizer.init(resized, *args)
+
+
+@partial(jax.jit, static_argnames=("height", "width"))
+def _resize_each(images: Any, *, height: int, width: int) -> Any:
+    return jax.vmap(partial(resize, height=height, width=width))(images)
+
+
 def optimize_levels(
     problem: Problem,
     levels: Sequence[Level],
@@ -155,7 +172,7 @@ def optimize_levels(
     save_every: int = 0,
     resume: SavedRun | None = None,
 ) -> Result:
-    """Run every level in turn and return the picture of the last one.
+    """Run every level of a single run in turn and return the picture of the last one.
 
     Args:
         problem: What is optimised.
@@ -164,69 +181,151 @@ def optimize_levels(
         on_preview: Called with the clipped picture and the step whenever save is.
         save: Called every save_every steps and on Ctrl-C, with what resume wants back.
         save_every: Steps between saves; 0 for none but on Ctrl-C.
-        resume: What save was given by a run of the same problem and levels: the run goes on from
-            there and ends as if it had never stopped.
+        resume: What save was given by a run of the same problem: the run goes on from there. With
+            the same levels it ends as if it had never stopped; with more steps it goes on for
+            longer.
 
     Raises:
-        DivergedError: The loss ceased to be a sensible number.
+        DivergedError: The run was given up.
         ValueError: resume belongs to another run.
     """
-    optimizer = problem.optimizer
-    arrays, metadata = resume if resume is not None else ({}, {"level": 0, "step": 0, "steps": []})
-    steps, done, state = list(metadata["steps"]), metadata["step"], None
-    initial, interrupted = metadata.get("initial"), False
-    restarts = list(metadata.get("restarts", []))
 
-    def remember(report: Report) -> None:
-        steps.append({"step": report.step, "total": report.total, **report.terms})
-        if on_step is not None:
+    def tell(reports: Sequence[Report | None]) -> None:
+        (report,) = reports
+        if on_step is not None and report is not None:
             on_step(report)
 
-    def save_at(index: int, state: State, step: int) -> None:
-        if save is not None:
-            progress = {"level": index, "step": step, "steps": [*steps], "initial": initial}
-            save(state_to_arrays(state), {**progress, "restarts": [*restarts]})
-        if on_preview is not None:
-            on_preview(np.clip(np.asarray(state.image), 0.0, 1.0), step)
+    (result,) = optimize_runs(
+        problem,
+        levels,
+        on_step=tell,
+        on_preview=on_preview,
+        save=save,
+        save_every=save_every,
+        resume=resume,
+    )
+    if isinstance(result, DivergedError):
+        raise result
+    return result
 
+
+def optimize_runs(
+    problem: Problem,
+    levels: Sequence[Level],
+    *,
+    on_step: OnStep | None = None,
+    on_preview: Callable[[np.ndarray, int], None] | None = None,
+    save: Save | None = None,
+    save_every: int = 0,
+    resume: SavedRun | None = None,
+) -> list[Result | DivergedError]:
+    """Run every level in turn and return, for each run, its result or what ended it.
+
+    Each of several runs goes its own way as it would alone, but for rounding. One that diverges is
+    not begun anew, and stops none.
+
+    Args:
+        problem: What is optimised; it says whether there are several runs.
+        levels: From plan_levels, the same for all runs.
+        on_step: Called once for every step, up to two steps late.
+        on_preview: As of optimize_levels; of a single run.
+        save: The same.
+        save_every: The same.
+        resume: The same.
+
+    Raises:
+        ValueError: resume belongs to another run.
+    """
+    optimizer, state, books, args = problem.optimizer, None, None, ()
+    first, done = (0, 0) if resume is None else _find_place(levels, *resume)
     # Around all levels, since compiling for the next size takes long too.
     with deferred_interrupt() as pressed:
-        for index in range(metadata["level"], len(levels)):
+        for index in range(first, len(levels)):
             level = levels[index]
             args = problem.args_at(level)
             if state is None:
                 state, metrics = optimizer.init(problem.initial_at(level), *args)
-                state = state_from_arrays(state, arrays) if resume is not None else state
             else:
+                carry = resize_state if problem.is_mean else restart_at_size
                 size = {"height": level.height, "width": level.width}
-                state, metrics = resize_state(optimizer, state, *args, **size)
-            initial = initial or _entry(0, metrics)
+                state, metrics = carry(optimizer, state, *args, **size)
+            if books is None:
+                books = Books(read_entries(0, metrics), on_step=on_step)
+                if resume is not None:
+                    state = state_from_arrays(state, resume[0])
+                    _reopen(books, resume[1])
+            else:
+                books.begun_at = math.inf  # totals of another size say nothing here
+            keeper = _Keeper(books, index, save, on_preview)
             state, done = loop.run(
                 optimizer,
                 state,
                 *args,
+                books=books,
                 num_steps=level.last_step,
                 first_step=done,
-                initial_total=initial["total"],
-                on_step=remember,
-                save=lambda state, step, index=index: save_at(index, state, step),
+                save=keeper.keep,
                 save_every=save_every,
                 interrupted=pressed,
-                on_restart=restarts.append,
             )
-            interrupted = pressed() and done < levels[-1].last_step
+            interrupted = pressed() and done < levels[-1].last_step and books.any_well()
             if interrupted:
-                save_at(index, state, done)
+                keeper.keep(state, done)
+            if interrupted or not books.any_well():
                 break
     # plan_levels gives at least one level, and it ran.
     assert state is not None
-    assert initial is not None
-    image = jnp.clip(state.image, 0.0, 1.0)
-    before_clipping = steps[-1] if steps else initial
+    assert books is not None
+    if not books.any_well():
+        return [error for error in books.errors if error is not None]
+    images = jnp.clip(state.image, 0.0, 1.0)
     # Clipping may change the losses; the last entry is that of the picture that is returned.
-    _, metrics = optimizer.init(image, *args)
-    steps[-1:] = [_entry(done, metrics)]
-    return Result(image, steps, initial, before_clipping, interrupted, restarts)
+    return books.close(images, done, optimizer.evaluate(images, *args), interrupted=interrupted)
+
+
+class _Keeper(NamedTuple):
+    """Hands a single run's state and picture over."""
+
+    books: Books
+    level: int
+    save: Save | None
+    on_preview: Callable[[np.ndarray, int], None] | None
+
+    def keep(self, state: State, step: int) -> None:
+        books = self.books
+        if self.save is not None:
+            progress = {"level": self.level, "step": step, "steps": [*books.steps[0]]}
+            before = {"initial": books.initial[0], "restarts": [*books.restarts]}
+            metadata = {**progress, **before, "begun_at": books.begun_at}
+            self.save(state_to_arrays(state), metadata)
+        if self.on_preview is not None:
+            self.on_preview(np.clip(np.asarray(state.image), 0.0, 1.0), step)
+
+
+def _reopen(books: Books, metadata: Mapping[str, Any]) -> None:
+    """Enter what a saved run had in its books."""
+    books.initial = [metadata["initial"]]
+    books.steps = [[*metadata["steps"]]]
+    books.restarts = [*metadata.get("restarts", ())]
+    books.begun_at = metadata.get("begun_at", math.inf)
+
+
+def _find_place(
+    levels: Sequence[Level], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+) -> tuple[int, int]:
+    """The level at which a saved run goes on, and the steps that it has done.
+
+    A run of more steps has the same sizes, but the saved one may be past a size's new last step.
+    """
+    step = metadata["step"]
+    if step > levels[-1].last_step:
+        raise ValueError(
+            f"num_steps: the saved run is at step {step} already; wanted as many or more, "
+            f"got {levels[-1].last_step}"
+        )
+    size = arrays[".image"].shape[1:3] if ".image" in arrays else None
+    sizes = [(level.height, level.width) for level in levels]
+    return sizes.index(size) if size in sizes else min(metadata["level"], len(levels) - 1), step
 
 
 def describe_levels(encoder: str, levels: Sequence[Level], result: Result) -> dict[str, Any]:
@@ -245,8 +344,3 @@ def describe_levels(encoder: str, levels: Sequence[Level], result: Result) -> di
         "interrupted": result.interrupted,
         "restarts": result.restarts,
     }
-
-
-def _entry(step: int, metrics: Metrics) -> dict[str, int | float]:
-    total, terms = jax.device_get((metrics.total, metrics.terms))
-    return {"step": step, "total": float(total), **{k: float(v) for k, v in terms.items()}}

@@ -3,27 +3,24 @@
 The loop stays outside the program because XLA's CPU backend runs convolutions about four times
 slower inside `while` and `scan`, and because it gives progress, saving and stopping for free.
 Losses stay on the device and are read a step or two late, so that the device never waits for the
-host.
+host. One run or several that are steps of one batch: the loop is the same.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.array_types import Image, Scalar
+from nst_jax.pixels.books import Books
 from nst_jax.pixels.lbfgs import LbfgsState
 from nst_jax.pixels.step import Metrics, Optimizer, State
 from nst_jax.runs.interrupts import deferred_interrupt
-from nst_jax.runs.report import DivergedError, Report
 
-# Fixed-step L-BFGS may climb for a few steps and come back: from 3e4 times the first loss, with
-# neural-style's preset on pictures of 32 pixels, here and in PyTorch.
-_DIVERGENCE_FACTOR = 1e6
 # How often a run begins anew from its best picture before it is given up, and how far L-BFGS may go
 # in a step from there on, as a root mean square over the pixels, whose range is 1. Without a limit
 # it overflows again at the next pair of little curvature.
@@ -37,64 +34,52 @@ def run(
     optimizer: Optimizer,
     state: State,
     *args: Any,
+    books: Books,
     num_steps: int,
     first_step: int = 0,
-    initial_total: float,
-    on_step: Callable[[Report], None] | None = None,
     save: Callable[[State, int], None] | None = None,
     save_every: int = 0,
     interrupted: Callable[[], bool] | None = None,
-    on_restart: Callable[[int], None] | None = None,
 ) -> tuple[State, int]:
     """Step until num_steps are done or the user interrupts; return the state and the steps done.
 
     Ctrl-C ends the loop after the step in progress; a second one ends it at once.
 
-    Where the total is not finite or exceeds a million times initial_total, the run begins anew
-    from its best picture, without what the optimiser remembers of the way, and does the step again.
-    L-BFGS of fixed steps may overflow where a pair has little curvature; from there on no step of
-    its moves the pixels by more than 0.05 in the root mean square. A run that got no better when it
-    diverges again, or diverges for the sixth time, is given up.
+    Where a single run diverges (see Books.enter), it begins anew from its best picture, without
+    what the optimiser remembers of the way, and does the step again. L-BFGS of fixed steps may
+    overflow where a pair has little curvature; from there on no step of its moves the pixels by
+    more than 0.05 in the root mean square. A run that got no better when it diverges again, or
+    diverges for the sixth time, at whichever size, is given up. Of several runs one that diverges
+    is given up at once, since the others would wait for it. The loop ends when no run is left;
+    books.errors say why.
 
     Args:
         optimizer: Its step is called.
         state: Where to begin. It is used up.
         *args: The objective's further arguments.
+        books: What is entered of every step, up to two steps late.
         num_steps: The number of the last step.
         first_step: How many steps were done before.
-        initial_total: The total of the very first picture, by which divergence is judged.
-        on_step: Called once for every step, in order, up to two steps late.
-        save: Called with the state and the number of steps done, after on_step for all of them;
+        save: Called with the state and the number of steps done, after all of them are entered;
             it must not keep the state's arrays.
         save_every: How many steps lie between calls of save; 0 for none.
         interrupted: Asked before every step whether to stop; by default, whether Ctrl-C was
             pressed since the call. For one that began earlier, see deferred_interrupt.
-        on_restart: Called with the number of a step that is done again from the best picture.
-
-    Raises:
-        DivergedError: The run was given up.
     """
     pending: deque[tuple[int, Metrics]] = deque()
-    done, restarts, begun_at = first_step, 0, float("inf")
+    done, stopped, single = first_step, False, len(books.initial) == 1
 
-    def read(limit: int) -> DivergedError | None:
-        while len(pending) > limit:
-            step, metrics = pending.popleft()
-            total, terms = jax.device_get((metrics.total, metrics.terms))
-            best = state.best_image, state.best_total
-            error = find_divergence(
-                *best, step=step, total=float(total), initial_total=initial_total
-            )
-            if error is not None:
-                pending.clear()
-                return error
-            if on_step is not None:
-                on_step(Report(step, float(total), {k: float(v) for k, v in terms.items()}))
-        return None
+    @cache
+    def noise_totals() -> Sequence[float]:
+        noise = np.random.default_rng(0).random(state.image.shape, np.float32)
+        return np.atleast_1d(optimizer.evaluate(jnp.asarray(noise), *args).total).tolist()
 
-    stopped = False
+    def read(limit: int) -> None:
+        while len(pending) > limit and books.any_well():
+            books.enter(*pending.popleft(), state, noise_totals)
+
     with nullcontext(interrupted) if interrupted else deferred_interrupt() as stop:
-        while pending or (done < num_steps and not stopped):
+        while books.any_well() and (pending or (done < num_steps and not stopped)):
             stopped = stopped or (done < num_steps and stop())
             going = done < num_steps and not stopped
             if going:
@@ -102,15 +87,17 @@ def run(
                 done += 1
                 pending.append((done, metrics))
             saves = going and save_every and done % save_every == 0 and done < num_steps
-            error = read(_STEPS_AHEAD if going and not saves else 0)
+            read(_STEPS_AHEAD if going and not saves else 0)
+            error = books.errors[0] if single else None
             if error is not None:
-                if restarts == _MAX_RESTARTS or not error.best_total < begun_at:
-                    raise error
-                restarts, begun_at, done = restarts + 1, error.best_total, error.step - 1
+                pending.clear()
+                if len(books.restarts) == _MAX_RESTARTS or not error.best_total < books.begun_at:
+                    break
+                books.errors[0] = None
+                books.begun_at, done = error.best_total, error.step - 1
                 state, _ = optimizer.init(jnp.asarray(error.best_image), *args)
                 state = state._replace(opt_state=_shorten_steps(state.opt_state))
-                if on_restart is not None:
-                    on_restart(error.step)
+                books.restarts.append(error.step)
             elif saves and save is not None:
                 save(state, done)
     return state, done
@@ -123,26 +110,3 @@ def _shorten_steps(opt_state: Any) -> Any:
         return node
 
     return jax.tree.map(shorten, opt_state, is_leaf=lambda node: isinstance(node, LbfgsState))
-
-
-def find_divergence(
-    best_image: Image, best_total: Scalar, *, step: int, total: float, initial_total: float
-) -> DivergedError | None:
-    """Return what run raises if it gives up at this total, or None where all is well.
-
-    Args:
-        best_image: The picture with the lowest total so far.
-        best_total: Its total.
-        step: Its number.
-        total: The objective after it.
-        initial_total: The total of the very first picture.
-    """
-    if total <= _DIVERGENCE_FACTOR * initial_total:  # False for NaN too
-        return None
-    return DivergedError(
-        f"The loss became {total:.4g} at step {step} (it began at {initial_total:.4g}). "
-        "Try another optimizer, a smaller learning rate or lower weights.",
-        step=step,
-        best_image=np.asarray(best_image),
-        best_total=float(best_total),
-    )

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nst_jax.array_types import ImageOfAnySize
+from nst_jax.array_types import ImageOfAnySize, check_picture
+from nst_jax.losses.styles import STYLE_LOSSES
 from nst_jax.ops import color as colors
 from nst_jax.ops.color import Color, When
-from nst_jax.regions.run_regions import Regions, Size
+from nst_jax.pixels.config import Config
+from nst_jax.regions.run_regions import Regions, Size, check_regions
 
 
 class RunPictures(NamedTuple):
@@ -47,19 +49,64 @@ class RunPictures(NamedTuple):
         return digest.hexdigest()
 
 
-def check_pictures(content: ImageOfAnySize, style: Any) -> tuple[ImageOfAnySize, ...]:
-    """Return the style images, one or a sequence, as a tuple.
+def check_run_pictures(
+    content: Any,
+    style: Any,
+    initial_image: Any,
+    config: Config,
+    *,
+    masks: Any = None,
+    style_masks: Any = None,
+) -> RunPictures:
+    """Return the pictures of a run as float32, with the regions that masks give them.
+
+    Args:
+        content: One picture.
+        style: One painting, or a sequence of some.
+        initial_image: Where to begin if config.init is a file's path; else it is not used.
+        config: Of the run.
+        masks: As for stylize.
+        style_masks: As for stylize.
 
     Raises:
-        ValueError: There is none, or one of all pictures is a batch of several.
+        ValueError: A picture is none that can be painted, or they do not fit together.
     """
-    styles: Sequence[ImageOfAnySize] = (style,) if hasattr(style, "shape") else tuple(style)
+    several = isinstance(style, Sequence) and not isinstance(style, str | bytes)
+    styles = [*style] if several else [style]
     if not styles:
         raise ValueError("style: wanted at least one picture, got none")
-    for name, picture in (("content", content), *(("style", picture) for picture in styles)):
-        if picture.shape[0] != 1:
-            raise ValueError(f"{name}: wanted one picture, (1, H, W, 3), got {picture.shape}")
-    return tuple(styles)
+    content = check_picture("content", content)
+    styles = [check_picture("style", each) for each in styles]
+    if initial_image is not None:
+        initial_image = check_picture("initial_image", initial_image)
+    if config.init not in ("content", "noise", "style") and initial_image is None:
+        raise ValueError(
+            f"init: {config.init!r} is not content, noise or style; "
+            "for a picture of your own give it as initial_image"
+        )
+    if config.style_blend is not None and len(config.style_blend) != len(styles):
+        raise ValueError(
+            f"style_blend: wanted {len(styles)} non-negative weights, one a style, "
+            f"not all 0; got {config.style_blend}"
+        )
+    if masks is not None and config.style_blend is not None:
+        raise ValueError("masks: wanted without style_blend, which mixes styles everywhere")
+    some_masks = masks is not None or any(mask is not None for mask in style_masks or ())
+    if some_masks and config.loss.guided is None:
+        guided = ", ".join(name for name, loss in STYLE_LOSSES.items() if loss.guided is not None)
+        raise ValueError(
+            f"style_loss: wanted one that compares region by region where there are masks, "
+            f"{guided}, got {config.loss}"
+        )
+    regions = check_regions(
+        masks,
+        style_masks,
+        size=size_of(content),
+        style_sizes=[size_of(style) for style in styles],
+        mode=config.mask_mode,
+        growth=config.mask_growth,
+    )
+    return RunPictures(content, tuple(styles), initial_image, regions)
 
 
 def size_of(image: ImageOfAnySize) -> Size:

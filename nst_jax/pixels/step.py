@@ -39,14 +39,20 @@ class Metrics(NamedTuple):
 
 
 class Optimizer(NamedTuple):
-    """init(image, *args) -> (state, metrics) and step(state, *args) -> (state, metrics).
+    """The three functions of an optimisation.
 
-    args are what the objective takes besides the image: targets and the encoder's parameters.
+    args are what the objective takes besides the image: targets, the encoder's parameters, weights.
     step uses up its state (its buffers are given to the result); keep a copy of what you need.
+
+    Attributes:
+        init: (image, *args) -> (state, metrics).
+        step: (state, *args) -> (state, metrics).
+        evaluate: (image, *args) -> metrics, with no state for another optimisation.
     """
 
     init: Callable[..., tuple[State, Metrics]]
     step: Callable[..., tuple[State, Metrics]]
+    evaluate: Callable[..., Metrics]
 
 
 def make_optimizer(
@@ -55,7 +61,7 @@ def make_optimizer(
     *,
     objective: Objective | None = None,
 ) -> Optimizer:
-    """Return init and step.
+    """Return init, step and evaluate.
 
     The evaluation is a program apart from the update, so that a picture size compiles it once for
     init, for every step and for whoever else calls it, and so that it may be several programs.
@@ -109,4 +115,8 @@ def make_optimizer(
         del state  # the old gradient needs no room while the objective runs
         return arrive(image, opt_state, *best, value_and_gradient(image, *args))
 
-    return Optimizer(init, step)
+    def evaluate(image: Image | ImageOfEachRun, *args) -> Metrics:
+        (total, terms), _ = value_and_gradient(image, *args)
+        return Metrics(total, terms)
+
+    return Optimizer(init, step, evaluate)

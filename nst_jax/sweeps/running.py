@@ -211,7 +211,7 @@ def _describe(pictures: _Pictures, grid: Grid) -> dict[str, Any]:
         "styles": pictures.styles,
         "vary": {axis.name: axis.labels for axis in grid.axes},
         "seeds": grid.seeds,
-        "base": grid.base,
+        "base": storage.as_json(grid.base),
     }
 
 

@@ -10,7 +10,6 @@ A run's NAME ends in a hash of its configuration and of the files that went in. 
 setting or picture is another run, and what is there is never overwritten.
 """
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -22,6 +21,7 @@ from nst_jax import files
 from nst_jax.array_types import ImageOfAnySize
 from nst_jax.files.disk import reason, remove_temporaries
 from nst_jax.papers.gatys_2016 import Config, Record
+from nst_jax.runs.record import describe_config
 from nst_jax.sweeps.grid import Run
 
 SWEEP_FILE = "sweep.json"
@@ -62,7 +62,7 @@ def input_paths(folder: Path, styles: int) -> list[Path]:
 
 def as_json(config: Config) -> dict[str, Any]:
     """Return the configuration as it comes back from a file."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    return json.loads(json.dumps(describe_config(config)))
 
 
 def folder_name(run: Run, inputs: Inputs) -> str:

@@ -1,14 +1,16 @@
 """What trainings on the perceptual loss of fixed styles share: its configuration and objective."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from nst_jax import losses
-from nst_jax.array_types import ImageOfAnySize, Params
+from nst_jax.array_types import ImageOfAnySize, Params, Scalar
 from nst_jax.encoders.vgg import VGG, Pooling
 from nst_jax.losses import LayerWeights, perceptual
+from nst_jax.losses.perceptual import Terms, Weights, weigh_layers
 from nst_jax.ops.resizing import resize_longer_side
 from nst_jax.runs.config_checks import check
 from nst_jax.train.config import TrainingConfig
@@ -46,22 +48,19 @@ class PerceptualConfig(TrainingConfig):
         check(finite, "style_layers", "finite weights, 0 or more", shares)
 
 
-def make_loss_weights(config: PerceptualConfig) -> perceptual.Weights:
+TransferObjective = Callable[..., tuple[Scalar, Terms]]
+
+
+def make_loss_weights(config: PerceptualConfig) -> Weights:
     """Return a configuration's layers and weights, as the objective wants them."""
-    return perceptual.Weights(
-        tuple((layer, config.content_weight * w) for layer, w in config.content_layers),
-        tuple((layer, config.style_weight * w) for layer, w in config.style_layers),
+    return Weights(
+        weigh_layers(config.content_layers, config.content_weight),
+        weigh_layers(config.style_layers, config.style_weight),
+        config.tv_weight or None,
     )
 
 
-def make_image_term(config: PerceptualConfig) -> perceptual.ImageTerm | None:
-    """Return a configuration's weighted total variation as a function of pictures, if any."""
-    if not config.tv_weight:
-        return None
-    return partial(_weighted, config.tv_weight, losses.TOTAL_VARIATION_LOSSES[config.tv_loss])
-
-
-def make_objective(config: PerceptualConfig, encoder: VGG) -> perceptual.TransferObjective:
+def make_objective(config: PerceptualConfig, encoder: VGG) -> TransferObjective:
     """Return objective(stylized, content_images, grams, encoder_params) -> (total, terms).
 
     Args:
@@ -70,11 +69,14 @@ def make_objective(config: PerceptualConfig, encoder: VGG) -> perceptual.Transfe
 
     Reference: Johnson et al. 2016, eq. (5); Dumoulin et al. 2017, eqs. (2) and (3).
     """
-    return perceptual.make_transfer_objective(
-        set_encoder(encoder, config),
-        weights=make_loss_weights(config),
-        image_term=make_image_term(config),
-    )
+    weigh = partial(perceptual.transfer_objective, set_encoder(encoder, config))
+    weights = make_loss_weights(config)
+
+    def objective(stylized: Any, content_images: Any, grams: Any, encoder_params: Params):
+        given = (stylized, content_images, grams, encoder_params, weights)
+        return weigh(*given, tv_loss=config.tv_loss)
+
+    return objective
 
 
 def compute_style_grams(
@@ -89,7 +91,7 @@ def compute_style_grams(
         encoder_params: Its parameters.
     """
     style = resize_longer_side(style, config.style_size)
-    return perceptual.compute_grams(
+    return perceptual.compute_styles(
         set_encoder(encoder, config), encoder_params, style, weights=make_loss_weights(config)
     )
 
@@ -97,7 +99,3 @@ def compute_style_grams(
 def set_encoder(encoder: VGG, config: PerceptualConfig) -> VGG:
     """Return the encoder with the pooling and the precision that a configuration wants."""
     return dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
-
-
-def _weighted(weight, loss, image):
-    return weight * loss(image)

@@ -4,6 +4,7 @@ The gradient is compared with PyTorch's in test_gatys_2016.
 """
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,30 +12,27 @@ import numpy as np
 import pytest
 from vgg_oracle import random_arrays
 
-from nst_jax import losses
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
 from nst_jax.losses import perceptual
 from nst_jax.losses.perceptual import Weights
 from nst_jax.losses.styles import StyleLossName
+from nst_jax.pixels import blockwise
 from nst_jax.regions import guidance
 from nst_jax.runs.compile_time import compile_seconds
 
 ENCODER = VGG("vgg16", TORCHVISION)
 WEIGHTS = Weights(
-    content=(("relu2_2", 3.0), ("conv3_1", 0.5)),
-    style=(("relu1_1", 2.0), ("relu2_2", 0.25), ("relu3_1", 1.5)),
+    content={"relu2_2": 3.0, "conv3_1": 0.5},
+    style={"relu1_1": 2.0, "relu2_2": 0.25, "relu3_1": 1.5},
+    tv=0.5,
 )
-SHALLOW = Weights(content=(("relu2_2", 1.0),), style=(("relu1_1", 1.0), ("relu2_2", 0.5)))
+SHALLOW = Weights(content={"relu2_2": 1.0}, style={"relu1_1": 1.0, "relu2_2": 0.5})
 
 
 @pytest.fixture(scope="module")
 def params():
     return {"params": jax.tree.map(jnp.asarray, random_arrays("vgg16", deepest="conv3_3"))}
-
-
-def half(image):
-    return 0.5 * losses.total_variation_loss(image)
 
 
 def features_of(image, params, layers, encoder=ENCODER):
@@ -113,7 +111,7 @@ def test_every_layer_is_asked_for_once():
 def test_the_objective_is_the_sum_written_out(photograph, painting, params):
     image = halfway(photograph)
     targets = targets_of(params, photograph, [painting])
-    objective = perceptual.make_objective(ENCODER, weights=WEIGHTS, image_term=half)
+    objective = partial(perceptual.objective, ENCODER, weights=WEIGHTS)
     total, terms = jax.jit(objective)(image, targets, params)
 
     mine = features_of(image, params, WEIGHTS.layers)
@@ -121,8 +119,10 @@ def test_the_objective_is_the_sum_written_out(photograph, painting, params):
     styles = features_of(painting, params, WEIGHTS.layers)
     pixels = np.asarray(image, np.float64)
     wanted = {
-        "content": sum(w * np.mean((mine[n] - theirs[n]) ** 2) for n, w in WEIGHTS.content),
-        "style": sum(w * np.mean((gram(mine[n]) - gram(styles[n])) ** 2) for n, w in WEIGHTS.style),
+        "content": sum(w * np.mean((mine[n] - theirs[n]) ** 2) for n, w in WEIGHTS.content.items()),
+        "style": sum(
+            w * np.mean((gram(mine[n]) - gram(styles[n])) ** 2) for n, w in WEIGHTS.style.items()
+        ),
         "tv": 0.5 * sum(np.mean(np.diff(pixels, axis=axis) ** 2) for axis in (1, 2)),
     }
     assert {name: float(term) for name, term in terms.items()} == pytest.approx(wanted, rel=1e-4)
@@ -132,11 +132,11 @@ def test_the_objective_is_the_sum_written_out(photograph, painting, params):
 def test_a_missing_term_counts_nothing(photograph, painting, params):
     image = halfway(photograph)
     for weights, absent in (
-        (Weights(WEIGHTS.content, ()), {"style", "tv"}),
-        (Weights((), WEIGHTS.style), {"content", "tv"}),
+        (Weights(WEIGHTS.content, {}), {"style", "tv"}),
+        (Weights({}, WEIGHTS.style), {"content", "tv"}),
     ):
         targets = targets_of(params, photograph, [painting], weights=weights)
-        _, terms = perceptual.make_objective(ENCODER, weights=weights)(image, targets, params)
+        _, terms = perceptual.objective(ENCODER, image, targets, params, weights)
         assert {name for name, term in terms.items() if float(term) == 0.0} == absent
 
 
@@ -152,7 +152,7 @@ def guided_gram(features, guide):
 
 def made_guidance(photograph, painting):
     """Two regions that overlap, a style taken in part and one whole; one region lost in a layer."""
-    layers = tuple(layer for layer, _ in WEIGHTS.style)
+    layers = tuple(WEIGHTS.style)
     masks = np.zeros((2, *photograph.shape[1:3]), np.float32)
     masks[0, :20], masks[1, 17:] = 0.5, 1
     part = np.zeros((1, *painting.shape[1:3]), np.float32)
@@ -170,14 +170,14 @@ def test_each_region_has_its_styles_gram_matrix(photograph, painting, params):
     targets = perceptual.compute_guided_targets(
         ENCODER, params, photograph, styles, weights=WEIGHTS, guides=guides
     )
-    objective = perceptual.make_objective(ENCODER, weights=WEIGHTS, image_term=half)
+    objective = partial(perceptual.objective, ENCODER, weights=WEIGHTS)
     (_, terms), gradient = jax.jit(jax.value_and_grad(objective, has_aux=True))(
         image, targets, params
     )
 
     mine, *theirs = (features_of(x, params, WEIGHTS.layers) for x in (image, *styles))
     wanted = 0.0
-    for layer, weight in WEIGHTS.style:
+    for layer, weight in WEIGHTS.style.items():
         size = mine[layer].shape[1:3]
         for region, style in enumerate(theirs):
             if (layer, region) == ("relu2_2", 0):
@@ -188,10 +188,8 @@ def test_each_region_has_its_styles_gram_matrix(photograph, painting, params):
             wanted += weight * np.mean(difference**2) / 2  # λ = 1/R
     assert float(terms["style"]) == pytest.approx(wanted, rel=1e-4)
 
-    blockwise = perceptual.make_blockwise_value_and_gradient(
-        ENCODER, weights=WEIGHTS, image_term=half
-    )
-    (_, in_blocks), gradient_in_blocks = blockwise(image, targets, params)
+    in_turn = blockwise.make_value_and_gradient(ENCODER)
+    (_, in_blocks), gradient_in_blocks = in_turn(image, targets, params, WEIGHTS)
     assert float(in_blocks["style"]) == pytest.approx(wanted, rel=1e-4)
     np.testing.assert_allclose(gradient_in_blocks, gradient, rtol=1e-3, atol=1e-6)
 
@@ -218,31 +216,27 @@ def test_a_blended_style_may_count_in_part(photograph, painting, params):
 
 
 @pytest.mark.parametrize(
-    ("weights", "settings", "image_term"),
+    ("weights", "settings"),
     [
-        (WEIGHTS, {}, half),
-        (WEIGHTS, {"pooling": "average"}, half),
-        (SHALLOW, {"padding": "reflect", "ceil_mode": True}, None),
-        (Weights((("relu2_1", 1.0),), ()), {}, None),  # the deepest block ends early
-        (Weights((), (("relu1_1", 1.0), ("conv3_2", 0.1))), {"pooling": "average"}, None),
-        (Weights((("relu3_1", 1.0),), (("pool1", 1.0),)), {}, half),  # nothing in a whole block
-        (Weights((("conv1_1", 1.0),), (("conv1_2", 1.0),)), {}, half),  # one block alone
+        (WEIGHTS, {}),
+        (WEIGHTS, {"pooling": "average"}),
+        (SHALLOW, {"padding": "reflect", "ceil_mode": True}),
+        (Weights({"relu2_1": 1.0}, {}), {}),  # the deepest block ends early
+        (Weights({}, {"relu1_1": 1.0, "conv3_2": 0.1}), {"pooling": "average"}),
+        (Weights({"relu3_1": 1.0}, {"pool1": 1.0}, 0.5), {}),  # nothing in a whole block
+        (Weights({"conv1_1": 1.0}, {"conv1_2": 1.0}, 0.5), {}),  # one block alone
     ],
     ids=["max", "average", "as AdaIN", "content", "style", "a gap", "one block"],
 )
-def test_blocks_give_the_whole_programs_numbers(
-    photograph, painting, params, weights, settings, image_term
-):
+def test_blocks_give_the_whole_programs_numbers(photograph, painting, params, weights, settings):
     encoder = dataclasses.replace(ENCODER, **settings)
     content = photograph[:, :35, :45]  # odd at every pooling
     image = halfway(content)
     targets = targets_of(params, content, [painting], weights=weights, encoder=encoder)
-    objective = perceptual.make_objective(encoder, weights=weights, image_term=image_term)
+    objective = partial(perceptual.objective, encoder, weights=weights)
     whole = jax.jit(jax.value_and_grad(objective, has_aux=True))
-    in_blocks = perceptual.make_blockwise_value_and_gradient(
-        encoder, weights=weights, image_term=image_term
-    )
-    (total, terms), gradient = in_blocks(image, targets, params)
+    in_blocks = blockwise.make_value_and_gradient(encoder)
+    (total, terms), gradient = in_blocks(image, targets, params, weights)
     (wanted_total, wanted_terms), wanted_gradient = whole(image, targets, params)
     assert float(total) == pytest.approx(float(wanted_total), rel=1e-5)
     assert {name: float(term) for name, term in terms.items()} == pytest.approx(
@@ -252,7 +246,7 @@ def test_blocks_give_the_whole_programs_numbers(
     error = np.linalg.norm(gradient - wanted_gradient)
     assert error < 1e-5 * np.linalg.norm(wanted_gradient)
     with compile_seconds() as compiling:
-        in_blocks(image, targets, params)
+        in_blocks(image, targets, params, weights)
     assert compiling() == 0
 
 
@@ -274,15 +268,15 @@ class Watched:
 
 def test_blocks_need_less_memory(photograph, painting, params, monkeypatch):
     """Counted as XLA plans it, with every block's input alive all the time."""
-    weights = Weights((("relu3_1", 1.0),), (("relu1_1", 1.0), ("relu2_1", 1.0), ("relu3_1", 1.0)))
+    weights = Weights({"relu3_1": 1.0}, {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0})
     image = jnp.tile(halfway(photograph), (1, 2, 2, 1))
     targets = targets_of(params, image, [painting], weights=weights)
     watched = Watched()
     with monkeypatch.context() as patched:
         patched.setattr(jax, "jit", watched)
-        in_blocks = perceptual.make_blockwise_value_and_gradient(ENCODER, weights=weights)
-    in_blocks(image, targets, params)
-    objective = perceptual.make_objective(ENCODER, weights=weights)
+        in_blocks = blockwise.make_value_and_gradient(ENCODER)
+    in_blocks(image, targets, params, weights)
+    objective = partial(perceptual.objective, ENCODER, weights=weights)
     whole = jax.jit(jax.value_and_grad(objective, has_aux=True))
     plan = whole.lower(image, targets, params).compile().memory_analysis()
     assert plan is not None
@@ -300,24 +294,22 @@ def test_blocks_need_less_memory(photograph, painting, params, monkeypatch):
 def test_another_style_loss_is_that_of_its_own_features(photograph, painting, params):
     image = halfway(photograph)
     targets = targets_of(params, photograph, [painting], style_loss="moments")
-    objective = perceptual.make_objective(ENCODER, weights=WEIGHTS, style_loss="moments")
+    objective = partial(perceptual.objective, ENCODER, weights=WEIGHTS, style_loss="moments")
     whole = jax.jit(jax.value_and_grad(objective, has_aux=True))
     (_, terms), gradient = whole(image, targets, params)
 
-    layers = tuple(layer for layer, _ in WEIGHTS.style)
+    layers = tuple(WEIGHTS.style)
     found, wanted = (features_of(x, params, layers) for x in (image, painting))
     literal = 0.0
-    for layer, weight in WEIGHTS.style:
+    for layer, weight in WEIGHTS.style.items():
         a, b = (x[layer].reshape(-1, x[layer].shape[-1]) for x in (found, wanted))
         deviations = [np.sqrt(x.var(0) + 1e-5) for x in (a, b)]
         literal += weight * np.mean((a.mean(0) - b.mean(0)) ** 2)
         literal += weight * np.mean((deviations[0] - deviations[1]) ** 2)
     np.testing.assert_allclose(terms["style"], literal, rtol=1e-3)
 
-    in_blocks = perceptual.make_blockwise_value_and_gradient(
-        ENCODER, weights=WEIGHTS, style_loss="moments"
-    )
-    (_, blockwise), blockwise_gradient = in_blocks(image, targets, params)
-    np.testing.assert_allclose(blockwise["style"], terms["style"], rtol=1e-5)
+    in_turn = blockwise.make_value_and_gradient(ENCODER, style_loss="moments")
+    (_, in_blocks), gradient_in_blocks = in_turn(image, targets, params, WEIGHTS)
+    np.testing.assert_allclose(in_blocks["style"], terms["style"], rtol=1e-5)
     scale = float(jnp.abs(gradient).max())
-    np.testing.assert_allclose(blockwise_gradient, gradient, rtol=1e-3, atol=1e-4 * scale)
+    np.testing.assert_allclose(gradient_in_blocks, gradient, rtol=1e-3, atol=1e-4 * scale)

@@ -13,6 +13,7 @@ import pytest
 from jax import lax
 
 from nst_jax.pixels import loop
+from nst_jax.pixels.books import Books
 from nst_jax.pixels.step import make_optimizer
 from nst_jax.pixels.transformations import OptimizerName, make_transformation
 from nst_jax.runs.compile_time import compile_seconds
@@ -174,6 +175,22 @@ def test_a_line_search_asks_for_the_objective(photograph):
 # A run ----------------------------------------------------------------------------------------
 
 
+def run(optimizer, state, *args, initial_total, on_step=None, restarts=None, **more):
+    """loop.run of a single run whose books are told apart."""
+
+    def tell(reports):
+        if on_step is not None:
+            on_step(reports[0])
+
+    books = Books([{"step": 0, "total": initial_total}], on_step=tell)
+    if restarts is not None:
+        books.restarts = restarts
+    state, done = loop.run(optimizer, state, *args, books=books, **more)
+    if books.errors[0] is not None:
+        raise books.errors[0]
+    return state, done
+
+
 def start(optimizer, image, *args):
     state, metrics = optimizer.init(image, *args)
     return state, float(metrics.total)
@@ -184,7 +201,7 @@ def test_a_run_reports_every_step_in_order_as_a_plain_loop_finds_it(toy):
     optimizer = make()
     state, initial_total = start(optimizer, image, *args)
     reports: list[Report] = []
-    state, done = loop.run(
+    state, done = run(
         optimizer,
         state,
         *args,
@@ -217,7 +234,7 @@ def test_saves_come_on_time_and_after_the_reports(toy):
         events.append(("save", step))
         assert float(state.total) == totals[step]
 
-    loop.run(
+    run(
         optimizer,
         state,
         *args,
@@ -238,7 +255,7 @@ def test_saves_come_on_time_and_after_the_reports(toy):
 def test_no_steps_are_no_steps(photograph):
     optimizer = make(loss=square)
     state, initial_total = start(optimizer, photograph)
-    state, done = loop.run(optimizer, state, num_steps=0, initial_total=initial_total)
+    state, done = run(optimizer, state, num_steps=0, initial_total=initial_total)
     assert done == 0
     np.testing.assert_array_equal(state.image, photograph)
 
@@ -260,7 +277,7 @@ def test_nan_stops_with_the_best_picture():
     state, initial_total = start(optimizer, image)
     reports: list[Report] = []
     with pytest.raises(DivergedError, match="The loss became nan at step 4") as caught:
-        loop.run(
+        run(
             optimizer,
             state,
             num_steps=20,
@@ -281,7 +298,7 @@ def test_a_blown_up_loss_stops_with_the_best_picture(photograph):
     image = 0.001 * photograph
     state, initial_total = start(optimizer, image)
     with pytest.raises(DivergedError, match=r"at step 1 .* Try another optimizer") as caught:
-        loop.run(optimizer, state, num_steps=20, initial_total=initial_total)
+        run(optimizer, state, num_steps=20, initial_total=initial_total)
     np.testing.assert_array_equal(caught.value.best_image, image)
     assert caught.value.best_total == initial_total
 
@@ -295,12 +312,12 @@ class Watched:
 
     def run(self, optimizer, image, **more):
         state, initial_total = start(optimizer, image)
-        return loop.run(
+        return run(
             optimizer,
             state,
             initial_total=initial_total,
             on_step=self.reports.append,
-            on_restart=self.restarts.append,
+            restarts=self.restarts,
             **more,
         )
 
@@ -393,7 +410,7 @@ def test_a_climb_is_no_blow_up(photograph):
     optimizer = make("adam", loss=square, learning_rate=1.0)
     state, initial_total = start(optimizer, 0.01 * photograph)
     totals = []
-    loop.run(
+    run(
         optimizer,
         state,
         num_steps=4,
@@ -422,7 +439,7 @@ def test_ctrl_c_ends_the_run_after_the_step_in_progress(toy):
         if report.step == 3:
             press()
 
-    state, done = loop.run(
+    state, done = run(
         optimizer, state, *args, num_steps=50, initial_total=initial_total, on_step=on_step
     )
     assert 3 <= done <= 3 + 2  # reports come up to two steps late
@@ -454,9 +471,7 @@ def test_a_second_ctrl_c_ends_it_at_once(toy):
         press()
 
     with pytest.raises(KeyboardInterrupt):
-        loop.run(
-            optimizer, state, *args, num_steps=50, initial_total=initial_total, on_step=on_step
-        )
+        run(optimizer, state, *args, num_steps=50, initial_total=initial_total, on_step=on_step)
     assert steps == [1]
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -466,7 +481,7 @@ def test_who_asks_may_stop_a_run(toy):
     optimizer = make()
     state, initial_total = start(optimizer, image, *args)
     asked = iter([False, False, True])
-    _, done = loop.run(
+    _, done = run(
         optimizer,
         state,
         *args,
@@ -485,7 +500,7 @@ def test_a_run_in_a_thread_of_its_own(toy):
     found = []
 
     def work():
-        found.append(loop.run(optimizer, state, *args, num_steps=2, initial_total=initial_total)[1])
+        found.append(run(optimizer, state, *args, num_steps=2, initial_total=initial_total)[1])
 
     thread = threading.Thread(target=work)
     thread.start()

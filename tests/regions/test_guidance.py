@@ -1,5 +1,7 @@
 """Oracles: each unit's receptive field followed back by hand, SciPy's morphology, and gradients."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -129,13 +131,18 @@ def test_inside_leaves_what_is_outside_alone():
     masks = np.zeros((1, 24, 32), np.float32)
     masks[0, 3:20, 5:] = 1
     gradients = {}
-    objective = perceptual.make_objective(ENCODER, weights=Weights((), layers))
+    objective = partial(perceptual.objective, ENCODER, weights=Weights({}, dict(layers)))
     differentiate = jax.jit(jax.grad(objective, has_aux=True))
     for mode in ("inside", "simple", "all"):
         found = propagate_masks(masks, ENCODER, ("relu1_1", "relu2_1"), mode=mode)
         guides = make_guides(found, [None], ("relu1_1", "relu2_1"))
         targets = perceptual.compute_guided_targets(
-            ENCODER, params, image, [image[:, ::-1]], weights=Weights((), layers), guides=guides
+            ENCODER,
+            params,
+            image,
+            [image[:, ::-1]],
+            weights=Weights({}, dict(layers)),
+            guides=guides,
         )
         gradients[mode] = np.asarray(differentiate(image, targets, params)[0])
     outside = np.broadcast_to(masks[0, ..., None] == 0, gradients["all"][0].shape)
