@@ -7,7 +7,8 @@ the three again. So three functions serve forward mode, reverse mode and every c
 such as Hessian-vector products.
 
 `jax.custom_vjp` refuses forward mode, and JAX transposes what a rule of `jax.custom_jvp` returns by
-its own rules. Hence a primitive.
+its own rules. Hence a primitive. `jax.shard_map` takes it with check_vma=False: its values do not
+tell over which axes of a mesh they vary.
 """
 
 from collections.abc import Callable

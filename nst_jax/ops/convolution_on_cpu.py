@@ -1,6 +1,6 @@
 """How convolutions and their gradients are rearranged for the CPU.
 
-nst_jax.convolution decides when; everything here equals the plain `jax.lax` operation.
+nst_jax.ops.convolution decides when; everything here equals the plain `jax.lax` operation.
 
 What is rearranged, and why (measured with `experiments/speed/gatys.py` and before it):
 
