@@ -2,9 +2,10 @@
 
 GPU and TPU get XLA's own operations: their libraries are good at them. On the CPU some of XLA's
 operations are several times slower than an equal arrangement of others, so this module rearranges
-them there, as convolution_on_cpu.py tells. Every function returns, and differentiates to, what the
-plain `jax.lax` operation does, up to rounding, which may differ between a value alone and one that
-is differentiated; tests hold it to that on all branches.
+them there: convolution_on_cpu.py and pooling_on_cpu.py say how. Every function returns what the
+plain `jax.lax` operation does, and so do its derivatives in forward and reverse mode, up to
+rounding. Rounding may differ between a value alone and one that is differentiated. Tests check both
+branches.
 """
 
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax.ops import convolution_on_cpu as on_cpu
+from nst_jax.ops import pooling_on_cpu
 from nst_jax.ops.convolution_on_cpu import Precision as Precision
 
 Padding = Literal["zero", "reflect", "valid"]
@@ -152,7 +154,7 @@ def relu(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch height width channels"]:
     """Return max(x, 0); its derivative at 0 is 0."""
-    return on_cpu.relu_keeping_signs(x) if _is_cpu() else jax.nn.relu(x)
+    return pooling_on_cpu.relu_keeping_signs(x) if _is_cpu() else jax.nn.relu(x)
 
 
 def max_pool(
@@ -168,7 +170,7 @@ def max_pool(
     """
     x = _even(x, ceil_mode=ceil_mode, fill=-jnp.inf)
     if _is_cpu():
-        return on_cpu.max_pool_even(x)
+        return pooling_on_cpu.max_pool_even(x)
     return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
 
@@ -183,7 +185,7 @@ def average_pool(
             positions that lie inside x, instead of being dropped.
     """
     _, height, width, _ = x.shape
-    a, b, c, d = on_cpu.quarters(_even(x, ceil_mode=ceil_mode, fill=0.0))
+    a, b, c, d = pooling_on_cpu.quarters(_even(x, ceil_mode=ceil_mode, fill=0.0))
     total = a + b + c + d
     if not ceil_mode:
         return total / 4

@@ -1,11 +1,9 @@
-"""How convolutions, pooling and their gradients are rearranged for the CPU.
+"""How convolutions and their gradients are rearranged for the CPU.
 
-nst_jax.convolution decides when; everything here equals the plain `jax.lax` operation.
+nst_jax.ops.convolution decides when; everything here equals the plain `jax.lax` operation.
 
 What is rearranged, and why (measured with `experiments/speed/gatys.py` and before it):
 
-- Max pooling by `reduce_window` spends its time in the gradient (`select_and_scatter`, one
-  thread). Four strided views and a remembered argmax take a tenth of it.
 - An unpadded convolution is about three times slower than a zero-padded one. Reflection padding
   therefore convolves with zero padding and crops.
 - Winograd's minimal filtering has 4 products in place of 9 for each output of a wide 3×3 layer, or
@@ -25,13 +23,12 @@ What is rearranged, and why (measured with `experiments/speed/gatys.py` and befo
   shifted and dy over positions, which it is elsewhere; where few channels come out, one product of
   x and all shifted dy side by side. In strided layers, and on the four times as many channels of
   the above, such products take a fifth to nine tenths of what XLA's gradient takes.
-- A mask is recomputed rather than kept, which keeps its larger operand alive; here it is kept.
 - bfloat16 operands gain nothing in XLA's convolution but double the rate of its matrix products,
   so wide 3×3 layers become products in that precision.
 """
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +37,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax.ops import winograd
+from nst_jax.ops.bilinear import Bilinear
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -65,13 +63,18 @@ _FEW = 16
 _THIN = 4
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
 def convolve_same(x: _Maps, kernel: _Kernel, precision: Precision) -> Any:
     """Zero-padded convolution of stride 1 by a kernel of odd sides, on the CPU."""
     # Not called where something is differentiated: there tiles must not round, see above.
     if not _by_products(kernel, precision) and _suits_large_tiles(x, kernel):
         return winograd.convolve(x, kernel, winograd.FOUR)
-    return _convolve_to_differentiate(x, kernel, precision)
+    return _SAME[precision](x, kernel)
+
+
+@partial(convolve_same.defjvp, symbolic_zeros=True)
+def _convolve_same_jvp(precision: Precision, primals, tangents):
+    return _SAME[precision].jvp(primals, tangents)
 
 
 def _convolve_to_differentiate(x, kernel, precision: Precision):
@@ -82,36 +85,44 @@ def _convolve_to_differentiate(x, kernel, precision: Precision):
     return _arrangement(x, kernel)(x, kernel)
 
 
-def _convolve_same_forward(x, kernel, precision: Precision):
-    return _convolve_to_differentiate(x, kernel, precision), (x, kernel)
-
-
-def _convolve_same_backward(precision: Precision, residuals, dy):
-    x, kernel = residuals
+def _input_gradient(kernel, dy, x, precision: Precision):
+    del x  # as large as dy
     if not _by_products(kernel, precision) and _suits_small_tiles(dy, kernel):
-        dx = winograd.convolve(dy, kernel, winograd.TWO, flipped=True)
-    else:
-        turned = kernel[::-1, ::-1].swapaxes(2, 3)
-        dx = _convolve_to_differentiate(dy, turned, precision)
-    # In float32 always: products of bfloat16 operands over positions gain nothing.
-    return dx, _kernel_gradient(x, kernel, dy)
+        return winograd.convolve(dy, kernel, winograd.TWO, flipped=True)
+    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+    return _convolve_to_differentiate(dy, turned, precision)
 
 
-convolve_same.defvjp(_convolve_same_forward, _convolve_same_backward)
+def _kernel_gradient(x, dy, kernel):
+    """Σ_p x[p + u] dy[p] for each offset u of what has the kernel's shape.
 
-
-def _kernel_gradient(x, kernel, dy):
-    """Σ_p x[p + u] dy[p] for each offset u of the kernel."""
+    In float32 always: products of bfloat16 operands over positions gain nothing.
+    """
     if _suits_tiled_gradient(x, kernel):
         return winograd.correlate(x, dy, winograd.FOUR)
     if _arrangement(x, kernel) is _convolve_directly:
-        return _correlate(x, kernel, dy)
-    blocks, to_kernel = jax.vjp(_block_kernel, kernel)
-    (dkernel,) = to_kernel(_correlate(_fold(x), blocks, _fold(dy)))
-    return dkernel
+        return _correlate(x, dy, kernel)
+    blocks = _correlate(_fold(x), _fold(dy), jax.eval_shape(_block_kernel, kernel))
+    return _transposed(_block_kernel, kernel)(blocks)
 
 
-def _correlate(x, kernel, dy):
+_SAME = {
+    precision: Bilinear(
+        value=partial(_convolve_to_differentiate, precision=precision),
+        to_x=partial(_input_gradient, precision=precision),
+        to_y=_kernel_gradient,
+    )
+    for precision in get_args(Precision)
+}
+
+
+def _transposed(function, operand):
+    """The transpose of a linear function of what is like the operand."""
+    transpose = jax.linear_transpose(function, operand)
+    return lambda cotangent: transpose(cotangent)[0]
+
+
+def _correlate(x, dy, kernel):
     """The gradient with respect to the kernel of _convolve_directly."""
     rows, columns, channels_in, channels_out = kernel.shape
     if channels_out <= _FEW and channels_out < channels_in:
@@ -121,8 +132,7 @@ def _correlate(x, kernel, dy):
         return found[:, ::-1, ::-1].transpose(1, 2, 0, 3)
     if rows * columns <= 9:
         return _sum_products(_shifted(x, rows, columns), dy, kernel)
-    (dkernel,) = jax.vjp(partial(_convolve_directly, x), kernel)[1](dy)
-    return dkernel
+    return _transposed(partial(_convolve_directly, x), kernel)(dy)
 
 
 def _shifted(x, rows: int, columns: int):
@@ -240,28 +250,29 @@ def _unfold(x):
     return x.reshape(batch, 2 * height, 2 * width, channels // 4)
 
 
-@jax.custom_vjp
 def convolve_halving(x: _Maps, kernel: _Kernel) -> Any:
     """Unpadded 3×3 convolution of stride 2, on the CPU."""
-    return _convolve_directly(x, kernel, stride=2, padding="VALID")
+    return _HALVING(x, kernel)
 
 
-def _convolve_halving_forward(x, kernel):
-    return convolve_halving(x, kernel), (x, kernel)
+def _halving_input_gradient(kernel, dy, x):
+    dx = _spread(dy, kernel.swapaxes(2, 3))[:, 1 : 1 + x.shape[1], 1 : 1 + x.shape[2]]
+    missing = ((0, max(0, x.shape[i] - dx.shape[i])) for i in (1, 2))  # that no window reached
+    return jnp.pad(dx, ((0, 0), *missing, (0, 0)))
 
 
-def _convolve_halving_backward(residuals, dy):
-    x, kernel = residuals
+def _halving_kernel_gradient(x, dy, kernel):
     height, width = dy.shape[1:3]
     places = [(i, j) for i in range(3) for j in range(3)]
     seen = [x[:, i : i + 2 * height : 2, j : j + 2 * width : 2] for i, j in places]
-    dx = _spread(dy, kernel.swapaxes(2, 3))[:, 1 : 1 + x.shape[1], 1 : 1 + x.shape[2]]
-    missing = ((0, max(0, x.shape[i] - dx.shape[i])) for i in (1, 2))  # that no window reached
-    dx = jnp.pad(dx, ((0, 0), *missing, (0, 0)))
-    return dx, _sum_products(seen, dy, kernel)
+    return _sum_products(seen, dy, kernel)
 
 
-convolve_halving.defvjp(_convolve_halving_forward, _convolve_halving_backward)
+_HALVING = Bilinear(
+    value=partial(_convolve_directly, stride=2, padding="VALID"),
+    to_x=_halving_input_gradient,
+    to_y=_halving_kernel_gradient,
+)
 
 
 def convolve_transposed(x: _Maps, kernel: _Kernel) -> _Maps:
@@ -301,31 +312,28 @@ def _to_four_times_the_channels(x, kernel):
     """Unpadded convolution by (2, 2, in, out, row out, column out)."""
     channels_in, channels_out = kernel.shape[2:4]
     kernel = kernel.transpose(0, 1, 2, 4, 5, 3).reshape(2, 2, channels_in, 4 * channels_out)
-    return _convolve_two_by_two(x, kernel)
+    return _TWO_BY_TWO(x, kernel)
 
 
-@jax.custom_vjp
-def _convolve_two_by_two(x: _Maps, kernel: _Kernel) -> Any:
-    """Unpadded 2×2 convolution."""
-    return _convolve_directly(x, kernel, padding="VALID")
+_convolve_two_by_two = partial(_convolve_directly, padding="VALID")
 
 
-def _two_by_two_forward(x, kernel):
-    return _convolve_two_by_two(x, kernel), (x, kernel)
+def _two_by_two_input_gradient(kernel, dy, x):
+    return _transposed(partial(_convolve_two_by_two, kernel=kernel), x)(dy)
 
 
-def _two_by_two_backward(residuals, dy):
-    x, kernel = residuals
-    directly = partial(_convolve_directly, kernel=kernel, padding="VALID")
-    (dx,) = jax.vjp(directly, x)[1](dy)
+def _two_by_two_kernel_gradient(x, dy, kernel):
     height, width = dy.shape[1:3]
     # Side by side, not one by one: at 256 channels half the time, elsewhere a little more.
     seen = [x[:, i : i + height, j : j + width] for i in range(2) for j in range(2)]
-    dkernel = _over_positions(jnp.concatenate(seen, axis=-1), dy)
-    return dx, dkernel.reshape(kernel.shape)
+    return _over_positions(jnp.concatenate(seen, axis=-1), dy).reshape(kernel.shape)
 
 
-_convolve_two_by_two.defvjp(_two_by_two_forward, _two_by_two_backward)
+_TWO_BY_TWO = Bilinear(
+    value=_convolve_two_by_two,
+    to_x=_two_by_two_input_gradient,
+    to_y=_two_by_two_kernel_gradient,
+)
 
 
 def _convolve_by_products(x, kernel):
@@ -351,70 +359,3 @@ def _convolve_by_products(x, kernel):
     above = jnp.pad(above[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))
     below = jnp.pad(below[:, 1:], ((0, 0), (0, 1), (0, 0), (0, 0)))
     return same + above + below
-
-
-@jax.custom_vjp
-def relu_keeping_signs(x: _Maps) -> Any:
-    """ReLU whose backward pass keeps one byte a value, the sign, and not x itself."""
-    return jnp.maximum(x, 0)
-
-
-def _relu_forward(x):
-    y = jnp.maximum(x, 0)
-    positive = _materialized(lambda y: y > 0, y)
-    return y, positive
-
-
-def _relu_backward(positive, dy):
-    return (jnp.where(positive, dy, 0),)
-
-
-relu_keeping_signs.defvjp(_relu_forward, _relu_backward)
-
-
-def _materialized(function, x):
-    """function(x), kept in memory instead of being computed again from x where it is used.
-
-    XLA on the CPU fuses a cheap function into its users and keeps x for them; it ignores
-    optimization_barrier there, but does not look into a branch. For VGG-16 at 1024 x 1024 this
-    lowers the memory of a value and gradient from 1758 to 1126 MiB.
-    """
-    return lax.cond(x[0, 0, 0, 0] < jnp.inf, function, function, x)
-
-
-def quarters(x: _Maps) -> tuple[_Maps, _Maps, _Maps, _Maps]:
-    """The four members of every 2×2 window, in row order."""
-    return x[:, ::2, ::2], x[:, ::2, 1::2], x[:, 1::2, ::2], x[:, 1::2, 1::2]
-
-
-@jax.custom_vjp
-def max_pool_even(x: _Maps) -> Any:
-    """Max pooling of even sides on the CPU."""
-    a, b, c, d = quarters(x)
-    return jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
-
-
-def _max_pool_even_forward(x):
-    a, b, c, d = quarters(x)
-    y = jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
-    # One byte an output instead of the whole input, which would otherwise live until here.
-    first = _materialized(_first_maximum, x)
-    return y, first
-
-
-def _first_maximum(x):
-    a, b, c, d = quarters(x)
-    y = jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
-    first = jnp.where(a == y, 0, jnp.where(b == y, 1, jnp.where(c == y, 2, 3)))
-    return first.astype(jnp.uint8)
-
-
-def _max_pool_even_backward(first, dy):
-    batch, height, width, channels = dy.shape
-    members = jnp.arange(4, dtype=jnp.uint8).reshape(1, 1, 2, 1, 2, 1)
-    here = first[:, :, None, :, None, :] == members
-    dx = jnp.where(here, dy[:, :, None, :, None, :], 0)
-    return (dx.reshape(batch, 2 * height, 2 * width, channels),)
-
-
-max_pool_even.defvjp(_max_pool_even_forward, _max_pool_even_backward)

@@ -9,7 +9,7 @@ evaluated at m + 1 points and at infinity along each axis: (m+2)² products in p
   large. At the usual points, ±1 and ±2, the largest errors are some four times those at p = 2/3 and
   q = 3/2, which were the smallest of a dozen pairs tried on 256 channels of normal numbers.
 
-nst_jax.convolution_on_cpu decides where they pay.
+nst_jax.ops.convolution_on_cpu decides where they pay.
 
 Reference: Lavin and Gray 2016, arXiv 1509.09308, sections 4.1 and 4.3: F(2×2, 3×3), and
 F(4×4, 3×3) at other points.
