@@ -1,6 +1,5 @@
 """Optimising pixels by L-BFGS as a yardstick: the loss after each step, and steps counted."""
 
-import contextlib
 import math
 import statistics
 from collections.abc import Sequence
@@ -11,9 +10,10 @@ import jax.numpy as jnp
 from nst_jax.array_types import Image
 from nst_jax.pixels import loop
 from nst_jax.pixels import step as pixel_step
+from nst_jax.pixels.books import Books, read_entries
 from nst_jax.pixels.step import Optimizer, ValueAndGradient
 from nst_jax.pixels.transformations import make_transformation
-from nst_jax.runs.report import DivergedError, Report
+from nst_jax.runs.report import Report
 
 HISTORY = 100  # pairs, as Torch's L-BFGS
 POINTS = 20  # of a curve that are kept
@@ -48,18 +48,19 @@ def descend(
     terms = {name: float(term) for name, term in metrics.terms.items()}
     reports = [Report(0, float(metrics.total), terms)]
     # Divergence ends the curve, which then shows it.
-    with contextlib.suppress(DivergedError):
-        loop.run(
-            optimizer,
-            state,
-            *args,
-            num_steps=limits.most,
-            initial_total=reports[0].total,
-            on_step=reports.append,
-            interrupted=lambda: (
-                len(reports) > limits.least and min(report.total for report in reports) <= until
-            ),
-        )
+    loop.run(
+        optimizer,
+        state,
+        *args,
+        books=Books(
+            read_entries(0, metrics),
+            on_step=lambda found: reports.extend(report for report in found if report is not None),
+        ),
+        num_steps=limits.most,
+        interrupted=lambda: (
+            len(reports) > limits.least and min(report.total for report in reports) <= until
+        ),
+    )
     return reports
 
 

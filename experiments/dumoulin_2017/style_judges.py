@@ -13,10 +13,10 @@ from experiments.common.training_curves import TERMS
 from nst_jax import losses
 from nst_jax.array_types import Image, Params
 from nst_jax.encoders.weights.pretrained import load_encoder
-from nst_jax.losses import perceptual
 from nst_jax.papers import dumoulin_2017
 from nst_jax.papers.dumoulin_2017 import Config
 from nst_jax.stylizers import Stylizer
+from nst_jax.train.perceptual_training import TransferObjective
 
 
 class Judge(NamedTuple):
@@ -26,7 +26,7 @@ class Judge(NamedTuple):
     grams: Mapping[str, losses.Grams]
     """By style."""
     encoder_params: Params
-    objective: perceptual.TransferObjective
+    objective: TransferObjective
 
     def measure(self, painted: Image, content: Image, style: str) -> dict[str, float]:
         """The weighted terms of the loss of one picture."""

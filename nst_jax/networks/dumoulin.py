@@ -49,7 +49,7 @@ class DumoulinNetwork(nn.Module):
     Fields:
         num_styles: N, the rows of every normalisation's two tables.
         width: channels of the first convolution.
-        precision: as for nst_jax.convolution.convolve.
+        precision: as for nst_jax.ops.convolution.convolve.
 
     Reference: Dumoulin et al. 2017, appendix, table 1.
     """

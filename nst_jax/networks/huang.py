@@ -39,7 +39,7 @@ class Decoder(nn.Module):
 
     Fields:
         architecture: The encoder's: 3,505,219 parameters for "vgg19", 2,915,139 for "vgg16".
-        precision: As for nst_jax.convolution.convolve.
+        precision: As for nst_jax.ops.convolution.convolve.
 
     Reference: Huang and Belongie 2017, §6; the authors' train.lua mirrors the encoder.
     """
@@ -141,7 +141,7 @@ class HuangNetwork(nn.Module):
 
     Fields:
         encoder: A VGG with reflection padding; its parameters are fixed.
-        precision: The decoder's, as for nst_jax.convolution.convolve.
+        precision: The decoder's, as for nst_jax.ops.convolution.convolve.
 
     Reference: Huang and Belongie 2017, eqs. (8), (14) and (15), and their spatial control.
     """

@@ -50,7 +50,7 @@ class JohnsonNetwork(nn.Module):
         normalization: "batch" as in the paper, or "instance".
         output: "unit", the paper's tanh scaled to [0, 1], or "vgg", mean + 150/255 tanh as in the
             authors' code, which may leave [0, 1].
-        precision: as for nst_jax.convolution.convolve.
+        precision: as for nst_jax.ops.convolution.convolve.
 
     Reference: Johnson et al. 2016, supplement, table 1; weights start as Torch's do.
     """

@@ -1,6 +1,6 @@
 """Layers that the feed-forward networks share: convolutions with weights, instance normalisation.
 
-How to convolve is nst_jax.convolution's business; here the weights get their names and first
+How to convolve is nst_jax.ops.convolution's business; here the weights get their names and first
 values. Kernels and biases are named as in linen's own layers.
 """
 

@@ -52,7 +52,7 @@ def load_stylizer(
 
     Args:
         name: A name from list_models(), or the path of a file, which ends in .safetensors.
-        precision: Of the convolutions; see nst_jax.convolution.
+        precision: Of the convolutions; see nst_jax.ops.convolution.
         median_filter: For a network of one style: see OneStyleStylizer. By default 3 pixels.
 
     Raises:

@@ -142,7 +142,7 @@ def load_model(path: FilePath, *, precision: Precision = "float32") -> Model:
 
     Args:
         path: The file.
-        precision: The network's; see nst_jax.convolution.
+        precision: The network's; see nst_jax.ops.convolution.
 
     Raises:
         ValueError: It is no such file, damaged or too large, or its arrays do not fit its header.

@@ -45,14 +45,7 @@ def load(name: str):
     return importlib.import_module(f"{whole}.__main__" if is_package else whole)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.oracle) if name in NEEDS_TORCH else name
-        for name in commands()
-    ],
-)
-def test_help_tells_the_command_and_what_it_is_for(name, monkeypatch, capsys):
+def check_help(name: str, monkeypatch, capsys) -> None:
     module = load(name)
     monkeypatch.setattr(sys, "argv", [str(module.__file__), "--help"])
     with pytest.raises(SystemExit) as ended:
@@ -63,6 +56,18 @@ def test_help_tells_the_command_and_what_it_is_for(name, monkeypatch, capsys):
     assert module.__doc__ is not None
     assert module.__doc__.strip() in told
     assert f"python -m experiments.{name}" in module.__doc__
+
+
+@pytest.mark.parametrize("name", [name for name in commands() if name not in NEEDS_TORCH])
+def test_help_tells_the_command_and_what_it_is_for(name, monkeypatch, capsys):
+    check_help(name, monkeypatch, capsys)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", sorted(NEEDS_TORCH))
+def test_help_of_comparisons_with_pytorch_tells_the_same(name, monkeypatch, capsys):
+    pytest.importorskip("torch")
+    check_help(name, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("name", FIGURES)

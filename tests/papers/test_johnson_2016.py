@@ -103,8 +103,8 @@ def test_the_codes_weights_mean_the_same_here():
         {layer: rng.random((6, 7, n), np.float32) for layer, n in layers.items()} for _ in range(2)
     )
     weights = make_loss_weights(config)
-    style_weights = tuple(pair for pair in weights.style if pair[0] in layers)
-    assert [layer for layer, _ in weights.style] == list(STYLE_LAYERS)
+    style_weights = tuple((layer, weights.style[layer]) for layer in layers)
+    assert list(weights.style) == list(STYLE_LAYERS)
     assert len(style_weights) == 2
 
     # gram_loss takes FᵀF over positions alone.
@@ -123,7 +123,7 @@ def test_the_codes_weights_mean_the_same_here():
     ours = feature_loss(
         {k: jnp.asarray(f)[None] for k, f in found.items()},
         {k: jnp.asarray(f)[None] for k, f in wanted.items()},
-        layer_weights=weights.content,
+        layer_weights=tuple(weights.content.items()),
     )
     literal = 1.0 * mean_square(GAIN * found["relu3_3"] - GAIN * wanted["relu3_3"])
     assert float(ours) == pytest.approx(literal, rel=1e-4)

@@ -49,7 +49,7 @@ def load_encoder(
             takes vgg16-lpips for VGG-16, which is always at hand; for VGG-19 the first fetched of
             vgg19-torchvision, vgg19-keras and vgg19-gatys.
         pooling: "max", as the networks were trained, or "average", as Gatys et al. 2016 prefer.
-        precision: of the convolutions; see nst_jax.convolution.
+        precision: of the convolutions; see nst_jax.ops.convolution.
 
     Returns:
         The encoder and its variables dictionary, for encoder.apply(encoder_params, images, layers).

@@ -1,22 +1,17 @@
 """That the benchmark of AdaIN compares like with like, and runs; not what it measures."""
 
-import importlib
 import json
 
 import numpy as np
 import pytest
 
 
-@pytest.fixture
-def script():
-    """The module, which only an installed PyTorch lets be imported."""
-    pytest.importorskip("torch")
-    return importlib.import_module("experiments.speed.adain")
-
-
 @pytest.mark.oracle
 @pytest.mark.parametrize("encode", [False, True])
-def test_all_sides_paint_the_same_picture(script, monkeypatch, encode):
+def test_all_sides_paint_the_same_picture(monkeypatch, encode):
+    pytest.importorskip("torch")
+    from experiments.speed import adain as script
+
     rivals = ("torch", "torch channels_last", "torch bfloat16")
     monkeypatch.setattr(script, "RIVALS", rivals)  # whatever the processor knows
     works = script.painting_works(32, encode=encode)
@@ -33,7 +28,10 @@ def test_all_sides_paint_the_same_picture(script, monkeypatch, encode):
 
 
 @pytest.mark.oracle
-def test_a_short_run_writes_a_record(script, start, tmp_path, capsys):
+def test_a_short_run_writes_a_record(start, tmp_path, capsys):
+    pytest.importorskip("torch")
+    from experiments.speed import adain as script
+
     start(script, "--sizes", 32, "--repeats", 1, "--out", tmp_path)
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["command"].startswith("python -m experiments.speed.adain --sizes 32")

@@ -1,6 +1,5 @@
 """That the networks' benchmark compares like with like, and runs; not what it measures."""
 
-import importlib
 import json
 import os
 import subprocess
@@ -12,13 +11,6 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def script():
-    """The module, which only an installed PyTorch lets be imported."""
-    pytest.importorskip("torch")
-    return importlib.import_module("experiments.speed.networks")
 
 
 def run(*options):
@@ -35,7 +27,10 @@ def run(*options):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["johnson_full_batch", "johnson_half_instance", "dumoulin_half"])
-def test_all_sides_paint_the_same_picture(script, monkeypatch, name):
+def test_all_sides_paint_the_same_picture(monkeypatch, name):
+    pytest.importorskip("torch")
+    from experiments.speed import networks as script
+
     tolerances = {"torch": 1e-4, "torch channels_last": 1e-4, "torch bfloat16": 0.1}
     monkeypatch.setattr(script, "RIVALS", tuple(tolerances))  # whatever the processor knows
     works = script.painting_works(name, 48)
@@ -51,7 +46,10 @@ def test_all_sides_paint_the_same_picture(script, monkeypatch, name):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["train_johnson_smoke", "train_dumoulin_smoke"])
-def test_all_sides_train_alike(script, monkeypatch, name):
+def test_all_sides_train_alike(monkeypatch, name):
+    pytest.importorskip("torch")
+    from experiments.speed import networks as script
+
     rivals = ("torch", "torch channels_last", "torch bfloat16")
     monkeypatch.setattr(script, "RIVALS", rivals)  # whatever the processor knows
     works = script.training_works(name, num_styles=1)
