@@ -163,8 +163,11 @@ class StyleLoss:
         return self.name
 
 
-def find_style_loss(loss: StyleLossName | StyleLoss) -> StyleLoss:
+def find_style_loss(loss: Any) -> StyleLoss:
     """Return the record of a style loss, given its name or itself.
+
+    Args:
+        loss: A name in STYLE_LOSSES, or a StyleLoss.
 
     Raises:
         ValueError: STYLE_LOSSES has no such name, or has another loss by the record's name.

@@ -103,7 +103,7 @@ def check_sizes(pictures: RunPictures, config: Config, final: Level) -> None:
 def _find_small(
     size: Size, style_sizes: Sequence[Size], config: Config
 ) -> tuple[str, Size, str, int] | None:
-    """The first picture that is too small for a layer, that layer, and what it needs."""
+    """The first picture that is too small for a layer, the layer that needs most, and how much."""
     if not set(_layers(config)) <= set(vgg.layer_names(config.encoder)):
         return None  # an encoder of one's own, which refuses what it cannot take
     of_style = [(layer, config.loss.least_side) for layer, _ in config.style_layers]
@@ -111,10 +111,10 @@ def _find_small(
     wanted = [("content", size, of_content + of_style)]
     wanted += [("style", each, of_style) for each in style_sizes]
     for name, found, layers in wanted:
-        for layer, positions in layers:
-            least = vgg.least_side(layer, positions=positions)
-            if min(found) < least:
-                return name, found, layer, least
+        needs = [(vgg.least_side(layer, positions=places), layer) for layer, places in layers]
+        least, layer = max(needs, default=(1, ""), key=lambda need: need[0])
+        if min(found) < least:
+            return name, found, layer, least
     return None
 
 

@@ -1,5 +1,6 @@
 """Style losses against NumPy and SciPy, and what each of them can tell apart."""
 
+import dataclasses
 import typing
 
 import jax
@@ -12,7 +13,7 @@ from scipy.spatial.distance import cdist
 
 from nst_jax.losses import styles
 from nst_jax.losses.nearest import patches, thinned_vectors
-from nst_jax.losses.styles import STYLE_LOSSES, StyleLossName
+from nst_jax.losses.styles import STYLE_LOSSES, StyleLoss, StyleLossName
 from nst_jax.losses.transport import orthogonal_directions
 
 CHANNELS = 4
@@ -268,3 +269,67 @@ def test_what_is_said_of_several_style_losses_is_what_they_do():
                 loss.blend(measured, (0.3, 0.7))
         else:
             loss.blend(measured, (0.3, 0.7))
+
+
+def test_a_distance_is_never_negative_and_keeps_its_gradient():
+    """Of equal flat features the traces cancel, and rounding may leave less than nothing."""
+    flat = jnp.full((1, 6, 6, 64), 700.0)
+    assert float(distance("wasserstein", flat, flat)) >= 0
+    # A shift of all features alone: ‖μ − μ'‖² / N, whose gradient is 2 (μ − μ') / (N M).
+    shifted = flat + 0.5
+    gradient = jax.grad(lambda x: distance("wasserstein", x, flat))(shifted)
+    np.testing.assert_allclose(gradient.sum((1, 2)), 2 * 0.5 / 64, rtol=1e-3)
+
+
+def test_moments_are_compared_region_by_region():
+    picture, painting = features_of(6, 8, seed=31), features_of(4, 6, seed=32)
+    masks = np.zeros((2, 6, 8), np.float32)
+    masks[0, :2], masks[1, 2:] = 1, 1
+    guides = jnp.asarray(np.moveaxis(masks / np.sqrt(masks.sum((1, 2), keepdims=True)), 0, -1))[
+        None
+    ]
+    guided = STYLE_LOSSES["moments"].guided
+    assert guided is not None
+    target = jax.tree.map(
+        lambda kept: jnp.stack([kept] * 2, axis=1), STYLE_LOSSES["moments"].measure(painting)
+    )
+    parts = (rows_of(picture[:, :2]), rows_of(picture[:, 2:]))
+    wanted = np.mean([moments_oracle(part, rows_of(painting)) for part in parts])
+    np.testing.assert_allclose(guided.distance(picture, target, guides), wanted, rtol=1e-4)
+
+
+def test_the_table_of_losses_is_closed_and_records_of_ones_own_are_not():
+    gram = STYLE_LOSSES["gram"]
+    own = StyleLoss("own", gram.measure, gram.distance)
+    with pytest.raises(TypeError):
+        typing.cast(dict, STYLE_LOSSES)["own"] = own
+    assert styles.find_style_loss(own) is own
+    features, targets = (
+        {"a": features_of(4, 4, seed=1)},
+        {"a": gram.measure(features_of(4, 4, seed=2))},
+    )
+    pairs = (("a", 2.0),)
+    assert styles.style_loss(own, features, targets, layer_weights=pairs) == styles.style_loss(
+        "gram", features, targets, layer_weights=pairs
+    )
+    impostor = StyleLoss("gram", gram.measure, lambda features, target: jnp.zeros(()))
+    unknown: typing.Any = "gramm"
+    for loss, told in (
+        (impostor, "style_loss: gram is the name of another loss; give yours a name of its own"),
+        (unknown, "style_loss: wanted gram, moments, .*, got gramm; or a StyleLoss of your own"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            styles.find_style_loss(loss)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"name": ""}, "name: wanted some text, got ''"),
+        ({"weight": -1.0}, "weight: wanted a finite number, 0 or more, got -1.0"),
+        ({"longest_step": 0.0}, "longest_step: wanted a number above 0, got 0.0"),
+    ],
+)
+def test_records_that_no_run_can_use_are_refused(change, told):
+    with pytest.raises(ValueError, match=told):
+        dataclasses.replace(STYLE_LOSSES["gram"], **change)

@@ -310,3 +310,15 @@ def test_a_bound_that_lets_nothing_move_is_refused(bound):
 def test_no_pairs_are_refused():
     with pytest.raises(ValueError, match="history: wanted at least 1 pair, got 0"):
         make(history=0)
+
+
+@pytest.mark.parametrize("size", [2, 1e10, 1e25, 3e37])
+def test_a_step_of_any_length_is_shortened_to_the_bound(size):
+    """Squares of more than 1.8e19 overflow in float32; a step that is then 0 would stall a run."""
+    tx, image = make(longest_step=0.05), jnp.zeros((1, 4, 4, 3))
+    pattern = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, image.shape), jnp.float32)
+    _, state = tx.update(pattern, tx.init(image))
+    # The gradient grows along the way down: no pair is kept, and the step would be −g.
+    step, _ = tx.update(size * pattern, state)
+    exact = np.asarray(pattern, np.float64)
+    np.testing.assert_allclose(step, -0.05 * exact / np.sqrt(np.mean(exact**2)), rtol=1e-5)

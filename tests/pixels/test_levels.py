@@ -1,5 +1,6 @@
 """Oracles: closed forms on constant pictures, and the run that was never stopped."""
 
+import itertools
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from nst_jax.ops.resizing import resize
 from nst_jax.pixels import step as pixel_step
 from nst_jax.pixels.levels import Level, Problem, optimize_levels, plan_levels, resize_state
 from nst_jax.pixels.transformations import make_transformation
-from nst_jax.runs.report import Report
+from nst_jax.runs.report import DivergedError, Report
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 
@@ -86,6 +87,17 @@ def test_plans(height, width, scales, num_steps, wanted):
     assert plan_levels(height, width, scales=scales, num_steps=num_steps) == [
         Level(*level) for level in wanted
     ]
+
+
+def test_coarse_sizes_that_do_not_fit_are_left_out_and_lose_no_step():
+    scales = [(0.25, 0.25), (0.5, 0.25), (1.0, 0.5)]
+    levels = plan_levels(
+        *(100, 400), scales=scales, num_steps=8, fits=lambda level: level.height >= 30
+    )
+    assert levels == [Level(50, 200, 0.5, 4), Level(100, 400, 1.0, 8)]
+    # The last size is never left out: what is too small for it is said of the picture.
+    (only,) = plan_levels(100, 400, scales=scales, num_steps=8, fits=lambda level: False)
+    assert only == Level(100, 400, 1.0, 8)
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 3, 10, 199, 200])
@@ -170,6 +182,36 @@ def test_adams_moments_stay_where_they_were():
         np.testing.assert_allclose(
             after.nu[0, row, column], before.nu[0, *old] / 16, rtol=1e-5, atol=1e-12
         )
+
+
+def summed(image, target):
+    """A sum over pixels, whose gradient at a pixel does not depend on how many there are."""
+    total = jnp.square(image - target).sum()
+    return total, {"content": total}
+
+
+def test_adam_begins_afresh_where_the_loss_is_no_mean(photograph, painting):
+    """Rescaled as if it were one, its moments would be off by the ratio of sizes."""
+
+    def problem(is_mean):
+        return Problem(
+            make_optimizer("adam", loss=summed),
+            lambda level: (resize(painting, height=level.height, width=level.width),),
+            lambda level: resize(photograph, height=level.height, width=level.width),
+            is_mean,
+        )
+
+    keeper, levels = Keeper(), [Level(12, 16, 0.5, 3), Level(24, 32, 1.0, 5)]
+    optimize_levels(problem(False), levels, save=keeper, save_every=1)
+    before, after = (keeper.saved[step][0] for step in (2, 4))
+    (count,) = (name for name in after if name.endswith(".count"))
+    assert (int(before[count]), int(after[count])) == (2, 1)
+    # Adam's first step from scratch is its learning rate in every pixel.
+    moments = {kind: after[count.replace(".count", f".{kind}")] for kind in ("mu", "nu")}
+    np.testing.assert_allclose(moments["mu"] ** 2 * 1e-3, moments["nu"] * 1e-2, rtol=1e-4)
+    carried = Keeper()
+    optimize_levels(problem(True), levels, save=carried, save_every=1)
+    assert int(carried.saved[4][0][count]) == 4
 
 
 def test_lbfgs_begins_afresh():
@@ -307,6 +349,77 @@ def test_another_runs_arrays_are_refused(photograph, painting):
     larger = [Level(18, 24, 0.75, 4), LEVELS[1]]
     with pytest.raises(ValueError, match=r"has shape \(1, 12, 16, 3\), the run wants \(1, 18, 24"):
         optimize_levels(adam, larger, resume=keeper.load(2))
+
+
+def test_a_saved_run_goes_on_for_longer(problem):
+    """From a coarse step it ends as a run of more steps would; from a fine one it stays there."""
+    keeper, longer = Keeper(), [Level(12, 16, 0.5, 7), Level(24, 32, 1.0, 14)]
+    optimize_levels(problem, LEVELS, save=keeper, save_every=1)
+    whole = optimize_levels(problem, longer)
+    assert_same(optimize_levels(problem, longer, resume=keeper.load(3)), whole)
+    fine = optimize_levels(problem, longer, resume=keeper.load(6))
+    assert fine.image.shape == (1, 24, 32, 3)
+    assert [entry["step"] for entry in fine.steps] == list(range(1, 15))
+    once = optimize_levels(problem, [LEVELS[0], Level(24, 32, 1.0, 14)])
+    assert_same(fine, once)
+    with pytest.raises(ValueError, match="num_steps: the saved run is at step 6 already; wanted"):
+        optimize_levels(problem, [Level(24, 32, 1.0, 5)], resume=keeper.load(6))
+
+
+# Divergence -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_run_that_begins_at_its_goal_has_not_diverged(name):
+    """The first total is rounding alone, which Adam's first step makes a million times more."""
+    grey = jnp.full((1, 24, 32, 3), 0.3)
+    optimizer = make_optimizer(name, loss=summed)
+    problem = Problem(optimizer, lambda level: (grey,), lambda level: grey + 1e-6)
+    result = optimize_levels(problem, [Level(24, 32, 1.0, 6)])
+    assert 0 < result.initial["total"] < 1e-8
+    np.testing.assert_allclose(result.image, grey, atol=0.2)
+
+
+def blow_up_on_calls(calls):
+    """Gradient descent whose steps of these numbers, counted over all sizes, are absurd."""
+    made = itertools.count(1)
+
+    def update(updates, state, params=None):
+        del params
+        absurd = jax.pure_callback(
+            lambda: np.float32(1e9 if next(made) in calls else -1.0),
+            jax.ShapeDtypeStruct((), jnp.float32),
+        )
+        return jax.tree.map(lambda g: absurd * g, updates), state
+
+    return optax.GradientTransformation(lambda params: (), update)
+
+
+def test_the_budget_of_restarts_is_a_runs_and_not_a_sizes(photograph):
+    def square(image):
+        total = jnp.square(image).mean()
+        return total, {"content": total}
+
+    def problem(calls):
+        evaluate = jax.jit(jax.value_and_grad(square, has_aux=True))
+        return Problem(
+            pixel_step.make_optimizer(evaluate, blow_up_on_calls(calls)),
+            lambda level: (),
+            lambda level: resize(photograph, height=level.height, width=level.width),
+        )
+
+    # Steps run up to two ahead of what is read, so that accidents lie four apart.
+    coarse, keeper = {2, 6, 10}, Keeper()
+    levels = [Level(12, 16, 0.5, 6), Level(24, 32, 1.0, 40)]
+    result = optimize_levels(problem(coarse), levels, save=keeper, save_every=10)
+    assert len(result.restarts) == 3
+    fine = {30, 34, 38}
+    with pytest.raises(DivergedError):
+        optimize_levels(problem(coarse | fine), levels)
+    saved = keeper.load(10)
+    assert len(saved[1]["restarts"]) == 3
+    with pytest.raises(DivergedError):
+        optimize_levels(problem({5, 9, 13}), levels, resume=saved)
 
 
 # Ctrl-C ---------------------------------------------------------------------------------------
