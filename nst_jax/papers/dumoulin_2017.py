@@ -54,7 +54,11 @@ _GAIN = input_gain(CAFFE) / input_gain(TORCHVISION)
 
 @dataclass(frozen=True, kw_only=True)
 class Config(PerceptualConfig):
-    """What is trained, on what, and how; see PerceptualConfig for the loss."""
+    """What is trained, on what, and how; see PerceptualConfig for the loss.
+
+    Attributes:
+        add_style_steps: Steps of a style that is added to a trained network.
+    """
 
     # The network.
     width: int = 32  # appendix, table 1

@@ -88,6 +88,16 @@ class Config(TrainingConfig):
     + identity_weight · mean (D(f(x)) − x)² + Σ_l i_l · content_loss_l, with i the weights of
     identity_layers, over the identity pairs: those of a photograph x with itself as the painting,
     which every batch has identity_pairs of, and whose features the second sum compares.
+
+    Attributes:
+        style_layers: Pairs of a layer whose moments are matched and its weight.
+        identity_pairs: How many photographs of a batch are painted after themselves.
+        identity_weight: More keeps pictures that are painted after themselves as they are.
+        identity_layers: Pairs of a layer in which these pairs' features are compared and its
+            weight.
+        warm_start_steps: Steps before all others, in which the decoder's parts learn to invert the
+            encoder's.
+        warm_start_rate: Length of these steps.
     """
 
     SIZE_STEP: ClassVar[int] = 8  # three poolings, which the decoder undoes

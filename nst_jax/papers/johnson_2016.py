@@ -62,7 +62,13 @@ _CODE_LAYERS = _published(1.0, "fast_neural_style")
 
 @dataclass(frozen=True, kw_only=True)
 class Config(PerceptualConfig):
-    """What is trained, on what, and how; see PerceptualConfig for the loss."""
+    """What is trained, on what, and how; see PerceptualConfig for the loss.
+
+    Attributes:
+        normalization: Of the network's layers: batch, as in the paper, or instance.
+        output: How the network's last maps become a picture: unit, a tanh scaled to [0, 1], or vgg,
+            150 tanh plus the mean of VGG's training pictures.
+    """
 
     LEAST_SIZE: ClassVar[int] = PADDING + 4  # there must be something to mirror
 

@@ -22,6 +22,15 @@ class PerceptualConfig(TrainingConfig):
 
     total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · gram_loss_l
     + tv_weight · (the total variation), with c and s the layers' own weights.
+
+    Attributes:
+        width: Maps of the first convolution. Half of them is a quarter of the parameters.
+        pooling: How the encoder shrinks its maps.
+        style_size: Longer side of the paintings in pixels. Smaller means finer strokes.
+        content_layers: Pairs of a layer in which the photograph is kept and its weight.
+        style_layers: Pairs of a layer in which the painting's texture is matched and its weight.
+        tv_weight: More makes a smoother picture (total variation).
+        tv_loss: The mean, or the half sum of Johnson's code, which grows with the area.
     """
 
     # The network.

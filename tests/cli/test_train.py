@@ -20,8 +20,8 @@ from train_command import (
     arrays,
     assert_refused,
     assert_same,
+    make_job,
     make_pictures,
-    parse,
     press_ctrl_c,
     replaced,
     run,
@@ -32,7 +32,6 @@ from nst_jax import files, stylizers
 from nst_jax.cli import main
 from nst_jax.cli import train as cli_train
 from nst_jax.cli.errors import exit_status, one_line
-from nst_jax.cli.train_options import make_config, make_job
 from nst_jax.jobs.training_pictures import find_pictures
 from nst_jax.jobs.training_plan import make_plan
 from nst_jax.networks.dumoulin import DumoulinNetwork
@@ -74,7 +73,7 @@ def trained(tmp_path_factory):
 
 
 def config_of(*words: str) -> Any:
-    return make_config(parse(*words))
+    return make_job(*words).config
 
 
 # The option, the fields that it changes, and what these become, unlike smoke's.
@@ -124,6 +123,33 @@ def test_steps_of_a_new_style_are_counted_apart():
     assert config == dataclasses.replace(smoke, add_style_steps=9)
 
 
+def test_help_has_the_defaults_of_the_chosen_preset(capsys):
+    for preset in ("paper", "smoke"):
+        assert main(["train", "johnson2016", "--preset", preset, "--help"]) == 0
+        text = " ".join(re.sub(r"[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+        config = johnson_2016.PRESETS[preset]
+        for name in ("num-steps", "width", "batch-size", "style-size", "normalization"):
+            value = getattr(config, name.replace("-", "_"))
+            assert re.search(rf"--{name} [^(]*\(default: {value}\)", text), name
+        layers = " ".join(layer for layer, _ in config.style_layers)
+        assert f"(default: {layers})" in text
+
+
+def test_layers_and_their_weights_are_two_lists():
+    layers = ("--style-layers", "relu1_1", "relu3_1")
+    config = config_of(*JOHNSON, *layers, "--style-layer-weights", "2", "0.5")
+    assert config.style_layers == (("relu1_1", 2.0), ("relu3_1", 0.5))
+    assert config_of(*JOHNSON, *layers).style_layers == (("relu1_1", 1.0), ("relu3_1", 1.0))
+    weights = ("--style-layer-weights", "1", "2", "3", "4")
+    preset = johnson_2016.PRESETS["cpu"]
+    assert config_of(*JOHNSON, *weights).style_layers == tuple(
+        (layer, weight)
+        for (layer, _), weight in zip(preset.style_layers, (1.0, 2.0, 3.0, 4.0), strict=True)
+    )
+    with pytest.raises(ValueError, match=r"^style_layer_weights: wanted 2, one for each of"):
+        config_of(*JOHNSON, *layers, "--style-layer-weights", "1", "2", "3")
+
+
 def test_help_tells_every_option(capsys):
     for words in ([], ["--help"]):
         assert main(["train", *words]) == 0
@@ -140,7 +166,9 @@ def test_help_tells_every_option(capsys):
         text = capsys.readouterr().out
         assert f"usage: nst-jax train {paper}" in text
         assert "first 8 training pictures" in " ".join(text.replace("│", " ").split())
-        for option in f"{options} {more}".split():
+        fields = {field.name for field in dataclasses.fields(PAPERS[paper].Config)}
+        fields = {name.replace("_", "-") for name in fields - {"add_style_steps"}}
+        for option in {*options.split(), *more.split(), *fields}:
             assert f"--{option} " in text, option
         for name, config in PAPERS[paper].PRESETS.items():
             assert re.search(rf"{name} +{config.num_steps} steps", text)
@@ -353,7 +381,7 @@ def test_the_runs_own_samples_are_no_training_pictures(here):
     Path("photos/run/samples").mkdir(parents=True)
     shutil.copy("wave.png", "photos/run/samples/step_000001.png")
     words = [*JOHNSON[:-1], "photos/run", *SMOKE]
-    job = make_job(parse(*words), command="")
+    job = make_job(*words)
 
     found = find_pictures(job, make_plan(job))
 
@@ -455,7 +483,7 @@ def test_a_folder_of_paintings(here):
     words = [*DUMOULIN, *SMOKE, "--style-dir", "paintings", "--style", "wave.png"]
     del words[words.index("--style") : words.index("--workdir")]
 
-    plan = make_plan(make_job(parse(*words), command=""))
+    plan = make_plan(make_job(*words))
 
     assert plan.styles == ("wave", "line", "new")
     assert plan.paintings["new"] == Path("paintings/new.png")
