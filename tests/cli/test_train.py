@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import re
 import shlex
 import shutil
@@ -32,6 +33,7 @@ from nst_jax import files, stylizers
 from nst_jax.cli import main
 from nst_jax.cli import train as cli_train
 from nst_jax.cli.errors import exit_status, one_line
+from nst_jax.jobs import training
 from nst_jax.jobs.training_pictures import find_pictures
 from nst_jax.jobs.training_plan import make_plan
 from nst_jax.networks.dumoulin import DumoulinNetwork
@@ -370,6 +372,40 @@ def test_a_diverging_run_is_told_on_one_line(trained, here):
         line,
     )
     assert not Path("run/model.safetensors").exists()
+
+
+def test_a_rate_far_too_high_is_told_before_a_model_is_written(here):
+    told = run(*JOHNSON, *SMOKE, "--quiet", "--learning-rate", "1e12")
+    assert (told.status, told.out) == (1, "")
+    assert told.err == (
+        "error: A parameter became 1e+12 at step 1. There is no checkpoint yet; try a lower "
+        "learning rate or gradient clipping, in another workdir.\n"
+    )
+
+
+@pytest.mark.slow
+def test_paths_that_are_not_utf_8(here):
+    """As old archives have them: the byte 0xE9, and nothing else, for an accented letter."""
+    name = os.fsdecode(b"caf\xe9")
+    Path("photos").rename(name)
+    Path(name, "0.png").rename(Path(name, f"{name}.png"))
+    words = [*replaced(JOHNSON, ["--content-dir", name]), *SMOKE]
+    told = run(*words)
+    assert told.status == 0, told.err
+    card = stylizers.load_model("run/model.safetensors").card
+    assert shlex.split(card["command"])[2:] == words
+    told = run(*replaced(words, ["--workdir", name]))
+    assert_refused(told, "workdir: wanted a path in UTF-8")
+
+
+def test_a_training_without_a_standard_output(here, monkeypatch):
+    monkeypatch.setattr(cli_train.training, "run", lambda job, **callbacks: finished(job))
+    monkeypatch.setattr("sys.stdout", None)  # as `>&-` leaves it
+    assert main(["train", *JOHNSON, *SMOKE]) == 0
+
+
+def finished(job):
+    return training.Trained(None, {}, 4, 4, {"total": 1.0}, Path("m"), {"seconds": 1.0}, True)
 
 
 def test_divergence_is_a_failure_that_says_all():
