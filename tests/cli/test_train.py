@@ -179,7 +179,6 @@ def test_help_tells_every_option(capsys):
 @pytest.mark.parametrize(
     "words",
     [
-        ["johnson"],
         [*JOHNSON[:-2]],
         [*JOHNSON, "--stile-weight", "3"],
         [*JOHNSON, "--size", "large"],
@@ -191,6 +190,13 @@ def test_words_that_make_no_sense_are_bad_input(here, words):
     assert told.status == 2
     assert "--help" in told.err
     assert "Traceback" not in told.err
+
+
+def test_a_misspelt_paper_or_preset_is_answered_with_the_one_that_is_meant():
+    assert_refused(run("johnson"), "paper: wanted johnson2016, dumoulin2017, huang2017, ")
+    assert_refused(run("johnson"), "got 'johnson'; did you mean johnson2016?")
+    told = run(*JOHNSON, "--preset", "papr")
+    assert_refused(told, "got 'papr'; did you mean paper?")
 
 
 # A run from beginning to end ------------------------------------------------------------------
