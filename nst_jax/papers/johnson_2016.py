@@ -35,7 +35,7 @@ import jax
 import jax.numpy as jnp
 
 from nst_jax import losses, train
-from nst_jax.array_types import Image, ImageOfAnySize, Params
+from nst_jax.array_types import Image, ImageOfAnySize, Params, check_picture
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
 from nst_jax.losses import LayerWeights
@@ -223,6 +223,8 @@ def fit(
 
     Reference: Johnson et al. 2016, §4.1.
     """
+    held_out = check_picture("held_out", held_out, several=True)
+    samples = check_picture("samples", samples, several=True)
     network = make_network(config)
     grams = compute_style_grams(config, style, encoder, encoder_params)
     init_key, run_key = jax.random.split(jax.random.key(config.seed))

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, Literal
 
 from nst_jax import losses
-from nst_jax.array_types import ImageOfAnySize, Params, Scalar
-from nst_jax.encoders.vgg import VGG, Pooling
+from nst_jax.array_types import ImageOfAnySize, Params, Scalar, check_picture
+from nst_jax.encoders.vgg import VGG, Pooling, check_layers
 from nst_jax.losses import LayerWeights, perceptual
 from nst_jax.losses.perceptual import Terms, Weights, weigh_layers
 from nst_jax.ops.resizing import resize_longer_side
@@ -55,6 +55,9 @@ class PerceptualConfig(TrainingConfig):
         shares = [w for _, w in (*self.content_layers, *self.style_layers)]
         finite = all(0 <= share < float("inf") for share in shares)
         check(finite, "style_layers", "finite weights, 0 or more", shares)
+        used = tuple(layer for layer, _ in (*self.content_layers, *self.style_layers))
+        if used:
+            check_layers(used, self.encoder)
 
 
 TransferObjective = Callable[..., tuple[Scalar, Terms]]
@@ -99,7 +102,7 @@ def compute_style_grams(
         encoder: From load_encoder.
         encoder_params: Its parameters.
     """
-    style = resize_longer_side(style, config.style_size)
+    style = resize_longer_side(check_picture("style", style), config.style_size)
     return perceptual.compute_styles(
         set_encoder(encoder, config), encoder_params, style, weights=make_loss_weights(config)
     )
