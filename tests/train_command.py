@@ -7,15 +7,13 @@ import signal
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import PIL.Image
-import tyro
 
 from nst_jax import files
-from nst_jax.cli import main
-from nst_jax.cli.train_options import Train
+from nst_jax.cli import main, train_options
+from nst_jax.jobs.training_plan import TrainingJob
 
 SMOKE = ("--preset", "smoke", "--save-every", "1")
 
@@ -72,9 +70,11 @@ def assert_refused(told: SimpleNamespace, wanted: str) -> None:
     assert wanted in errors[0]
 
 
-def parse(*words: str) -> Any:
-    config = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-    return tyro.cli(Train, args=words, config=config).command
+def make_job(*words: str) -> TrainingJob:
+    """The job that the words after nst-jax train ask for."""
+    parsed = train_options.parse(words)
+    assert parsed is not None
+    return train_options.make_job(parsed, command="")
 
 
 def press_ctrl_c(at_step: int):

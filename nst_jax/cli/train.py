@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 import jax
-import tyro
 
 from nst_jax.cli.environment import check_device, describe_device, keep_compiled_programs
 from nst_jax.cli.errors import INTERRUPTED
-from nst_jax.cli.train_options import HELP, Train, Training, make_job
+from nst_jax.cli.train_options import help_text, make_job, parse
 from nst_jax.jobs import training
 from nst_jax.jobs.training import Prepared
 from nst_jax.networks.dumoulin import is_style_table
@@ -21,11 +20,14 @@ from nst_jax.runs.report import Report
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments after `nst-jax train` say and return the exit status."""
-    options = parse(arguments)
+    parsed = parse(arguments)
+    if parsed is None:
+        print(help_text())
+        return 0
     check_device()
     keep_compiled_programs()
-    job = make_job(options, command=shlex.join(("nst-jax", "train", *arguments)))
-    with _Progress(options) as progress:
+    job = make_job(parsed, command=shlex.join(("nst-jax", "train", *arguments)))
+    with _Progress(quiet=parsed.options.report.quiet) as progress:
         try:
             trained = training.run(
                 job, on_start=progress.begin, on_progress=lambda report: progress.show(report)
@@ -36,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
         told = f"stopped after step {trained.step} of {trained.num_steps}; the same command goes on"
         print(told, file=sys.stderr)
         return INTERRUPTED
-    if not options.report.quiet:
+    if not parsed.options.report.quiet:
         line = f"{job.workdir} is finished: nothing to train"
         if trained.is_new:
             line = _describe_result(trained)
@@ -44,22 +46,11 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def parse(arguments: Sequence[str]) -> Training:
-    """Return the options; help and bad words end the process."""
-    return tyro.cli(
-        Train,
-        prog="nst-jax train",
-        description=HELP,
-        args=arguments or ["--help"],
-        config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
-    ).command
-
-
 class _Progress:
     """What is shown of a run: the plan when it is known, and the steps from then on."""
 
-    def __init__(self, options: Training):
-        self._options, self._stack = options, ExitStack()
+    def __init__(self, *, quiet: bool):
+        self._quiet, self._stack = quiet, ExitStack()
         self._prepared: Prepared | None = None
         self._on_step: Callable[[Report], None] | None = None
 
@@ -72,7 +63,7 @@ class _Progress:
     def begin(self, prepared: Prepared) -> None:
         self._prepared, plan = prepared, prepared.plan
         is_finished = prepared.first_step >= plan.num_steps
-        quiet = self._options.report.quiet or is_finished
+        quiet = self._quiet or is_finished
         if not quiet:
             _tell_plan(prepared)
         follow = follow_training(

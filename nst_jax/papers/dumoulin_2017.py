@@ -37,7 +37,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from nst_jax import losses, train
-from nst_jax.array_types import Image, ImageOfAnySize, Params
+from nst_jax.array_types import Image, ImageOfAnySize, Params, check_picture
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling
 from nst_jax.losses import LayerWeights
@@ -54,7 +54,11 @@ _GAIN = input_gain(CAFFE) / input_gain(TORCHVISION)
 
 @dataclass(frozen=True, kw_only=True)
 class Config(PerceptualConfig):
-    """What is trained, on what, and how; see PerceptualConfig for the loss."""
+    """What is trained, on what, and how; see PerceptualConfig for the loss.
+
+    Attributes:
+        add_style_steps: Steps of a style that is added to a trained network.
+    """
 
     # The network.
     width: int = 32  # appendix, table 1
@@ -315,6 +319,8 @@ def _fit(
     reporting,
 ) -> train.Trained:
     """Train the styles from first_style on; sheets show the samples in each of them."""
+    held_out = check_picture("held_out", held_out, several=True)
+    samples = check_picture("samples", samples, several=True)
     drawn = jnp.arange(first_style, network.num_styles)
     held_out_styles = jnp.resize(drawn, (len(held_out),))
     targets = {layer: gram[held_out_styles] for layer, gram in grams.items()}

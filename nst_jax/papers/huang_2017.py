@@ -37,7 +37,7 @@ import jax
 import jax.numpy as jnp
 
 from nst_jax import losses, train
-from nst_jax.array_types import FeatureMap, Features, Params, Scalar
+from nst_jax.array_types import FeatureMap, Features, Params, Scalar, check_picture
 from nst_jax.encoders.vgg import VGG, Architecture, channels_of
 from nst_jax.losses import LayerWeights, Moments
 from nst_jax.networks.huang import (
@@ -88,6 +88,16 @@ class Config(TrainingConfig):
     + identity_weight · mean (D(f(x)) − x)² + Σ_l i_l · content_loss_l, with i the weights of
     identity_layers, over the identity pairs: those of a photograph x with itself as the painting,
     which every batch has identity_pairs of, and whose features the second sum compares.
+
+    Attributes:
+        style_layers: Pairs of a layer whose moments are matched and its weight.
+        identity_pairs: How many photographs of a batch are painted after themselves.
+        identity_weight: More keeps pictures that are painted after themselves as they are.
+        identity_layers: Pairs of a layer in which these pairs' features are compared and its
+            weight.
+        warm_start_steps: Steps before all others, in which the decoder's parts learn to invert the
+            encoder's.
+        warm_start_rate: Length of these steps.
     """
 
     SIZE_STEP: ClassVar[int] = 8  # three poolings, which the decoder undoes
@@ -391,6 +401,7 @@ def fit(
 
     Reference: Huang and Belongie 2017, §6.
     """
+    held_out, samples = _checked("held_out", held_out), _checked("samples", samples)
     decoder = make_decoder(config)
     init_key, warm_key, run_key = jax.random.split(jax.random.key(config.seed), 3)
     run = _Run(config, decoder, stream, encoder, encoder_params, held_out, samples)
@@ -415,6 +426,15 @@ def fit(
         on_step = _count_from(done, reporting.on_step)
         trained = run.transfer(run_key, decoder_params, reporting._replace(on_step=on_step))
     return run.complete(trained._replace(step=done + trained.step))
+
+
+def _checked(name: str, pair: Pair) -> Pair:
+    return Pair(
+        *(
+            check_picture(f"{name}.{field}", images, several=True)
+            for field, images in pair._asdict().items()
+        )
+    )
 
 
 def _count_from(done: int, on_step: Callable[[Report], None] | None):

@@ -35,7 +35,7 @@ import jax
 import jax.numpy as jnp
 
 from nst_jax import losses, train
-from nst_jax.array_types import Image, ImageOfAnySize, Params
+from nst_jax.array_types import Image, ImageOfAnySize, Params, check_picture
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
 from nst_jax.losses import LayerWeights
@@ -62,7 +62,13 @@ _CODE_LAYERS = _published(1.0, "fast_neural_style")
 
 @dataclass(frozen=True, kw_only=True)
 class Config(PerceptualConfig):
-    """What is trained, on what, and how; see PerceptualConfig for the loss."""
+    """What is trained, on what, and how; see PerceptualConfig for the loss.
+
+    Attributes:
+        normalization: Of the network's layers: batch, as in the paper, or instance.
+        output: How the network's last maps become a picture: unit, a tanh scaled to [0, 1], or vgg,
+            150 tanh plus the mean of VGG's training pictures.
+    """
 
     LEAST_SIZE: ClassVar[int] = PADDING + 4  # there must be something to mirror
 
@@ -217,6 +223,8 @@ def fit(
 
     Reference: Johnson et al. 2016, §4.1.
     """
+    held_out = check_picture("held_out", held_out, several=True)
+    samples = check_picture("samples", samples, several=True)
     network = make_network(config)
     grams = compute_style_grams(config, style, encoder, encoder_params)
     init_key, run_key = jax.random.split(jax.random.key(config.seed))

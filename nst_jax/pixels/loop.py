@@ -6,9 +6,7 @@ Losses stay on the device and are read a step or two late, so that the device ne
 host. One run or several that are steps of one batch: the loop is the same.
 """
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,14 +18,13 @@ from nst_jax.pixels.books import Books
 from nst_jax.pixels.lbfgs import LbfgsState
 from nst_jax.pixels.step import Metrics, Optimizer, State
 from nst_jax.runs.interrupts import deferred_interrupt
+from nst_jax.runs.lagged import Lagged
 
 # How often a run begins anew from its best picture before it is given up, and how far L-BFGS may go
 # in a step from there on, as a root mean square over the pixels, whose range is 1. Without a limit
 # it overflows again at the next pair of little curvature.
 _MAX_RESTARTS = 5
 _LONGEST_STEP_ANEW = 0.05
-# How many steps the host may run ahead of the losses that it has read.
-_STEPS_AHEAD = 2
 
 
 def run(
@@ -66,7 +63,7 @@ def run(
         interrupted: Asked before every step whether to stop; by default, whether Ctrl-C was
             pressed since the call. For one that began earlier, see deferred_interrupt.
     """
-    pending: deque[tuple[int, Metrics]] = deque()
+    pending: Lagged[tuple[int, Metrics]] = Lagged()
     done, stopped, single = first_step, False, len(books.initial) == 1
 
     @cache
@@ -74,20 +71,22 @@ def run(
         noise = np.random.default_rng(0).random(state.image.shape, np.float32)
         return np.atleast_1d(optimizer.evaluate(jnp.asarray(noise), *args).total).tolist()
 
-    def read(limit: int) -> None:
-        while len(pending) > limit and books.any_well():
-            books.enter(*pending.popleft(), state, noise_totals)
+    def read(entries: Iterator[tuple[int, Metrics]]) -> None:
+        for step, metrics in entries:
+            books.enter(step, metrics, state, noise_totals)
+            if not books.any_well():
+                return
 
-    with nullcontext(interrupted) if interrupted else deferred_interrupt() as stop:
+    with deferred_interrupt(interrupted) as stop:
         while books.any_well() and (pending or (done < num_steps and not stopped)):
             stopped = stopped or (done < num_steps and stop())
             going = done < num_steps and not stopped
             if going:
                 state, metrics = optimizer.step(state, *args)
                 done += 1
-                pending.append((done, metrics))
+                pending.put((done, metrics))
             saves = going and save_every and done % save_every == 0 and done < num_steps
-            read(_STEPS_AHEAD if going and not saves else 0)
+            read(pending.take_done() if going and not saves else pending.take_all())
             error = books.errors[0] if single else None
             if error is not None:
                 pending.clear()

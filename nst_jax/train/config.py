@@ -15,20 +15,42 @@ _Own = TypeVar("_Own", bound="TrainingConfig")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """What the papers' configurations have in common; each names its own values and sources."""
+    """What the papers' configurations have in common; each names its own values and sources.
+
+    Attributes:
+        encoder: The network that judges.
+        weights: The encoder's weights, a set's name or a file's; None is the encoder's usual set.
+        precision: Of the encoder's convolutions, and of a decoder that mirrors it.
+        content_weight: More keeps more of the photograph.
+        style_weight: More paints more boldly.
+        size: Side of the training pictures in pixels.
+        shorter_side: The least and the most pixels that a picture's shorter side is scaled to
+            before a square is cut out; None squeezes the whole picture into the square.
+        flip: Whether half of the pictures are mirrored.
+        batch_size: Pictures a step.
+        num_steps: Steps in all, without those of a stage before.
+        optimizer: adam, or muon, which suits decoders whose inputs are all positive.
+        learning_rate: Length of a step, of the first ones where the schedule lets it fall.
+        schedule: How the rate goes on: constant, cosine to 0, inverse_time, or halving.
+        decay: Of the schedule inverse_time, whose rate is learning_rate / (1 + decay t).
+        halve_every: Steps after which the schedule halving halves the rate.
+        clip_norm: Gradients above this norm are shortened, for a run that diverges.
+        average_decay: The share that a moving average of the parameters keeps a step; None is none.
+        seed: Decides the first parameters, and the order of the pictures.
+    """
 
     LEAST_SIZE: ClassVar[int] = 16  # of training pictures, for which a network may want more
     SIZE_STEP: ClassVar[int] = 4  # what sizes are multiples of, likewise
 
     # The loss.
     encoder: Architecture = "vgg16"
-    weights: str | None = None  # the encoder's usual set
-    precision: Precision = "float32"  # of the encoder, and of AdaIN's decoder
+    weights: str | None = None
+    precision: Precision = "float32"
     content_weight: float
     style_weight: float
     # The pictures.
     size: int
-    shorter_side: tuple[int, int] | None = None  # scaled to between these; None loses the aspect
+    shorter_side: tuple[int, int] | None = None
     flip: bool = False
     batch_size: int
     # The optimiser.
@@ -36,8 +58,8 @@ class TrainingConfig:
     optimizer: Optimizer = "adam"
     learning_rate: float
     schedule: Schedule = "constant"
-    decay: float = 5e-5  # of the schedule "inverse_time"
-    halve_every: int | None = None  # of the schedule "halving"
+    decay: float = 5e-5
+    halve_every: int | None = None
     clip_norm: float | None = None
     average_decay: float | None = None
     seed: int = 0

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, Literal
 
 from nst_jax import losses
-from nst_jax.array_types import ImageOfAnySize, Params, Scalar
-from nst_jax.encoders.vgg import VGG, Pooling
+from nst_jax.array_types import ImageOfAnySize, Params, Scalar, check_picture
+from nst_jax.encoders.vgg import VGG, Pooling, check_layers
 from nst_jax.losses import LayerWeights, perceptual
 from nst_jax.losses.perceptual import Terms, Weights, weigh_layers
 from nst_jax.ops.resizing import resize_longer_side
@@ -22,6 +22,15 @@ class PerceptualConfig(TrainingConfig):
 
     total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · gram_loss_l
     + tv_weight · (the total variation), with c and s the layers' own weights.
+
+    Attributes:
+        width: Maps of the first convolution. Half of them is a quarter of the parameters.
+        pooling: How the encoder shrinks its maps.
+        style_size: Longer side of the paintings in pixels. Smaller means finer strokes.
+        content_layers: Pairs of a layer in which the photograph is kept and its weight.
+        style_layers: Pairs of a layer in which the painting's texture is matched and its weight.
+        tv_weight: More makes a smoother picture (total variation).
+        tv_loss: The mean, or the half sum of Johnson's code, which grows with the area.
     """
 
     # The network.
@@ -46,6 +55,9 @@ class PerceptualConfig(TrainingConfig):
         shares = [w for _, w in (*self.content_layers, *self.style_layers)]
         finite = all(0 <= share < float("inf") for share in shares)
         check(finite, "style_layers", "finite weights, 0 or more", shares)
+        used = tuple(layer for layer, _ in (*self.content_layers, *self.style_layers))
+        if used:
+            check_layers(used, self.encoder)
 
 
 TransferObjective = Callable[..., tuple[Scalar, Terms]]
@@ -90,7 +102,7 @@ def compute_style_grams(
         encoder: From load_encoder.
         encoder_params: Its parameters.
     """
-    style = resize_longer_side(style, config.style_size)
+    style = resize_longer_side(check_picture("style", style), config.style_size)
     return perceptual.compute_styles(
         set_encoder(encoder, config), encoder_params, style, weights=make_loss_weights(config)
     )

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import re
 import shlex
 import shutil
@@ -20,8 +21,8 @@ from train_command import (
     arrays,
     assert_refused,
     assert_same,
+    make_job,
     make_pictures,
-    parse,
     press_ctrl_c,
     replaced,
     run,
@@ -32,7 +33,7 @@ from nst_jax import files, stylizers
 from nst_jax.cli import main
 from nst_jax.cli import train as cli_train
 from nst_jax.cli.errors import exit_status, one_line
-from nst_jax.cli.train_options import make_config, make_job
+from nst_jax.jobs import training
 from nst_jax.jobs.training_pictures import find_pictures
 from nst_jax.jobs.training_plan import make_plan
 from nst_jax.networks.dumoulin import DumoulinNetwork
@@ -74,7 +75,7 @@ def trained(tmp_path_factory):
 
 
 def config_of(*words: str) -> Any:
-    return make_config(parse(*words))
+    return make_job(*words).config
 
 
 # The option, the fields that it changes, and what these become, unlike smoke's.
@@ -124,6 +125,33 @@ def test_steps_of_a_new_style_are_counted_apart():
     assert config == dataclasses.replace(smoke, add_style_steps=9)
 
 
+def test_help_has_the_defaults_of_the_chosen_preset(capsys):
+    for preset in ("paper", "smoke"):
+        assert main(["train", "johnson2016", "--preset", preset, "--help"]) == 0
+        text = " ".join(re.sub(r"[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+        config = johnson_2016.PRESETS[preset]
+        for name in ("num-steps", "width", "batch-size", "style-size", "normalization"):
+            value = getattr(config, name.replace("-", "_"))
+            assert re.search(rf"--{name} [^(]*\(default: {value}\)", text), name
+        layers = " ".join(layer for layer, _ in config.style_layers)
+        assert f"(default: {layers})" in text
+
+
+def test_layers_and_their_weights_are_two_lists():
+    layers = ("--style-layers", "relu1_1", "relu3_1")
+    config = config_of(*JOHNSON, *layers, "--style-layer-weights", "2", "0.5")
+    assert config.style_layers == (("relu1_1", 2.0), ("relu3_1", 0.5))
+    assert config_of(*JOHNSON, *layers).style_layers == (("relu1_1", 1.0), ("relu3_1", 1.0))
+    weights = ("--style-layer-weights", "1", "2", "3", "4")
+    preset = johnson_2016.PRESETS["cpu"]
+    assert config_of(*JOHNSON, *weights).style_layers == tuple(
+        (layer, weight)
+        for (layer, _), weight in zip(preset.style_layers, (1.0, 2.0, 3.0, 4.0), strict=True)
+    )
+    with pytest.raises(ValueError, match=r"^style_layer_weights: wanted 2, one for each of"):
+        config_of(*JOHNSON, *layers, "--style-layer-weights", "1", "2", "3")
+
+
 def test_help_tells_every_option(capsys):
     for words in ([], ["--help"]):
         assert main(["train", *words]) == 0
@@ -140,7 +168,9 @@ def test_help_tells_every_option(capsys):
         text = capsys.readouterr().out
         assert f"usage: nst-jax train {paper}" in text
         assert "first 8 training pictures" in " ".join(text.replace("│", " ").split())
-        for option in f"{options} {more}".split():
+        fields = {field.name for field in dataclasses.fields(PAPERS[paper].Config)}
+        fields = {name.replace("_", "-") for name in fields - {"add_style_steps"}}
+        for option in {*options.split(), *more.split(), *fields}:
             assert f"--{option} " in text, option
         for name, config in PAPERS[paper].PRESETS.items():
             assert re.search(rf"{name} +{config.num_steps} steps", text)
@@ -149,7 +179,6 @@ def test_help_tells_every_option(capsys):
 @pytest.mark.parametrize(
     "words",
     [
-        ["johnson"],
         [*JOHNSON[:-2]],
         [*JOHNSON, "--stile-weight", "3"],
         [*JOHNSON, "--size", "large"],
@@ -161,6 +190,13 @@ def test_words_that_make_no_sense_are_bad_input(here, words):
     assert told.status == 2
     assert "--help" in told.err
     assert "Traceback" not in told.err
+
+
+def test_a_misspelt_paper_or_preset_is_answered_with_the_one_that_is_meant():
+    assert_refused(run("johnson"), "paper: wanted johnson2016, dumoulin2017, huang2017, ")
+    assert_refused(run("johnson"), "got 'johnson'; did you mean johnson2016?")
+    told = run(*JOHNSON, "--preset", "papr")
+    assert_refused(told, "got 'papr'; did you mean paper?")
 
 
 # A run from beginning to end ------------------------------------------------------------------
@@ -344,6 +380,40 @@ def test_a_diverging_run_is_told_on_one_line(trained, here):
     assert not Path("run/model.safetensors").exists()
 
 
+def test_a_rate_far_too_high_is_told_before_a_model_is_written(here):
+    told = run(*JOHNSON, *SMOKE, "--quiet", "--learning-rate", "1e12")
+    assert (told.status, told.out) == (1, "")
+    assert told.err == (
+        "error: A parameter became 1e+12 at step 1. There is no checkpoint yet; try a lower "
+        "learning rate or gradient clipping, in another workdir.\n"
+    )
+
+
+@pytest.mark.slow
+def test_paths_that_are_not_utf_8(here):
+    """As old archives have them: the byte 0xE9, and nothing else, for an accented letter."""
+    name = os.fsdecode(b"caf\xe9")
+    Path("photos").rename(name)
+    Path(name, "0.png").rename(Path(name, f"{name}.png"))
+    words = [*replaced(JOHNSON, ["--content-dir", name]), *SMOKE]
+    told = run(*words)
+    assert told.status == 0, told.err
+    card = stylizers.load_model("run/model.safetensors").card
+    assert shlex.split(card["command"])[2:] == words
+    told = run(*replaced(words, ["--workdir", name]))
+    assert_refused(told, "workdir: wanted a path in UTF-8")
+
+
+def test_a_training_without_a_standard_output(here, monkeypatch):
+    monkeypatch.setattr(cli_train.training, "run", lambda job, **callbacks: finished(job))
+    monkeypatch.setattr("sys.stdout", None)  # as `>&-` leaves it
+    assert main(["train", *JOHNSON, *SMOKE]) == 0
+
+
+def finished(job):
+    return training.Trained(None, {}, 4, 4, {"total": 1.0}, Path("m"), {"seconds": 1.0}, True)
+
+
 def test_divergence_is_a_failure_that_says_all():
     error = TrainingDivergedError("It came apart.", step=3, checkpoint=None)
     assert (exit_status(error), one_line(error)) == (1, "It came apart.")
@@ -353,7 +423,7 @@ def test_the_runs_own_samples_are_no_training_pictures(here):
     Path("photos/run/samples").mkdir(parents=True)
     shutil.copy("wave.png", "photos/run/samples/step_000001.png")
     words = [*JOHNSON[:-1], "photos/run", *SMOKE]
-    job = make_job(parse(*words), command="")
+    job = make_job(*words)
 
     found = find_pictures(job, make_plan(job))
 
@@ -455,7 +525,7 @@ def test_a_folder_of_paintings(here):
     words = [*DUMOULIN, *SMOKE, "--style-dir", "paintings", "--style", "wave.png"]
     del words[words.index("--style") : words.index("--workdir")]
 
-    plan = make_plan(make_job(parse(*words), command=""))
+    plan = make_plan(make_job(*words))
 
     assert plan.styles == ("wave", "line", "new")
     assert plan.paintings["new"] == Path("paintings/new.png")

@@ -19,8 +19,8 @@ from train_command import (
     arrays,
     assert_refused,
     assert_same,
+    make_job,
     make_pictures,
-    parse,
     press_ctrl_c,
     replaced,
     run,
@@ -29,7 +29,6 @@ from train_command import (
 from nst_jax import files, stylizers
 from nst_jax.cli import main
 from nst_jax.cli import train as cli_train
-from nst_jax.cli.train_options import make_config
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
 from nst_jax.encoders.weights.pretrained import describe_weights
@@ -94,8 +93,8 @@ OPTIONS = {
 }
 
 
-def config_of(*words: str) -> huang_2017.Config:
-    return make_config(parse(*HUANG, *words))
+def config_of(*words: str) -> Any:
+    return make_job(*HUANG, *words).config
 
 
 def test_every_option_changes_its_fields_alone():
@@ -113,6 +112,13 @@ def test_another_encoder_has_the_weights_that_presets_have_for_it():
     assert config_of("--preset", "paper", "--encoder", "vgg19").weights == "vgg19-adain"
 
 
+def test_small_batches_have_fewer_identity_pairs():
+    """The preset's 2 of 4; never more than half, so that styles are learnt too."""
+    pairs = {size: config_of("--batch-size", str(size)).identity_pairs for size in (1, 2, 3, 4, 8)}
+    assert pairs == {1: 0, 2: 1, 3: 1, 4: 2, 8: 2}
+    assert config_of("--batch-size", "2", "--identity-pairs", "2").identity_pairs == 2
+
+
 def test_help_tells_every_option_and_no_other(capsys):
     assert main(["train", "--help"]) == 0
     assert "nst-jax train huang2017" in capsys.readouterr().out
@@ -120,11 +126,11 @@ def test_help_tells_every_option_and_no_other(capsys):
     text = capsys.readouterr().out
     told = set(re.findall(r"^[^\w-]*--([a-z][a-z-]*) ", text, re.MULTILINE))
     options = (
-        "content-dir style-dir workdir held-out-dir held-out-style-dir preset num-steps size "
-        "batch-size seed start-from warm-start-steps content-weight style-weight encoder weights "
-        "precision learning-rate clip-norm save-every report-every quiet"
+        "content-dir style-dir workdir held-out-dir held-out-style-dir preset start-from "
+        "save-every report-every quiet style-layer-weights identity-layer-weights"
     )
-    assert told == set(options.split())
+    fields = {field.name.replace("_", "-") for field in dataclasses.fields(huang_2017.Config)}
+    assert told == {*options.split(), *fields}
     for name, config in huang_2017.PRESETS.items():
         assert re.search(rf"{name} +{config.num_steps} steps of {config.batch_size} pi", text)
 

@@ -328,6 +328,17 @@ def test_the_held_out_losses_are_the_returned_decoders(whole, vgg16):
     assert trained.held_out == pytest.approx({"total": sum(wanted.values()), **wanted}, rel=1e-3)
 
 
+def test_held_out_losses_leave_identity_pairs_out(vgg16, tmp_path):
+    config = dataclasses.replace(
+        CONFIG, num_steps=1, warm_start_steps=0, identity_pairs=1, identity_weight=3.0
+    )
+    reports = []
+    trained = fit(vgg16, tmp_path, config=config, on_step=reports.append)
+    assert set(reports[0].terms) == {"content", "style", "identity"}
+    wanted = published_terms(config, vgg16, decoder_of(trained.variables), PAIR)
+    assert trained.held_out == pytest.approx({"total": sum(wanted.values()), **wanted}, rel=1e-3)
+
+
 @pytest.mark.parametrize("last", [2, 7], ids=["in the first stage", "in the second"])
 @pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_decoder(whole, vgg16, tmp_path, last):

@@ -53,6 +53,13 @@ def save(path, network, *, styles=("waves",), card=None):
     return variables
 
 
+def test_a_card_may_hold_a_path_that_is_not_utf_8(tmp_path):
+    """Such a path has lone surrogates in Python; the file must stay readable, and hold it."""
+    card = {"command": "nst-jax train --style caf\udce9\\.png"}
+    save(tmp_path / "m.safetensors", JOHNSON, card=card)
+    assert load_model(tmp_path / "m.safetensors").card == card
+
+
 @pytest.fixture
 def johnson(tmp_path):
     save(tmp_path / "johnson.safetensors", JOHNSON)

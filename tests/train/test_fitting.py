@@ -28,6 +28,7 @@ from google.protobuf.message_factory import GetMessageClass
 from tensorboardX.proto import event_pb2
 
 from nst_jax import train
+from nst_jax.runs.interrupts import cancelled_by
 from nst_jax.train import TrainingDivergedError, datasets
 from nst_jax.train.checkpoints import save_checkpoint
 
@@ -509,16 +510,17 @@ def test_nothing_is_printed_and_no_thread_stays(trainer, tmp_path, capfd):
 # What stops a run -----------------------------------------------------------------------------
 
 
-def test_ctrl_c_ends_with_a_checkpoint(trainer, unbroken, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_ctrl_c_and_sigterm_end_with_a_checkpoint(trainer, unbroken, tmp_path, number):
     def press(report):
         if report.step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     state = fit(trainer, tmp_path, on_step=press, save_every=0)
     assert 2 <= int(state.step) <= 4  # reports come up to two steps late
     assert checkpoint_names(tmp_path) == [f"step_{int(state.step):06d}"]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
     assert_same(fit(trainer, tmp_path), unbroken[0])
     assert [line["step"] for line in logged(tmp_path)] == [2, 4, 6, 8]
 
@@ -528,6 +530,53 @@ def test_who_asks_may_stop_a_run(trainer, tmp_path):
     state = fit(trainer, tmp_path, interrupted=lambda: next(asked))
     assert int(state.step) == 3
     assert checkpoint_names(tmp_path) == ["step_000003"]
+
+
+def test_a_flag_of_another_thread_stops_a_run(trainer, unbroken, tmp_path):
+    flag = threading.Event()
+
+    def ask(report):
+        if report.step == 2:
+            thread = threading.Thread(target=flag.set)
+            thread.start()
+            thread.join()
+
+    with cancelled_by(flag):
+        state = fit(trainer, tmp_path, on_step=ask, save_every=0)
+    assert 2 <= int(state.step) <= 4
+    assert_same(fit(trainer, tmp_path), unbroken[0])
+
+
+def test_a_rate_far_too_high_is_told_at_its_first_step(tmp_path):
+    with pytest.raises(TrainingDivergedError, match=r"^A parameter became 1e\+12 at step 1\. "):
+        fit(make(learning_rate=1e12), tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_one_training_at_a_time_in_a_workdir(trainer, unbroken, tmp_path):
+    complaints = []
+
+    def begin_another(report):
+        if report.step == 2:
+            with pytest.raises(ValueError, match="is in use") as caught:
+                fit(trainer, tmp_path)
+            complaints.append(str(caught.value))
+
+    state = fit(trainer, tmp_path, on_step=begin_another)
+    assert complaints == [
+        f"workdir: '{tmp_path}' is in use by another process; wait until it ends, or choose "
+        "another folder"
+    ]
+    assert_same(state, unbroken[0])
+    fit(trainer, tmp_path)  # the lock has gone with the run
+
+
+def test_a_workdir_whose_name_is_not_utf_8_is_refused_at_once(trainer, tmp_path):
+    workdir = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    with pytest.raises(ValueError, match=r"^workdir: wanted a path in UTF-8, got '.*caf") as caught:
+        fit(trainer, workdir)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def spoilt(what, step):

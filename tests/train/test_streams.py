@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def paths(tmp_path) -> list[Path]:
         PIL.Image.fromarray(rng.integers(0, 256, (*shape, 3), np.uint8)).save(path)
         found.append(path)
     return found
+
+
+def test_names_that_are_not_utf_8_count_by_their_bytes(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    path.write_bytes(b"12345")
+    found = train.describe_pictures([path])
+    assert found == {"count": 1, "sha256": hashlib.sha256(b"caf\xe9.png\x005\n").hexdigest()}
 
 
 @contextlib.contextmanager
