@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ finds the same names
     from nst_jax import encoders as encoders
     from nst_jax import files as files
+    from nst_jax import jobs as jobs
     from nst_jax import losses as losses
     from nst_jax import metrics as metrics
     from nst_jax import networks as networks
@@ -25,12 +26,16 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ find
     from nst_jax.encoders.weights.pretrained import load_encoder as load_encoder
     from nst_jax.files import load_image as load_image
     from nst_jax.files import save_image as save_image
+    from nst_jax.one_call import optimize as optimize
+    from nst_jax.one_call import stylize as stylize
     from nst_jax.ops.feature_transforms import adain as adain
     from nst_jax.ops.gram import gram_matrix as gram_matrix
     from nst_jax.ops.moments import channel_moments as channel_moments
     from nst_jax.stylizers import load_stylizer as load_stylizer
 
 _FUNCTIONS = {
+    "stylize": "one_call",
+    "optimize": "one_call",
     "load_image": "files",
     "save_image": "files",
     "load_encoder": "encoders.weights.pretrained",
@@ -40,7 +45,7 @@ _FUNCTIONS = {
     "adain": "ops.feature_transforms",
 }
 _MODULES = (
-    *("encoders", "files", "losses", "metrics", "networks", "ops", "papers", "pixels"),
+    *("encoders", "files", "jobs", "losses", "metrics", "networks", "ops", "papers", "pixels"),
     *("regions", "runs", "stylizers", "sweeps", "train"),
 )
 
@@ -52,8 +57,10 @@ __all__ = [
     "load_image",
     "load_stylizer",
     "losses",
+    "optimize",
     "papers",
     "save_image",
+    "stylize",
 ]
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that is found here

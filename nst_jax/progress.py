@@ -1,9 +1,10 @@
 """Progress on standard error: a bar on a terminal, a few plain lines elsewhere."""
 
+import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from itertools import accumulate
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -45,6 +46,31 @@ class Level(Protocol):
         ...
 
 
+@runtime_checkable
+class Stage(Protocol):
+    """How far a run is, such as jobs.paint says."""
+
+    @property
+    def stage(self) -> str:
+        """What is done now."""
+        ...
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        """The sizes of the stage's steps."""
+        ...
+
+    @property
+    def first_step(self) -> int:
+        """Steps done before."""
+        ...
+
+    @property
+    def report(self) -> Report | None:
+        """The step that was made now; None at the stage's beginning."""
+        ...
+
+
 OnStep = Callable[[Report], None]
 OnPart = Callable[[int, int | None], None]
 
@@ -77,6 +103,29 @@ def follow_steps(
         return f"{level.width}x{level.height}"
 
     return _follow(_Course(_work_by_step(levels), stage, is_training=False), first_step, quiet)
+
+
+@contextmanager
+def follow_painting(*, quiet: bool = False) -> Iterator[Callable[[Stage], None]]:
+    """Yield what jobs.paint wants as on_progress, and show the progress of its stages meanwhile.
+
+    Args:
+        quiet: Show nothing.
+    """
+    with ExitStack() as shown:
+        on_step: list[OnStep] = []
+
+        def on_progress(progress: Stage) -> None:
+            if progress.report is not None:
+                on_step[-1](progress.report)
+                return
+            shown.close()  # what the stage before has on the screen
+            if progress.stage == "mixing" and not quiet:
+                _say("mixing the fine texture into the painting")
+            following = follow_steps(progress.levels, first_step=progress.first_step, quiet=quiet)
+            on_step.append(shown.enter_context(following))
+
+        yield on_progress
 
 
 def follow_training(
@@ -117,7 +166,7 @@ def follow_parts(label: str, *, unit: str, scale: float = 1.0) -> Iterator[OnPar
         scale: How many of the numbers given make one unit.
     """
     console = Console(stderr=True, highlight=False)
-    if not console.is_terminal or console.is_dumb_terminal:
+    if not _shows_bars(console):
         yield _plain_parts(label, unit, scale)
         return
     columns = (
@@ -133,6 +182,17 @@ def follow_parts(label: str, *, unit: str, scale: float = 1.0) -> Iterator[OnPar
             progress.update(task, completed=done, total=of, count=_count(done, of, unit, scale))
 
         yield on_part
+
+
+def is_watched() -> bool:
+    """Return whether bars can be seen: on a terminal, or in a notebook."""
+    return _shows_bars(Console(stderr=True))
+
+
+def _shows_bars(console: Console) -> bool:
+    if console.is_jupyter:  # where rich draws by widgets
+        return importlib.util.find_spec("ipywidgets") is not None
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def _count(done: int, of: int | None, unit: str, scale: float) -> str:
@@ -169,7 +229,7 @@ def _follow(course: _Course, first_step: int, quiet: bool) -> AbstractContextMan
     console = Console(stderr=True, highlight=False)
     if quiet:
         return nullcontext(lambda report: None)
-    if console.is_terminal and not console.is_dumb_terminal:
+    if _shows_bars(console):
         return _bar(console, course, first_step)
     return nullcontext(_plain_lines(course, first_step))
 

@@ -97,6 +97,12 @@ def _dispatch(words: list[str]) -> int:
     if words[0] in ("--version", "-V"):
         print(f"nst-jax {nst_jax.__version__}")
         return 0
+    if "" in words:
+        before = ["nst-jax", *words][words.index("")]
+        raise ValueError(
+            f"got an empty word after {before}; name a file or a value, or look whether a variable "
+            "of your shell is empty"
+        )
     if words[0] in COMMANDS:
         return importlib.import_module(f"nst_jax.cli.{words[0]}").run(words[1:])
     near = difflib.get_close_matches(words[0], COMMANDS, n=1, cutoff=0.7)

@@ -1,9 +1,11 @@
 """`nst-jax demo`: bundled photographs painted after bundled paintings, with nothing to give.
 
-Each is painted twice: at once, by a trained network, and by optimising its pixels.
+Each is painted twice: at once, by a trained network, and by optimising its pixels. Pictures of an
+earlier demo are refreshed, but for those that would come out the same after minutes.
 """
 
 import dataclasses
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,22 +13,22 @@ from pathlib import Path
 from typing import Annotated
 
 import jax.numpy as jnp
-import tyro
 from tyro.conf import arg
 
 from nst_jax import files
 from nst_jax.array_types import ImageOfAnySize
 from nst_jax.cli.environment import check_device, describe_device, keep_compiled_programs
 from nst_jax.cli.optimize import describe_result
-from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.cli.shared_options import parse
+from nst_jax.jobs.paint import Hooks, PaintJob, load_pictures, paint_loaded
+from nst_jax.jobs.paint_file import describe_origin, identify
 from nst_jax.ops.resizing import resize
-from nst_jax.papers.gatys_2016 import PRESETS, plan, stylize
-from nst_jax.progress import describe_seconds, follow_steps
+from nst_jax.papers.gatys_2016 import PRESETS
+from nst_jax.progress import describe_seconds, follow_painting
 from nst_jax.runs.compile_time import compile_seconds
-from nst_jax.stylizers import load_stylizer
+from nst_jax.stylizers import DEFAULT_MODEL, load_stylizer
 
 FOLDER = Path("nst-jax-demo")
-MODEL = "huang2017"
 
 _GAP = 8  # pixels of white between the pictures of a sheet
 # Both photographs have the same shape, so that the second run finds its programs compiled.
@@ -48,54 +50,57 @@ class Demo:
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments after `nst-jax demo` say and return the exit status."""
-    options = tyro.cli(
-        Demo,
-        prog="nst-jax demo",
-        description=f"{Demo.__doc__}\n\nThe first pictures come in seconds; those whose pixels are "
-        "optimised take two or three minutes on two cores.",
-        args=arguments,
+    description = (
+        f"{Demo.__doc__}\n\nThe first pictures come in seconds; those whose pixels are optimised "
+        "take two or three minutes on two cores, and are kept by the next demo."
     )
+    options = parse(Demo, arguments, command="demo", description=description)
     check_device()
     config = dataclasses.replace(PRESETS["default"], size=options.size, num_steps=options.num_steps)
     _make_folder()
     keep_compiled_programs()
-    encoder, encoder_params = load_encoder(config.encoder, weights=config.weights)
     print(describe_device(), flush=True)
     began = time.monotonic()
-    pairs = {
-        name: tuple(files.load_image(files.asset_path(path), size=config.size) for path in paths)
-        for name, *paths in _PAIRS
+    jobs = {
+        name: PaintJob(files.asset_path(content), [files.asset_path(style)], config)
+        for name, content, style in _PAIRS
     }
-    stylizer = load_stylizer(MODEL)
+    pictures = {name: load_pictures(job) for name, job in jobs.items()}
+    stylizer = load_stylizer(DEFAULT_MODEL)
     painted = {}
-    for name, (content, style) in pairs.items():
+    for name, loaded in pictures.items():
         started = time.monotonic()
         with compile_seconds() as compiling:
-            painted[name] = stylizer(content, style)
+            painted[name] = stylizer(loaded.content, loaded.styles[0])
             told = describe_seconds(time.monotonic() - started, compiling())
         _save(f"{name}_one_pass", painted[name])
         print(f"{FOLDER / name}_one_pass.png: {told}", flush=True)
-    for name, (content, style) in pairs.items():
-        with follow_steps(plan(content, config)) as on_step:
-            image, record = stylize(
-                content, style, config, encoder, encoder_params, on_step=on_step
-            )
-        if record["info"]["interrupted"]:
-            raise KeyboardInterrupt(f"stopped before {FOLDER / name}.png was finished")
-        _save(name, image)
-        _save(f"{name}_sheet", make_sheet([content, style, painted[name], image]))
-        print(describe_result(FOLDER / f"{name}.png", image, record), flush=True)
+    for name, job in jobs.items():
+        loaded, path = pictures[name], FOLDER / f"{name}.png"
+        origin = describe_origin(identify(job, loaded), config.num_steps)
+        if files.load_origin(path) == origin:
+            print(f"{path}: there already, by this version and these settings", flush=True)
+            image = files.load_image(path)
+        else:
+            with follow_painting() as on_progress:
+                result = paint_loaded(job, loaded, Hooks(on_progress))
+            if not result.is_finished:
+                raise KeyboardInterrupt(f"stopped before {path} was finished")
+            image = result.image
+            _save(name, image, origin=origin)
+            print(describe_result(path, image, result.record), flush=True)
+        _save(f"{name}_sheet", make_sheet([loaded.content, loaded.styles[0], painted[name], image]))
     print(
         f"{time.monotonic() - began:.0f} s in all. Photograph, painting, in one pass, optimised: "
-        + ", ".join(str(FOLDER / f"{name}_sheet.png") for name in pairs)
+        + ", ".join(os.fspath(FOLDER / f"{name}_sheet.png") for name in pictures)
     )
     print("Now your own: nst-jax stylize photo.jpg --style painting.jpg -o out.png")
     print("or, slowly:   nst-jax optimize photo.jpg painting.jpg -o out.png")
     return 0
 
 
-def _save(name: str, image: ImageOfAnySize) -> None:
-    files.save_image(FOLDER / f"{name}.png", image)
+def _save(name: str, image: ImageOfAnySize, *, origin: str | None = None) -> None:
+    files.save_image(FOLDER / f"{name}.png", image, origin=origin)
 
 
 def make_sheet(pictures: Sequence[ImageOfAnySize]) -> ImageOfAnySize:

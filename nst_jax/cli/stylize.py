@@ -6,25 +6,24 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import tyro
 from tyro.conf import Positional, arg
 
-from nst_jax.cli.color_option import ColorOption, WhenOption
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import BAD_INPUT, one_line
-from nst_jax.cli.masks import MASK_HELP, STYLE_MASK_HELP
-from nst_jax.cli.stylize_plan import Job, plan_jobs
-from nst_jax.cli.stylize_styles import (
-    ALL,
-    STYLE_SIZE,
-    Rendering,
-    StyleChoice,
-    choose_renderings,
+from nst_jax.cli.shared_options import (
+    FLAG,
+    MASK_HELP,
+    STYLE_MASK_HELP,
+    ColorOption,
+    WhenOption,
+    parse,
+    words_given,
 )
-from nst_jax.cli.stylize_work import Report, paint_all
-from nst_jax.files.pictures import MAX_SIDE, MIN_SIDE
+from nst_jax.jobs import folder
+from nst_jax.jobs.folder import FolderJob, Report
+from nst_jax.jobs.styles import ALL, STYLE_SIZE, StyleChoice
 from nst_jax.ops.convolution import Precision
 from nst_jax.progress import describe_seconds, follow_parts
 from nst_jax.runs.compile_time import compile_seconds
@@ -32,14 +31,14 @@ from nst_jax.stylizers import (
     DEFAULT_MODEL,
     MAX_PIXELS,
     MEDIAN_FILTER,
-    Stylizer,
     list_models,
-    load_stylizer,
     model_path,
     read_styles,
 )
 
-_EXAMPLES = """\
+_DESCRIPTION = """\
+Paint photographs by a trained network: one pass each, in place of optimising pixels.
+
 Examples:
   nst-jax stylize photo.jpg --style painting.jpg -o out.png
   nst-jax stylize photos/ --style paintings/ -o painted/ --size 1024
@@ -50,27 +49,23 @@ Examples:
   nst-jax stylize photo.jpg --model dumoulin2017 --style wave udnie --mask sky.png -o out.png"""
 
 _UNIT = "pictures"
-_FLAG = arg(help_behavior_hint="")
 _STYLE_HELP = (
     "Paintings to paint after, as pictures or folders of them; for a model of certain styles (see "
     f"above) their names, or '{ALL}'. Of several, each is painted, as NAME_STYLE."
 )
-
-
-def _any_style(metavar: str, hint: str = "", **options: Any) -> Any:
-    return arg(metavar=metavar, help_behavior_hint=hint, **options)
+_FILES = "FILE [FILE ...]"
 
 
 @dataclass(frozen=True)
 class Stylize:
-    """Paint photographs by a trained network: one pass each, in place of optimising pixels."""
+    """Paint photographs by a trained network."""
 
     content: Annotated[
         Positional[tuple[Path, ...]],
         arg(metavar="CONTENT [CONTENT ...]", help_behavior_hint="(required)"),
     ]
     """Photographs, or folders of them."""
-    out: Annotated[Path, arg(aliases=("-o",), metavar="OUT")]
+    out: Annotated[str, arg(aliases=("-o",), metavar="OUT")]
     """The picture to write; for several pictures the folder, where they keep their names."""
     model: Annotated[str, arg(metavar="NAME|FILE")] = DEFAULT_MODEL
     """A model that comes along (see above), or a .safetensors file made by nst-jax train."""
@@ -83,14 +78,20 @@ class Stylize:
         int | None, arg(metavar="PIXELS", help_behavior_hint="(default: as they are)")
     ] = None
     """Longer side of the results."""
-    style_size: Annotated[int | None, _any_style("PIXELS", f"(default: {STYLE_SIZE})")] = None
+    style_size: Annotated[
+        int | None, arg(metavar="PIXELS", help_behavior_hint=f"(default: {STYLE_SIZE})")
+    ] = None
     """Longer side of the paintings: less makes a crisper picture, more a softer one."""
-    alpha: Annotated[float | None, _any_style("A", "(default: 1)")] = None
+    alpha: Annotated[float, arg(metavar="A", help_behavior_hint="(default: 1)")] = 1.0
     """How much of the style: from 0, the photograph, to 1."""
-    mask: Annotated[tuple[Path, ...], _any_style("FILE [FILE ...]", help=MASK_HELP)] = ()
-    style_mask: Annotated[tuple[str, ...], _any_style("FILE [FILE ...]", help=STYLE_MASK_HELP)] = ()
-    color: ColorOption = None
-    color_when: WhenOption = None
+    mask: Annotated[
+        tuple[Path, ...], arg(metavar=_FILES, help_behavior_hint="", help=MASK_HELP)
+    ] = ()
+    style_mask: Annotated[
+        tuple[str, ...], arg(metavar=_FILES, help_behavior_hint="", help=STYLE_MASK_HELP)
+    ] = ()
+    color: ColorOption = "style"
+    color_when: WhenOption = "before"
     median_filter: Annotated[
         int | None, arg(metavar="{1,3,5}", help_behavior_hint=f"(default: {MEDIAN_FILTER})")
     ] = None
@@ -101,9 +102,11 @@ class Stylize:
     """Photographs of like size that run at once."""
     max_pixels: Annotated[int, arg(metavar="N")] = MAX_PIXELS
     """Pixels that run at once; larger photographs run in tiles. Less needs less memory."""
-    overwrite: Annotated[bool, _FLAG] = False
+    skip_existing: Annotated[bool, FLAG] = False
+    """Leave out results that exist: a folder that was stopped goes on."""
+    overwrite: Annotated[bool, FLAG] = False
     """Replace results that exist."""
-    quiet: Annotated[bool, _FLAG] = False
+    quiet: Annotated[bool, FLAG] = False
     """Print nothing but errors."""
 
 
@@ -111,84 +114,59 @@ def run(arguments: Sequence[str]) -> int:
     """Do what the arguments after `nst-jax stylize` say and return the exit status."""
     asks_help = not {"-h", "--help"}.isdisjoint(arguments)
     models = f"\n\n{_describe_models()}" if asks_help else ""
-    options = tyro.cli(
-        Stylize,
-        prog="nst-jax stylize",
-        description=f"{Stylize.__doc__}\n\n{_EXAMPLES}{models}",
-        args=arguments,
-        config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
-    )
+    options = parse(Stylize, arguments, command="stylize", description=f"{_DESCRIPTION}{models}")
     check_device()
-    _check(options)
-    began = time.perf_counter()
-    stylizer = load_stylizer(
-        options.model, precision=options.precision, median_filter=options.median_filter
-    )
-    if options.max_pixels < stylizer.least_pixels:
-        least = stylizer.least_pixels
-        raise ValueError(f"max_pixels: wanted at least {least}, got {options.max_pixels}")
+    _check_paintings_are_styles(options)
     keep_compiled_programs()
-    with compile_seconds() as compiling:
-        renderings = choose_renderings(stylizer, _style_choice(options))
-        jobs = plan_jobs(options.content, options.out, renderings, overwrite=options.overwrite)
-        report = _paint(options, stylizer, renderings, jobs)
-        seconds = time.perf_counter() - began
-        if report.sizes and not options.quiet:
-            print(_describe(options.out, report, seconds, compiling()))
+    began = time.perf_counter()
+    follow = follow_parts("painting", unit=_UNIT)
+    with (
+        compile_seconds() as compiling,
+        nullcontext(None) if options.quiet else follow as on_progress,
+    ):
+        report = folder.run(_job(options, words_given(arguments)), on_progress=on_progress)
+        compiled = compiling()
+    if not options.quiet:
+        for line in _describe(options.out, report, time.perf_counter() - began, compiled):
+            print(line)
     for failure in report.failures:
         print(f"error: {one_line(failure)}", file=sys.stderr)
     return BAD_INPUT if report.failures else 0
 
 
-def _paint(
-    options: Stylize, stylizer: Stylizer, renderings: Sequence[Rendering], jobs: Sequence[Job]
-) -> Report:
-    """Do the work with its progress shown."""
-    report = Report()
-    follow = nullcontext(_show_nothing) if options.quiet else follow_parts("painting", unit=_UNIT)
-    with follow as on_part:
-        try:
-            paint_all(
-                stylizer,
-                jobs,
-                renderings,
-                report,
-                size=options.size,
-                batch_size=options.batch_size,
-                max_pixels=options.max_pixels,
-                on_part=on_part,
-            )
-        except KeyboardInterrupt as error:
-            written = report.sizes.total()
-            raise KeyboardInterrupt(f"stopped; {written} {_UNIT} are written") from error
-    return report
-
-
-def _style_choice(options: Stylize) -> StyleChoice:
-    return StyleChoice(
+def _job(options: Stylize, given: frozenset[str]) -> FolderJob:
+    choice = StyleChoice(
         names=options.style,
         blend=options.style_blend,
         size=options.style_size,
-        alpha=options.alpha,
+        alpha=options.alpha if "alpha" in given else None,
         masks=options.mask,
         style_masks=options.style_mask,
-        color=options.color,
-        color_when=options.color_when,
+        color=options.color if "color" in given else None,
+        color_when=options.color_when if "color_when" in given else None,
+    )
+    return FolderJob(
+        contents=options.content,
+        choice=choice,
+        out=options.out,
+        model=options.model,
+        precision=options.precision,
+        median_filter=options.median_filter,
+        size=options.size,
+        batch_size=options.batch_size,
+        max_pixels=options.max_pixels,
+        overwrite=options.overwrite,
+        skip_existing=options.skip_existing,
     )
 
 
-def _show_nothing(done: int, of: int | None) -> None:
-    del done, of
-
-
-def _check(options: Stylize) -> None:
-    if options.size is not None and not MIN_SIDE <= options.size <= MAX_SIDE:
-        raise ValueError(f"size: wanted {MIN_SIDE} to {MAX_SIDE} pixels, got {options.size}")
-    if options.batch_size < 1:
-        raise ValueError(f"batch_size: wanted at least 1, got {options.batch_size}")
-    if options.style_size is not None and not MIN_SIDE <= options.style_size <= MAX_SIDE:
+def _check_paintings_are_styles(options: Stylize) -> None:
+    """Say what to type where a painting is given as nst-jax optimize takes it."""
+    if options.model == DEFAULT_MODEL and not options.style and len(options.content) > 1:
+        photograph, *paintings = map(str, options.content)
         raise ValueError(
-            f"style_size: wanted {MIN_SIDE} to {MAX_SIDE} pixels, got {options.style_size}"
+            "style: wanted paintings behind --style; to paint the first picture after the others: "
+            f"nst-jax stylize {photograph} --style {' '.join(paintings)} -o {options.out}"
         )
 
 
@@ -199,10 +177,16 @@ def _describe_models() -> str:
     return "\n".join(["Models and their styles:", *lines])
 
 
-def _describe(out: Path, report: Report, seconds: float, compiling: float) -> str:
-    """One line: what was written, in what time."""
-    sizes = sorted(report.sizes, key=lambda size: size[0] * size[1])
-    texts = list(dict.fromkeys(f"{width}x{height}" for width, height in (sizes[0], sizes[-1])))
-    count = report.sizes.total()
-    what = ("" if count == 1 else f"{count} {_UNIT} of ") + " to ".join(texts)
-    return f"{out}: {what} pixels in {describe_seconds(seconds, compiling)}"
+def _describe(out: str, report: Report, seconds: float, compiling: float) -> list[str]:
+    """What was written, in what time, and what was there before."""
+    lines = []
+    if report.sizes:
+        sizes = sorted(report.sizes, key=lambda size: size[0] * size[1])
+        ends = (sizes[0], sizes[-1])
+        texts = list(dict.fromkeys(f"{width}x{height}" for width, height in ends))
+        count = report.sizes.total()
+        what = ("" if count == 1 else f"{count} {_UNIT} of ") + " to ".join(texts)
+        lines.append(f"{Path(out)}: {what} pixels in {describe_seconds(seconds, compiling)}")
+    if report.skipped:
+        lines.append(f"{report.skipped} {_UNIT} were there already")
+    return lines

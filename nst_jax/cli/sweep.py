@@ -1,33 +1,30 @@
 """`nst-jax sweep`: many runs of optimize that differ in a few settings, and a report on them."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import tyro
-from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
+from tyro.conf import OmitArgPrefixes, UseAppendAction, arg
 
 from nst_jax import sweeps
+from nst_jax.cli.config_options import choose_preset, config_groups, make_config
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import FAILURE, INTERRUPTED
-from nst_jax.cli.optimize_options import (
-    BalanceOptions,
-    NetworkOptions,
-    Optimize,
-    OptimizerOptions,
-    ResultOptions,
-    make_config,
-)
+from nst_jax.cli.optimize_options import PICTURES
+from nst_jax.cli.shared_options import parse
 from nst_jax.progress import describe_losses, describe_seconds, follow_parts
 from nst_jax.sweeps import Grid, Sweep
 from nst_jax.sweeps.axes import LAYER_SETS
 from nst_jax.sweeps.requirements import require_libraries
 from nst_jax.sweeps.running import Outcome
 
-_EXAMPLES = f"""\
+_DESCRIPTION = f"""\
+Run a grid of settings of nst-jax optimize, and report on it with pictures and losses.
+
 Examples:
   nst-jax sweep photo.jpg painting.jpg -o folder --vary style_weight 5 50 500
   nst-jax sweep photo.jpg painting.jpg -o folder --size 256 \\
@@ -70,44 +67,30 @@ class SweepOptions:
     """Print nothing but errors."""
 
 
-@dataclass(frozen=True)
-class SweepArguments:
-    """Run a grid of settings of nst-jax optimize, and report on it with pictures and losses."""
-
-    content: Annotated[Positional[Path], arg(metavar="CONTENT")]
-    """The photograph."""
-    style: Annotated[
-        Positional[tuple[Path, ...]],
-        arg(metavar="STYLE [STYLE ...]", help_behavior_hint="(required)"),
-    ]
-    """The painting, or several to be blended."""
-    out: Annotated[Path, arg(aliases=("-o",), metavar="FOLDER")]
-    """The folder to write: a new one, or that of an earlier sweep."""
-    vary: Annotated[
-        UseAppendAction[tuple[tuple[str, ...], ...]], arg(metavar="SETTING VALUE [VALUE ...]")
-    ] = ()
-    """A setting and its values; give it once for each setting."""
-    seeds: Annotated[tuple[int, ...], arg(metavar="N [N ...]", help_behavior_hint="")] = ()
-    """Run everything with each of these seeds, and tell mean and deviation."""
-    sweep: OmitArgPrefixes[SweepOptions] = SweepOptions()
-    result: OmitArgPrefixes[ResultOptions] = field(default_factory=ResultOptions)
-    balance: OmitArgPrefixes[BalanceOptions] = field(default_factory=BalanceOptions)
-    network: OmitArgPrefixes[NetworkOptions] = field(default_factory=NetworkOptions)
-    optimizer: OmitArgPrefixes[OptimizerOptions] = field(default_factory=OptimizerOptions)
+_OUT_HELP = "The folder to write: a new one, or that of an earlier sweep."
+_Vary = Annotated[
+    UseAppendAction[tuple[tuple[str, ...], ...]],
+    arg(
+        metavar="SETTING VALUE [VALUE ...]",
+        help="A setting and its values; give it once for each setting.",
+    ),
+]
+_Seeds = Annotated[
+    tuple[int, ...],
+    arg(
+        metavar="N [N ...]",
+        help="Run everything with each of these seeds, and tell mean and deviation.",
+        help_behavior_hint="",
+    ),
+]
+_GROUPS = ("result", "balance", "network", "optimizer")  # masks are no settings of a sweep
 
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments after `nst-jax sweep` say and return the exit status."""
-    options = tyro.cli(
-        SweepArguments,
-        prog="nst-jax sweep",
-        description=f"{SweepArguments.__doc__}\n\n{_EXAMPLES}",
-        args=arguments,
-        config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
-    )
+    options, grid = parse_options(arguments)
     require_libraries()
     check_device()
-    grid = _make_grid(options)
     keep_compiled_programs()
     quiet = options.sweep.quiet
     following = nullcontext() if quiet else follow_parts("sweep", unit="steps")
@@ -127,16 +110,31 @@ def run(arguments: Sequence[str]) -> int:
     return _tell(sweep, report, quiet=quiet)
 
 
-def _make_grid(options: SweepArguments) -> Grid:
-    base = make_config(
-        Optimize(
-            *(options.content, options.style, options.out),
-            result=options.result,
-            balance=options.balance,
-            network=options.network,
-            optimizer=options.optimizer,
-        )
+def parse_options(arguments: Sequence[str]) -> tuple[Any, Grid]:
+    """Return what the words after `nst-jax sweep` ask for: the options, and the runs.
+
+    Raises:
+        SystemExit: After help, or where an option is wrong.
+        ValueError: An option has a wrong value, or two do not fit together.
+        OSError: A file of weights cannot be read.
+    """
+    chosen = choose_preset(arguments)
+    groups = [group for group in config_groups(chosen) if group[0] in _GROUPS]
+    fields = [
+        *PICTURES,
+        ("out", Annotated[Path, arg(aliases=("-o",), metavar="FOLDER", help=_OUT_HELP)]),
+        ("vary", _Vary, ()),
+        ("seeds", _Seeds, ()),
+        ("sweep", OmitArgPrefixes[SweepOptions], SweepOptions()),
+        *groups,
+    ]
+    options: Any = parse(
+        dataclasses.make_dataclass("Sweep", fields, frozen=True),
+        arguments,
+        command="sweep",
+        description=_DESCRIPTION,
     )
+    base = make_config(chosen, options, arguments)
     vary: dict[str, tuple[str, ...]] = {}
     for words in options.vary:
         if not words:
@@ -144,7 +142,7 @@ def _make_grid(options: SweepArguments) -> Grid:
         if words[0] in vary:
             raise ValueError(f"vary {words[0]}: given twice; put all its values behind one --vary")
         vary[words[0]] = words[1:]
-    return sweeps.make_grid(base, vary, seeds=options.seeds)
+    return options, sweeps.make_grid(base, vary, seeds=options.seeds)
 
 
 def _tell_run(outcome: Outcome) -> None:

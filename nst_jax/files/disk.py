@@ -1,5 +1,7 @@
 """How files are opened, replaced, found and complained about; what is in them is told elsewhere."""
 
+import difflib
+import errno
 import importlib.resources
 import io
 import os
@@ -16,13 +18,19 @@ _TEMPORARY = ".nst_jax-{}.tmp"  # short and apart from the target's name, which 
 
 
 @contextmanager
-def replacing(path: FilePath) -> Iterator[Path]:
+def replacing(path: FilePath, *, overwrite: bool = True) -> Iterator[Path]:
     """Give a temporary file in the same folder, which takes the place of path at the block's end.
 
     The block writes the temporary file. If it raises, the temporary file goes and path stays as it
     was. Killed at any time, path holds the old content or the new, never a part.
 
+    Args:
+        path: The file to be written.
+        overwrite: Whether a file that is there may be replaced. If not, the name is claimed at the
+            end in one step, so that of two processes with one name the second fails.
+
     Raises:
+        FileExistsError: There is a file by then, and overwrite is false.
         OSError: The folder is missing, path is a folder, or the disk refuses.
     """
     temporary = claim_temporary(path)
@@ -30,13 +38,54 @@ def replacing(path: FilePath) -> Iterator[Path]:
         yield temporary
         with temporary.open("r+b") as stream:
             os.fsync(stream.fileno())
-        os.replace(temporary, os.path.realpath(path))  # through a link, as writing in place would
+        target = os.path.realpath(path)  # through a link, as writing in place would
+        if overwrite:
+            os.replace(temporary, target)
+        else:
+            _take_free_name(temporary, target)
+    except FileExistsError as error:
+        raise existing(path) from error
     except OSError as error:
         if error.errno is None:  # worded already
             raise
         raise unwritable(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _take_free_name(temporary: Path, target: str) -> None:
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # of a file system without links: an empty file claims the name first
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.replace(temporary, target)
+
+
+def existing(path: FilePath) -> FileExistsError:
+    """Return the error of a name that is taken."""
+    return FileExistsError(
+        f"{quoted(path)} exists; choose another name, or say overwrite (--overwrite)"
+    )
+
+
+def check_name(path: FilePath) -> None:
+    """Raise an OSError where the system has no room for so long a name."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise reworded(error, f"cannot write {quoted(path)}", "choose a shorter one") from error
+
+
+def ignores_case(folder: FilePath) -> bool:
+    """Return whether names in a folder that differ in case alone are one file there."""
+    probe = claim_temporary(Path(folder) / "name")
+    try:
+        return probe.with_name(probe.name.upper()).exists()
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def claim_temporary(path: FilePath) -> Path:
@@ -71,11 +120,24 @@ def open_to_read(path: FilePath) -> io.BufferedReader:
         if stat.S_ISREG(mode):
             return open(path, "rb")
     except OSError as error:
-        way_out = "check the path and its permissions"
+        way_out = suggestion(path) or "check the path and its permissions"
         raise reworded(error, f"cannot read {name}", way_out) from error
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(f"cannot read {name}: it is a folder; name a file in it")
     raise OSError(f"cannot read {name}: it is a pipe or a device; save it to a file first")
+
+
+def suggestion(path: FilePath) -> str | None:
+    """Return a question that names what may be meant by a path that is not there, if anything."""
+    missing = Path(path)
+    if os.path.lexists(missing):
+        return None
+    try:
+        there = os.listdir(missing.parent)
+    except OSError:
+        return None
+    near = difflib.get_close_matches(missing.name, there, n=1, cutoff=0.75)
+    return f"did you mean {quoted(missing.with_name(near[0]))}?" if near else None
 
 
 def asset_path(name: str) -> Path:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from nst_jax.files.disk import FilePath, quoted, reworded
+from nst_jax.files.disk import FilePath, quoted, reworded, suggestion
 from nst_jax.files.pictures import READ_EXTENSIONS
 
 
@@ -46,7 +46,8 @@ def _visible(folder: FilePath) -> list[Path]:
     try:
         return sorted(path for path in Path(folder).iterdir() if not path.name.startswith("."))
     except OSError as error:
-        raise reworded(error, f"cannot list {quoted(folder)}", "name a folder") from error
+        way_out = suggestion(folder) or "name a folder"
+        raise reworded(error, f"cannot list {quoted(folder)}", way_out) from error
 
 
 def _is_picture(path: Path) -> bool:

@@ -18,7 +18,9 @@ from nst_jax.array_types import Image
 from nst_jax.files.decoding import MIN_SIDE, decode
 from nst_jax.files.disk import (
     FilePath,
+    check_name,
     claim_temporary,
+    existing,
     open_to_read,
     quoted,
     reason,
@@ -46,6 +48,7 @@ READ_EXTENSIONS = (*IMAGE_EXTENSIONS, ".gif", ".jpe", ".jfif", ".avif", ".heic",
 
 HEIC is among them wherever it can be read or not: a picture that is skipped must be named.
 """
+_EXIF_SOFTWARE = 0x0131
 _LANCZOS = PIL.Image.Resampling.LANCZOS
 
 
@@ -134,7 +137,9 @@ def load_rgba(
     )
 
 
-def save_image(path: FilePath, image: Image) -> None:
+def save_image(
+    path: FilePath, image: Image, *, overwrite: bool = True, origin: str | None = None
+) -> None:
     """Write one picture, clipped to [0, 1] and rounded to 8 bits, in the format of the extension.
 
     JPEG (4:4:4) and WebP have quality 95; an sRGB profile goes into every format but BMP. What was
@@ -143,14 +148,59 @@ def save_image(path: FilePath, image: Image) -> None:
     Args:
         path: Where to; ends in .png, .jpg, .jpeg, .webp, .tif, .tiff or .bmp.
         image: Shape (1, height, width, 3).
+        overwrite: Whether a file that is there by the end may be replaced.
+        origin: A line on what made the picture, for load_origin; BMP has no room for it.
 
     Raises:
         ValueError: The extension is unknown, the image is a larger batch, not of float type or not
             finite, or the format cannot hold a picture so large.
+        FileExistsError: There is a file, and overwrite is false.
         OSError: The file cannot be written.
     """
     name = quoted(path)
     _check_extension(path, IMAGE_EXTENSIONS)
+    try:
+        picture = to_pillow(image)
+    except FloatingPointError as error:
+        raise ValueError(f"cannot write {name}: {error}") from error
+    format_name, options = _WRITE_FORMATS[Path(path).suffix.lower()]
+    if origin is not None and format_name != "BMP":
+        exif = PIL.Image.Exif()
+        exif[_EXIF_SOFTWARE] = origin
+        options = {**options, "exif": exif}
+    with replacing(path, overwrite=overwrite) as temporary:
+        try:
+            picture.save(
+                temporary, format=format_name, icc_profile=_srgb_profile_bytes(), **options
+            )
+        except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk's fault, worded by replacing(); the rest is the encoder's
+            raise ValueError(
+                f"cannot write {name}: {reason(error)}; choose another format, such as .png"
+            ) from error
+
+
+def load_origin(path: FilePath) -> str | None:
+    """Return the line that save_image was given as origin; None where there is none."""
+    try:
+        with open_to_read(path) as stream, PIL.Image.open(stream) as picture:
+            origin = picture.getexif().get(_EXIF_SOFTWARE)
+    except Exception:  # whatever a file trips Pillow into, it says nothing of its origin
+        return None
+    return origin if isinstance(origin, str) else None
+
+
+def to_pillow(image: Image) -> PIL.Image.Image:
+    """Return one picture as Pillow has it, clipped to [0, 1] and rounded to 8 bits.
+
+    Args:
+        image: Shape (1, height, width, 3).
+
+    Raises:
+        ValueError: The image is a larger batch or not of float type.
+        FloatingPointError: It is not finite.
+    """
     pixels = np.asarray(image)
     if pixels.ndim != 4 or pixels.shape[0] != 1 or pixels.shape[-1] != 3:
         raise ValueError(
@@ -160,23 +210,12 @@ def save_image(path: FilePath, image: Image) -> None:
     if not jnp.issubdtype(pixels.dtype, jnp.floating):
         raise ValueError(f"image must hold floats in [0, 1], got {pixels.dtype}; divide by 255")
     if not np.isfinite(pixels).all():
-        raise ValueError(
-            f"cannot write {name}: the image holds NaN or infinite values; "
+        raise FloatingPointError(
+            "the image holds NaN or infinite values; "
             "lower the learning rate or the weights that made it diverge"
         )
     rounded = np.rint(np.clip(pixels[0].astype(np.float32), 0, 1) * 255).astype(np.uint8)
-    format_name, options = _WRITE_FORMATS[Path(path).suffix.lower()]
-    with replacing(path) as temporary:
-        try:
-            PIL.Image.fromarray(rounded).save(
-                temporary, format=format_name, icc_profile=_srgb_profile_bytes(), **options
-            )
-        except (ValueError, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's fault, worded by replacing(); the rest is the encoder's
-            raise ValueError(
-                f"cannot write {name}: {reason(error)}; choose another format, such as .png"
-            ) from error
+    return PIL.Image.fromarray(rounded)
 
 
 def check_output(
@@ -195,24 +234,49 @@ def check_output(
         OSError: The folder is missing or not writable, or path is a folder.
     """
     _check_extension(path, extensions)
+    check_name(path)
     temporary = claim_temporary(path)
     temporary.unlink()
     if not overwrite and os.path.exists(path):
-        raise FileExistsError(
-            f"{quoted(path)} exists; choose another name, or say overwrite (--overwrite)"
-        )
+        raise existing(path)
 
 
 def _read_pixels(path: FilePath, size: int | None) -> np.ndarray:
+    _check_size(size)
+    name = quoted(path)
+    with open_to_read(path) as stream:
+        return from_pillow(decode(stream, name), size=size, name=name)
+
+
+def _check_size(size: int | None) -> None:
     whole = isinstance(size, int | np.integer)
     if size is not None and not (whole and MIN_SIDE <= size <= MAX_SIDE):
         raise ValueError(
             f"size must be a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}, "
             f"or None to keep the picture's own; got {size!r}"
         )
-    name = quoted(path)
-    with open_to_read(path) as stream:
-        picture = lay_on_white(*convert_to_srgb(decode(stream, name), name))
+
+
+def from_pillow(
+    decoded: PIL.Image.Image, *, size: int | None = None, name: str = "the picture"
+) -> Float[np.ndarray, "height width 3"]:
+    """Return what load_pixels returns, of a picture that Pillow has opened or made.
+
+    Args:
+        decoded: The picture, in any mode.
+        size: As for load_pixels.
+        name: What errors call it.
+
+    Raises:
+        ValueError: As load_pixels, of what does not come from the file.
+    """
+    _check_size(size)
+    if min(decoded.size) < MIN_SIDE:
+        raise ValueError(
+            f"cannot use {name}: it is {decoded.width}x{decoded.height} pixels and its shorter "
+            f"side must have at least {MIN_SIDE}; take a larger picture"
+        )
+    picture = lay_on_white(*convert_to_srgb(decoded, name))
     if size is None:
         pixels = np.array(picture, dtype=np.float32)
         pixels = pixels.reshape(*pixels.shape[:2], -1)

@@ -12,7 +12,7 @@ import numpy as np
 from nst_jax.files.disk import FilePath, open_to_read, quoted, reason, replacing
 
 
-def write_record(path: FilePath, record: Any) -> None:
+def write_record(path: FilePath, record: Any, *, overwrite: bool = True) -> None:
     """Write a record as indented, strict JSON.
 
     Dataclasses become objects, tuples and arrays lists, NumPy and JAX scalars numbers, paths
@@ -22,14 +22,16 @@ def write_record(path: FilePath, record: Any) -> None:
     Args:
         path: Where to, any extension.
         record: A mapping or a dataclass.
+        overwrite: Whether a file that is there by the end may be replaced.
 
     Raises:
         ValueError: The record holds something else.
+        FileExistsError: There is a file, and overwrite is false.
         OSError: The file cannot be written.
     """
     finite = json.loads(to_json(record), parse_constant=lambda _: None)
     text = json.dumps(finite, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    with replacing(path) as temporary:
+    with replacing(path, overwrite=overwrite) as temporary:
         # A file name that is not Unicode holds lone surrogates; so escaped, they are JSON's own.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 

@@ -63,7 +63,7 @@ def load_stylizer(
     path = model_path(name)
     model = load_model(path, precision=precision)
     if median_filter is not None:
-        if model.architecture != "johnson2016":
+        if _STYLIZERS[model.architecture] is not OneStyleStylizer:
             raise ValueError(
                 f"median_filter: wanted with a network of one style, and {path.stem} is none; "
                 "leave it out"

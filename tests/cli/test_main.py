@@ -20,19 +20,14 @@ import jax
 import numpy as np
 import PIL.Image
 import pytest
-import tyro
 
 import nst_jax
 from nst_jax.cli import info, main
 from nst_jax.cli.environment import keep_compiled_programs
-from nst_jax.cli.optimize_options import (
-    Optimize,
-    make_config,
-    make_mixing_config,
-    warn_of_scale,
-)
+from nst_jax.cli.optimize_options import Parsed, parse_options
 from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.files import asset_path
+from nst_jax.jobs.paint import mixing_config
 from nst_jax.papers.gatys_2016 import PRESETS, Config, stylize, with_style_loss
 from nst_jax.papers.gatys_2017 import mix_scales
 from nst_jax.pixels.levels import Level
@@ -100,12 +95,12 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-def parse_options(*options: str) -> Optimize:
-    return tyro.cli(Optimize, args=["c.png", "s.png", "-o", "out.png", *options])
+def parse_words(*options: str) -> Parsed:
+    return parse_options(["c.png", "s.png", "-o", "out.png", *options])
 
 
 def parse(*options: str) -> Config:
-    return make_config(parse_options(*options))
+    return parse_words(*options).job.config
 
 
 def pixels(path: str) -> np.ndarray:
@@ -177,11 +172,11 @@ def test_an_option_changes_its_field_alone(name):
     assert as_json(dataclasses.asdict(config)) == as_json(preset | {name: value})
 
 
-@pytest.mark.parametrize(("when", "means"), [("before", "pca"), ("after", "luminance")])
-def test_keep_is_what_suits_most_pictures(when, means):
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_keep_lets_every_pixel_keep_its_hue(when):
     config = parse("--color", "keep", "--color-when", when)
-    assert (config.color, config.color_when) == (means, when)
-    assert parse("--color", "keep") == parse("--color", "pca")
+    assert (config.color, config.color_when) == ("luminance", when)
+    assert parse("--color", "keep") == parse("--color", "luminance")
     assert parse("--color", "style") == PRESETS["default"]
 
 
@@ -195,7 +190,7 @@ def test_the_fine_texture_of_another_painting_is_mixed_in(pictures):
     assert mixing["config"]["style_layers"] == [["relu1_1", 1.0]]
     assert (mixing["config"]["num_steps"], mixing["config"]["weights"]) == (2, "vgg16-lpips")
     network = load_encoder("vgg16")
-    config = make_mixing_config(parse_options("--scale", "1", "--fine-style", "t.png"), parse())
+    config = mixing_config(parse(), scale=1)
     coarse, fine = (nst_jax.load_image(name, size=48) for name in ("s.png", "t.png"))
     mixed, _ = mix_scales(coarse, fine, dataclasses.replace(config, num_steps=2), *network)
     run = parse(*SMOKE, "--num-steps", "2", "--style-size", "48")
@@ -253,11 +248,7 @@ def test_encoder_and_weights_follow_each_other(options, encoder, weights):
     ],
 )
 def test_loss_weights_for_a_network_of_another_scale_are_pointed_out(options, told):
-    given = parse_options(*options.split())
-    config = make_config(given)
-    used = dataclasses.replace(config, weights=config.weights or "vgg16-lpips")
-
-    assert (warn_of_scale(given, used) is not None) == told
+    assert (parse_words(*options.split()).warning is not None) == told
 
 
 def test_a_style_loss_brings_its_layers_and_weight_unless_they_are_given():
@@ -269,11 +260,10 @@ def test_a_style_loss_brings_its_layers_and_weight_unless_they_are_given():
 
 
 def test_the_balance_on_a_smaller_scale_is_worked_out():
-    given = parse_options("--preset", "johnson_neural_style", "--encoder", "vgg16")
-    config = dataclasses.replace(make_config(given), weights="vgg16-lpips")
+    given = parse_words("--preset", "johnson_neural_style", "--encoder", "vgg16")
 
     # 5 · 57.5² and 100 · 57.5⁴: 255 over the mean of 1 / std.
-    assert "--content-weight 1.7e+04 --style-weight 1.1e+09" in str(warn_of_scale(given, config))
+    assert "--content-weight 1.7e+04 --style-weight 1.1e+09" in str(given.warning)
 
 
 @pytest.mark.parametrize(
@@ -436,7 +426,18 @@ BAD_INPUTS = {
     "no extension": ("-o out", "cannot write 'out': extension ''"),
     "missing folder": ("-o none/out.png", "cannot write 'none/out.png'"),
     "folder a file": ("-o text.png/out.png", "cannot write 'text.png/out.png': Not a directory"),
-    "output a folder": ("-o folder", "cannot write 'folder': it is a folder"),
+    "output the photograph": ("-o c.png --overwrite", "'c.png' is one of the pictures that it is"),
+    "output the painting": ("-o s.png --overwrite", "'s.png' is one of the pictures that it is"),
+    "a name too long": (f"-o {'n' * 300}.png", "File name too long; choose a shorter one"),
+    "a name too long with its state": (
+        f"-o {'n' * 250}.png",
+        "its name is too long, since 6 letters more name its unfinished state",
+    ),
+    "a record's name too long": (f"--record {'n' * 300}.json", "File name too long"),
+    "misspelt picture": (
+        "c.pgn s.png",
+        "cannot read 'c.pgn': No such file or directory; did you mean 'c.png'?",
+    ),
     "existing output": ("-o there.png", "'there.png' exists; choose another name"),
     "existing record": ("--record there.json", "'there.json' exists"),
     "record not json": ("--record r.txt", "cannot write 'r.txt': extension '.txt'"),
@@ -587,7 +588,8 @@ def test_resuming_a_finished_run_is_no_work(pictures, capsys):
 
     assert optimize("--resume") == 0
 
-    assert capsys.readouterr().out == "out.png is finished: nothing to resume\n"
+    told = "out.png is finished: nothing to resume; --init out.png goes on from it under a new name"
+    assert capsys.readouterr().out == f"{told}\n"
     assert Path("out.png").stat().st_mtime_ns == written
 
 
@@ -894,7 +896,12 @@ def test_weights_normalize_makes_weights_that_optimize_takes(pictures, capsys):
         ("fetch vgg19-gatys", 2, "--allow-unverified"),
         ("fetch vgg16-keras --url SERVER/none.h5", 1, "cannot download"),
         ("fetch vgg16-keras --url SERVER/wrong.h5", 1, "has MD5"),
-        ("fetch vgg16-keras --url SERVER/wrong.h5 --sha256 01234567", 1, "has SHA-256"),
+        (
+            "fetch vgg16-keras --url SERVER/wrong.h5 --sha256 01234567",
+            2,
+            "or at least the first 16",
+        ),
+        ("fetch vgg16-keras --url SERVER/wrong.h5 --sha256 0123456789abcdef", 1, "has SHA-256"),
         ("convert c.png --to w.txt", 2, "extension '.txt' is not known"),
         ("convert none.pth --to w.safetensors", 2, "none.pth"),
         ("convert c.png --to w.safetensors --as vgg99", 2, "no set called 'vgg99'"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from nst_jax.files import asset_path, cache_dir, replacing
+from nst_jax.files.disk import open_to_read
 
 
 def test_replacing_puts_the_whole_in_place_of_the_old(tmp_path):
@@ -130,3 +131,32 @@ def test_a_missing_asset_says_reinstall(name):
     with pytest.raises(FileNotFoundError, match=f"{name}.*reinstall nst-jax") as error:
         asset_path(name)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("with_links", [True, False])
+def test_a_name_is_claimed_at_the_end_without_a_race(tmp_path, monkeypatch, with_links):
+    if not with_links:  # as on FAT
+        monkeypatch.setattr("os.link", refuse_links)
+    path = tmp_path / "out.txt"
+    with replacing(path, overwrite=False) as temporary:
+        temporary.write_text("mine")
+    assert path.read_text() == "mine"
+    claiming = replacing(tmp_path / "late.txt", overwrite=False)
+    claiming.__enter__().write_text("mine")
+    (tmp_path / "late.txt").write_text("another's, made meanwhile")
+    with pytest.raises(FileExistsError, match=r"'.*late\.txt' exists; choose another name"):
+        claiming.__exit__(None, None, None)
+    assert (tmp_path / "late.txt").read_text() == "another's, made meanwhile"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["late.txt", "out.txt"]
+
+
+def refuse_links(*_):
+    raise PermissionError(1, "Operation not permitted")
+
+
+def test_a_misspelt_name_is_answered_with_what_is_there(tmp_path):
+    (tmp_path / "photo.jpg").write_text("")
+    with pytest.raises(FileNotFoundError, match=r"did you mean '.*/photo\.jpg'\?"):
+        open_to_read(tmp_path / "phota.jpg")
+    with pytest.raises(FileNotFoundError, match="check the path"):
+        open_to_read(tmp_path / "entirely_else.png")

@@ -21,6 +21,7 @@ from nst_jax.files import (
     check_output,
     list_images,
     load_image,
+    load_origin,
     load_pixels,
     load_rgba,
     save_image,
@@ -832,3 +833,28 @@ def test_every_mode_that_pillow_writes_is_read(tmp_path, mode, format_name):
     else:
         wanted = np.asarray(wanted, np.float32)[..., :3] / 255
     np.testing.assert_allclose(found, wanted, atol=2 / 255)
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpg", ".webp", ".tif", ".bmp"])
+def test_a_picture_may_say_what_made_it(tmp_path, extension):
+    """In every format but BMP, and without another pixel."""
+    image = jnp.asarray(made()[None] / np.float32(255))
+    plain, marked = tmp_path / f"plain{extension}", tmp_path / f"marked{extension}"
+    save_image(plain, image)
+    save_image(marked, image, origin="nst-jax 1.2, 3 steps, abcd")
+    np.testing.assert_array_equal(load_pixels(plain), load_pixels(marked))
+    assert load_origin(plain) is None
+    assert load_origin(marked) == (None if extension == ".bmp" else "nst-jax 1.2, 3 steps, abcd")
+    (tmp_path / "text").write_text("no picture")
+    assert load_origin(tmp_path / "text") is load_origin(tmp_path / "none") is None
+
+
+def test_a_picture_is_not_replaced_unless_it_may_be(tmp_path):
+    image = jnp.asarray(made()[None] / np.float32(255))
+    save_image(tmp_path / "a.png", image, overwrite=False)
+    before = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(FileExistsError, match=r"a\.png' exists"):
+        save_image(tmp_path / "a.png", 1 - image, overwrite=False)
+    assert (tmp_path / "a.png").read_bytes() == before
+    save_image(tmp_path / "a.png", 1 - image)
+    assert (tmp_path / "a.png").read_bytes() != before

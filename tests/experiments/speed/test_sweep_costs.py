@@ -4,14 +4,11 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-import tyro
 
 from experiments.speed import sweep_costs
 from nst_jax import files
+from nst_jax.cli import optimize_options
 from nst_jax.cli import sweep as sweep_command
-from nst_jax.cli.optimize_options import Optimize, make_config
-
-PARSING = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
 
 
 def weights(config):
@@ -25,10 +22,9 @@ def weights(config):
 def test_both_ways_paint_the_same_sixteen_pictures(tmp_path):
     common = ["photo.jpg", "painting.jpg", "--size", "96", "--num-steps", "3"]
     words = sweep_costs.sweep_command(common, tmp_path)
-    options = tyro.cli(sweep_command.SweepArguments, args=words[1:], config=PARSING)
-    swept = [run.config for run in sweep_command._make_grid(options).runs]
+    swept = [run.config for run in sweep_command.parse_options(words[1:])[1].runs]
     singly = [
-        make_config(tyro.cli(Optimize, args=words[1:], config=PARSING))
+        optimize_options.parse_options(words[1:]).job.config
         for words in sweep_costs.single_commands(common, tmp_path)
     ]
     assert len(swept) == len(singly) == 16

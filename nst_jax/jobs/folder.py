@@ -1,0 +1,250 @@
+"""Photographs painted in one pass: decode ahead, gather pictures of like size, paint, write.
+
+Nothing is printed; see run.
+"""
+
+import itertools
+import math
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from nst_jax import files
+from nst_jax.jobs import pictures
+from nst_jax.jobs.outputs import Plan, Task, plan_outputs
+from nst_jax.jobs.styles import Rendering, StyleChoice, choose_renderings
+from nst_jax.ops.convolution import Precision
+from nst_jax.runs.interrupts import Cancel
+from nst_jax.stylizers import DEFAULT_MODEL, MAX_PIXELS, Stylizer, fit_size, load_stylizer
+
+_THREADS = 2  # and as many pictures decoded ahead; more would fill the memory where they are large
+_WAITING = 4  # batches' worth of pictures that wait for others of their size
+
+Pixels = Float[np.ndarray, "_ _ 3"]
+Size = tuple[int, int]
+Group = list[tuple[Task, Pixels]]
+OnProgress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class FolderJob:
+    """What is to be painted, and by which network.
+
+    Attributes:
+        contents: Photographs: paths, folders, Pillow's pictures or arrays; see jobs.pictures.
+        choice: The styles.
+        out: The file for one picture, or the folder for several; None keeps them in the report.
+        model: A network's name or file, or one that is loaded.
+        precision: Of a network that is loaded now.
+        median_filter: The same; see load_stylizer.
+        size: Pixels of the results' longer side; None for each photograph's own.
+        batch_size: How many pictures run at once, at most.
+        max_pixels: How many pixels run at once; larger pictures run in tiles.
+        overwrite: Whether files that exist may be replaced.
+        skip_existing: Whether what exists is left out.
+    """
+
+    contents: Sequence[Any]
+    choice: StyleChoice = field(default_factory=StyleChoice)
+    out: str | os.PathLike[str] | None = None
+    model: str | os.PathLike[str] | Stylizer = DEFAULT_MODEL
+    precision: Precision = "float32"
+    median_filter: int | None = None
+    size: int | None = None
+    batch_size: int = 4
+    max_pixels: int = MAX_PIXELS
+    overwrite: bool = False
+    skip_existing: bool = False
+
+
+@dataclass
+class Report:
+    """What became of the pictures.
+
+    Attributes:
+        done: Pictures that were painted, or given up.
+        sizes: How many were painted of each (width, height).
+        skipped: How many files were there and left out.
+        failures: Why others were not painted, one for each photograph or file.
+        pictures: The results where they are not written: for each photograph, in order, one for
+            each style; None where it failed.
+        is_finished: Whether nothing has stopped the run.
+    """
+
+    done: int = 0
+    sizes: Counter[Size] = field(default_factory=Counter)
+    skipped: int = 0
+    failures: list[Exception] = field(default_factory=list)
+    pictures: list[list[Pixels | None]] = field(default_factory=list)
+    is_finished: bool = True
+
+    def give_up(self, error: Exception, count: int) -> None:
+        """Note why so many pictures are not painted."""
+        self.failures.append(error)
+        self.done += count
+
+
+def run(
+    job: FolderJob, *, on_progress: OnProgress | None = None, cancel: Cancel | None = None
+) -> Report:
+    """Paint every photograph in every style; one that cannot be read or painted stops no other.
+
+    Args:
+        job: What to paint.
+        on_progress: Called with how many pictures are done, and of how many.
+        cancel: A flag that any thread may set, such as a threading.Event: the run ends after the
+            pictures that are painted now.
+
+    Raises:
+        ValueError: The job asks for what the network cannot do, or two results have one name.
+        FileExistsError: A result exists, and is neither to be replaced nor left out.
+        OSError: OUT cannot be written to, or a painting or a mask not read.
+        KeyboardInterrupt: Ctrl-C; its message says how many pictures are written.
+    """
+    _check(job)
+    stylizer = _stylizer_of(job)
+    if job.max_pixels < stylizer.least_pixels:
+        least = stylizer.least_pixels
+        raise ValueError(f"max_pixels: wanted at least {least}, got {job.max_pixels}")
+    renderings = choose_renderings(stylizer, job.choice)
+    plan, report = _plan(job, renderings), Report()
+    report.skipped, report.failures = plan.skipped, list(plan.failures)
+    try:
+        _paint_all(job, stylizer, plan.tasks, renderings, report, on_progress, cancel)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(
+            f"stopped; {report.sizes.total()} pictures are written; the same command with "
+            "--skip-existing goes on"
+        ) from error
+    return report
+
+
+def _check(job: FolderJob) -> None:
+    sides = range(files.MIN_SIDE, files.MAX_SIDE + 1)
+    for name, size in (("size", job.size), ("style_size", job.choice.size)):
+        if size is not None and size not in sides:
+            raise ValueError(f"{name}: wanted {sides[0]} to {sides[-1]} pixels, got {size}")
+    if job.batch_size < 1:
+        raise ValueError(f"batch_size: wanted at least 1, got {job.batch_size}")
+
+
+def _stylizer_of(job: FolderJob) -> Stylizer:
+    if isinstance(job.model, Stylizer):
+        return job.model
+    return load_stylizer(job.model, precision=job.precision, median_filter=job.median_filter)
+
+
+def _plan(job: FolderJob, renderings: Sequence[Rendering]) -> Plan:
+    if job.out is None:
+        return Plan([Task(content, [None] * len(renderings)) for content in job.contents])
+    return plan_outputs(
+        job.contents,
+        job.out,
+        [rendering.suffix for rendering in renderings],
+        overwrite=job.overwrite,
+        skip_existing=job.skip_existing,
+    )
+
+
+def _paint_all(
+    job: FolderJob,
+    stylizer: Stylizer,
+    tasks: Sequence[Task],
+    renderings: Sequence[Rendering],
+    report: Report,
+    on_progress: OnProgress | None,
+    cancel: Cancel | None,
+) -> None:
+    wanted = [
+        [number for number in range(len(renderings)) if job.out is None or task.outputs[number]]
+        for task in tasks
+    ]
+    total = sum(map(len, wanted))
+    places = {id(task): number for number, task in enumerate(tasks)}
+    if job.out is None:
+        report.pictures = [[None] * len(renderings) for _ in tasks]
+    tell = on_progress or (lambda done, of: None)
+    tell(0, total)
+    largest: Counter[tuple[Size, int]] = Counter()
+    for run_size, group in _groups(_readable(job, tasks, renderings, report), job):
+        for number, rendering in enumerate(renderings):
+            mine = [(t, pixels) for t, pixels in group if number in wanted[places[id(t)]]]
+            if not mine:
+                continue
+            if cancel is not None and cancel.is_set():
+                report.is_finished = False
+                return
+            # A batch as large as one before is compiled already, whatever it is filled up with.
+            largest[run_size, number] = max(largest[run_size, number], len(mine))
+            given = [pixels for _, pixels in mine]
+            filled = given + given[-1:] * (largest[run_size, number] - len(given))
+            painted = rendering.paint(stylizer, filled, max_pixels=job.max_pixels)
+            for (task, _), result in zip(mine, painted, strict=False):
+                _keep(job, task, places[id(task)], number, result, report)
+            tell(report.done, total)
+
+
+def _groups(
+    pictures: Iterable[tuple[Task, Pixels]], job: FolderJob
+) -> Iterator[tuple[Size, Group]]:
+    """Gather pictures that run at one size, as many as run at once; the last groups are smaller."""
+    waiting: dict[Size, Group] = {}
+    for task, pixels in pictures:
+        run_size = fit_size(*pixels.shape[:2])
+        group = waiting.setdefault(run_size, [])
+        group.append((task, pixels))
+        if len(group) >= min(job.batch_size, job.max_pixels // math.prod(run_size)):
+            yield run_size, waiting.pop(run_size)
+        elif sum(map(len, waiting.values())) >= _WAITING * job.batch_size:
+            longest = next(iter(waiting))
+            yield longest, waiting.pop(longest)
+    yield from waiting.items()
+
+
+def _readable(
+    job: FolderJob, tasks: Iterable[Task], renderings: Sequence[Rendering], report: Report
+) -> Iterator[tuple[Task, Pixels]]:
+    """Decode pictures ahead of the painting; those that cannot be read or painted are reported."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        ahead: deque[tuple[Task, Future[Pixels]]] = deque()
+        tasks = iter(tasks)
+        while True:
+            for task in itertools.islice(tasks, _THREADS + 1 - len(ahead)):
+                decoding = pool.submit(pictures.load_pixels, task.content, size=job.size)
+                ahead.append((task, decoding))
+            if not ahead:
+                return
+            task, decoding = ahead.popleft()
+            try:
+                pixels = decoding.result()
+                for rendering in renderings:
+                    rendering.check(pixels)
+            except (ValueError, OSError) as error:
+                report.give_up(error, sum(output is not None for output in task.outputs))
+            else:
+                yield task, pixels
+
+
+def _keep(
+    job: FolderJob, task: Task, place: int, number: int, painted: Pixels, report: Report
+) -> None:
+    """Write a result, or put it into the report."""
+    output: Path | None = task.outputs[number]
+    if output is None:
+        report.pictures[place][number] = painted
+    else:
+        try:
+            files.save_image(output, jnp.asarray(painted[None]), overwrite=job.overwrite)
+        except (ValueError, FileExistsError) as error:  # the format's, such as a side too long, or
+            report.give_up(error, 1)  # somebody else's file; a full disk ends the run
+            return
+    report.done += 1
+    report.sizes[painted.shape[1], painted.shape[0]] += 1

@@ -1,0 +1,126 @@
+"""Pictures in whatever form a caller has them: paths, Pillow's pictures, arrays."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import PIL.Image
+from jaxtyping import Array, Float
+
+from nst_jax import files
+from nst_jax.array_types import ImageOfAnySize
+from nst_jax.files.disk import FilePath, quoted
+from nst_jax.ops.resizing import resize_longer_side
+
+ArrayPicture = Float[Array, "1 _ _ 3"] | Float[np.ndarray, "1 _ _ 3"]
+"""A picture as an array: RGB in [0, 1]."""
+
+Picture = FilePath | PIL.Image.Image | ArrayPicture
+"""A picture's file, Pillow's picture, or an array."""
+
+Pixels = Float[np.ndarray, "_ _ 3"]
+Rgba = Float[np.ndarray, "_ _ 4"]
+
+
+def is_array(picture: Any) -> bool:
+    """Return whether a picture is given as an array, so that the answer is to be one."""
+    return isinstance(picture, np.ndarray | jax.Array)
+
+
+def load(picture: Any, *, size: int | None = None, name: str = "content") -> ImageOfAnySize:
+    """Return a picture as an array, whatever it is given as.
+
+    Args:
+        picture: A path; Pillow's picture; or an array, (1, height, width, 3) of floats in [0, 1].
+        size: Pixels of the longer side: files and Pillow's pictures are scaled by a Lanczos filter,
+            arrays as resizing.resize does; None leaves the picture as large as it is.
+        name: What errors call an argument that is no file.
+
+    Raises:
+        ValueError: It is none of these, or what load_image raises.
+        OSError: A file cannot be read.
+    """
+    if isinstance(picture, str | os.PathLike):
+        return files.load_image(picture, size=size)
+    return jnp.asarray(load_pixels(picture, size=size, name=name)[None])
+
+
+def load_pixels(picture: Any, *, size: int | None = None, name: str = "content") -> Pixels:
+    """Return what load returns, on the host and without a batch; any thread may call it.
+
+    Args:
+        picture: As for load.
+        size: As for load.
+        name: As for load.
+
+    Raises:
+        ValueError: As load.
+        OSError: As load.
+    """
+    if isinstance(picture, str | os.PathLike):
+        return files.load_pixels(picture, size=size)
+    if isinstance(picture, PIL.Image.Image):
+        return files.from_pillow(picture, size=size, name=name)
+    checked = _check_array(picture, name)
+    if size is not None:
+        checked = resize_longer_side(jnp.asarray(checked), size)
+    return np.asarray(checked[0])
+
+
+def load_rgba(picture: Any, *, max_pixels: int, name: str) -> Rgba:
+    """Return a mask's picture with its opacity.
+
+    Args:
+        picture: As for load; or an array of shape (height, width), from 0 to 1.
+        max_pixels: As for files.load_rgba.
+        name: What errors call an argument that is no file.
+
+    Raises:
+        ValueError: It is none of these, or what load_image raises.
+        OSError: A file cannot be read.
+    """
+    if isinstance(picture, str | os.PathLike):
+        return files.load_rgba(picture, max_pixels=max_pixels)
+    if is_array(picture) and picture.ndim == 2:
+        grey = np.asarray(picture, np.float32)[..., None]
+        return np.concatenate([np.repeat(grey, 3, axis=-1), np.ones_like(grey)], axis=-1)
+    if isinstance(picture, PIL.Image.Image):
+        return np.asarray(picture.convert("RGBA"), np.float32) / 255
+    pixels = load_pixels(picture, name=name)
+    return np.concatenate([pixels, np.ones_like(pixels[..., :1])], axis=-1)
+
+
+def name_of(picture: Any, argument: str) -> str:
+    """Return what errors call a picture: its file, in quotes, or the argument's name."""
+    return quoted(picture) if isinstance(picture, str | os.PathLike) else argument
+
+
+def stem_of(picture: Any, number: int) -> str:
+    """Return what results of a picture are called: as its file, or by its number."""
+    if isinstance(picture, str | os.PathLike):
+        return Path(picture).stem
+    return str(number)
+
+
+def answer_like(given: Any, image: ImageOfAnySize) -> Any:
+    """Return a result as the photograph was given: an array for an array, else Pillow's picture."""
+    return image if is_array(given) else files.to_pillow(image)
+
+
+def _check_array(picture: Any, name: str) -> Any:
+    wanted = f"{name}: wanted a path, Pillow's picture or an array (1, height, width, 3), "
+    if not is_array(picture):
+        raise ValueError(f"{wanted}got {type(picture).__name__}")
+    if picture.ndim != 4 or picture.shape[0] != 1 or picture.shape[3] != 3:
+        raise ValueError(f"{wanted}got an array of shape {tuple(picture.shape)}")
+    if not jnp.issubdtype(picture.dtype, jnp.floating):
+        raise ValueError(f"{wanted}of floats from 0 to 1, got {picture.dtype}; divide by 255")
+    if not (float(picture.min()) >= -0.01 and float(picture.max()) <= 1.01):  # fails for NaN too
+        raise ValueError(
+            f"{wanted}with values from 0 to 1, got {float(picture.min()):.4g} to "
+            f"{float(picture.max()):.4g}"
+        )
+    return np.asarray(picture, np.float32)

@@ -1,0 +1,148 @@
+"""A photograph and a painting in, a picture out: stylize in one pass, optimize by its pixels.
+
+Photographs and paintings are paths, Pillow's pictures or arrays (1, height, width, 3) in [0, 1].
+The answer is Pillow's picture, or an array where the photograph is one.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from nst_jax.jobs import folder
+from nst_jax.jobs.color_words import ColorWord
+from nst_jax.jobs.folder import FolderJob
+from nst_jax.jobs.paint import PaintJob, paint
+from nst_jax.jobs.pictures import answer_like
+from nst_jax.jobs.presets import vary_preset
+from nst_jax.jobs.styles import StyleChoice
+from nst_jax.ops.color import When
+from nst_jax.ops.convolution import Precision
+from nst_jax.progress import follow_painting, is_watched
+from nst_jax.runs.interrupts import Cancel
+from nst_jax.stylizers import DEFAULT_MODEL, MAX_PIXELS
+
+
+def stylize(
+    photo: Any,
+    painting: Any = None,
+    *,
+    model: Any = DEFAULT_MODEL,
+    alpha: float | None = None,
+    blend: Sequence[float] = (),
+    size: int | None = None,
+    style_size: int | None = None,
+    masks: Sequence[Any] = (),
+    style_masks: Sequence[Any] = (),
+    color: ColorWord | None = None,
+    color_when: When | None = None,
+    precision: Precision = "float32",
+    max_pixels: int = MAX_PIXELS,
+) -> Any:
+    """Return the photograph painted in one pass of a trained network.
+
+    For many pictures of one style load_stylizer is faster, whose answer can also be the model here.
+
+    Args:
+        photo: The photograph.
+        painting: A painting, or a sequence of several, which are mixed in one picture; for a model
+            of certain styles their names; None for a model of one style.
+        model: A name from stylizers.list_models(), a model's file, or what load_stylizer answered.
+        alpha: How much of the style: from 0, the photograph, to 1, the default.
+        blend: Weights of several paintings; equal ones by default.
+        size: Pixels of the result's longer side; the photograph's own by default.
+        style_size: Pixels of the paintings' longer side, 512 by default; less is crisper.
+        masks: Where in the photograph each painting's style goes, in place of a blend.
+        style_masks: Which part of each painting counts, or "whole".
+        color: Whose colours the result gets: "style", "keep", or a means; see ops.color.
+        color_when: Whether the paintings are recoloured, or the result.
+        precision: Of the convolutions; bfloat16 is faster and almost as exact.
+        max_pixels: Pixels that run at once; larger photographs run in tiles.
+
+    Raises:
+        ValueError: A picture or an option is wrong, or two do not fit together.
+        OSError: A file cannot be read.
+
+    Example:
+        nst_jax.stylize("photo.jpg", "painting.jpg").save("out.png")
+    """
+    several = isinstance(painting, list | tuple)
+    names = () if painting is None else tuple(painting) if several else (painting,)
+    if len(names) > 1 and not masks and not blend:
+        blend = (1.0,) * len(names)
+    choice = StyleChoice(
+        names=names,
+        blend=tuple(blend),
+        size=style_size,
+        alpha=alpha,
+        masks=tuple(masks),
+        style_masks=tuple(style_masks),
+        color=color,
+        color_when=color_when,
+    )
+    job = FolderJob(
+        [photo], choice, model=model, precision=precision, size=size, max_pixels=max_pixels
+    )
+    report = folder.run(job)
+    if report.failures:
+        raise report.failures[0]
+    ((painted,),) = report.pictures
+    assert painted is not None  # what failed is among the failures
+    return answer_like(photo, jnp.asarray(painted[None]))
+
+
+def optimize(
+    photo: Any,
+    painting: Any,
+    *,
+    preset: str = "default",
+    masks: Sequence[Any] = (),
+    style_masks: Sequence[Any] = (),
+    initial: Any = None,
+    fine_style: Any = None,
+    progress: bool | None = None,
+    cancel: Cancel | None = None,
+    **settings: Any,
+) -> Any:
+    """Return the photograph painted by optimising its pixels (Gatys et al. 2016).
+
+    papers.gatys_2016.stylize takes arrays and an encoder, and returns the record too.
+
+    Args:
+        photo: The photograph.
+        painting: A painting, or a sequence of several, which are blended.
+        preset: Where the settings come from that are not given: a name in
+            papers.gatys_2016.PRESETS.
+        masks: Where in the photograph each painting's style goes, in place of a blend.
+        style_masks: Which part of each painting counts, or "whole".
+        initial: A picture to begin with, in place of what the setting init says.
+        fine_style: A painting whose fine texture the others get before they are used.
+        progress: Whether a bar is shown; by default where it can be seen, on a terminal or in a
+            notebook.
+        cancel: A flag that any thread may set, such as a threading.Event: the picture is then
+            returned as it stands.
+        **settings: Fields of papers.gatys_2016.Config: size, num_steps, style_weight, style_loss,
+            color ("keep" too), encoder, ...
+
+    Raises:
+        ValueError: A picture or a setting is wrong, or two do not fit together.
+        OSError: A file cannot be read.
+        DivergedError: The loss ceased to be a sensible number; it carries the best picture.
+
+    Example:
+        nst_jax.optimize("photo.jpg", "painting.jpg", size=384, num_steps=100).save("out.png")
+    """
+    if initial is not None:
+        settings.setdefault("init", "initial")  # neither of the words that Config knows
+    job = PaintJob(
+        content=photo,
+        styles=tuple(painting) if isinstance(painting, list | tuple) else (painting,),
+        config=vary_preset(preset, settings),
+        initial=initial,
+        masks=tuple(masks),
+        style_masks=tuple(style_masks),
+        fine_style=fine_style,
+    )
+    quiet = not (is_watched() if progress is None else progress)
+    with follow_painting(quiet=quiet) as on_progress:
+        return answer_like(photo, paint(job, on_progress=on_progress, cancel=cancel).image)
