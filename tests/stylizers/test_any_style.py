@@ -162,6 +162,7 @@ def test_paintings_are_paired_with_photographs(stylizer):
         stylizer(contents, paintings, blend=[1.0, 2.0])
 
 
+@pytest.mark.slow
 def test_apply_is_pure_and_has_derivatives(stylizer):
     images, style = jnp.asarray(crop(CONTENT)), stylizer.conditions(FIRST)
     paint = jax.jit(stylizer.apply)
