@@ -45,6 +45,10 @@ def smoke(**changes):
     return dataclasses.replace(SMOKE, **changes)
 
 
+def features_of(encoder, params, image, layers):
+    return jax.jit(encoder.apply, static_argnames="layers")(params, image, layers=tuple(layers))
+
+
 def start_of(content, style, config, network, **more):
     """The picture that a run begins with, and its record's only entry."""
     config = dataclasses.replace(config, num_steps=0)
@@ -140,7 +144,7 @@ def published_terms(preset, image, content, style, network):
     layers = [layer.replace("relu", kind) for layer in (*STYLE_LAYERS, "relu4_2")]
     mine, theirs, styles = (
         {layer: np.asarray(features, np.float64) for layer, features in found.items()}
-        for found in (encoder.apply(params, x, layers=layers) for x in (image, content, style))
+        for found in (features_of(encoder, params, x, layers) for x in (image, content, style))
     )
     style_loss = 0.0
     for layer, channels in zip(layers[:5], CHANNELS, strict=True):
@@ -310,14 +314,15 @@ def test_another_style_loss_is_optimised(photograph, painting, vgg16, name):
     # The loss that falls is that of the painting's features.
     loss = STYLE_LOSSES[name]
     features, targets = (
-        vgg16[0].apply(vgg16[1], image, layers=("relu1_1", "relu2_1"))
+        features_of(*vgg16, image, ("relu1_1", "relu2_1"))
         for image in (
             resizing.resize(photograph, height=48, width=64),
             resizing.resize(painting, height=46, width=64),
         )
     )
+    distance = jax.jit(lambda found, wanted: loss.distance(found, loss.measure(wanted)))
     literal = sum(
-        config.style_weight * weight * float(loss.distance(features[k], loss.measure(targets[k])))
+        config.style_weight * weight * float(distance(features[k], targets[k]))
         for k, weight in layers
     )
     assert first["style"] == pytest.approx(literal, rel=1e-3)
@@ -366,7 +371,7 @@ def test_the_last_entry_is_that_of_the_picture_returned(photograph, painting, vg
     size = (1, 46, 64, 3)  # the painting, its longer side as the content's
     painting = jax.image.resize(painting, size, "linear", antialias=True)
     mine, theirs, styles = (
-        encoder.apply(params, picture, layers=layers) for picture in (image, photograph, painting)
+        features_of(encoder, params, x, layers) for x in (image, photograph, painting)
     )
     style = 0.0
     for layer in layers[:2]:
