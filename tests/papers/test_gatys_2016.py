@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import encode
 from vgg_oracle import STYLE_LAYERS, random_arrays
 
 from nst_jax import files
@@ -43,10 +44,6 @@ def vgg19():
 
 def smoke(**changes):
     return dataclasses.replace(SMOKE, **changes)
-
-
-def features_of(encoder, params, image, layers):
-    return jax.jit(encoder.apply, static_argnames="layers")(params, image, layers=tuple(layers))
 
 
 def start_of(content, style, config, network, **more):
@@ -141,10 +138,10 @@ def published_terms(preset, image, content, style, network):
     """The weighted terms as the publication's own code counts them."""
     encoder, params = network
     kind = "conv" if preset == "paper" else "relu"
-    layers = [layer.replace("relu", kind) for layer in (*STYLE_LAYERS, "relu4_2")]
+    layers = tuple(layer.replace("relu", kind) for layer in (*STYLE_LAYERS, "relu4_2"))
     mine, theirs, styles = (
         {layer: np.asarray(features, np.float64) for layer, features in found.items()}
-        for found in (features_of(encoder, params, x, layers) for x in (image, content, style))
+        for found in (encode(encoder, params, x, layers=layers) for x in (image, content, style))
     )
     style_loss = 0.0
     for layer, channels in zip(layers[:5], CHANNELS, strict=True):
@@ -314,7 +311,7 @@ def test_another_style_loss_is_optimised(photograph, painting, vgg16, name):
     # The loss that falls is that of the painting's features.
     loss = STYLE_LOSSES[name]
     features, targets = (
-        features_of(*vgg16, image, ("relu1_1", "relu2_1"))
+        encode(*vgg16, image, layers=("relu1_1", "relu2_1"))
         for image in (
             resizing.resize(photograph, height=48, width=64),
             resizing.resize(painting, height=46, width=64),
@@ -371,7 +368,7 @@ def test_the_last_entry_is_that_of_the_picture_returned(photograph, painting, vg
     size = (1, 46, 64, 3)  # the painting, its longer side as the content's
     painting = jax.image.resize(painting, size, "linear", antialias=True)
     mine, theirs, styles = (
-        features_of(encoder, params, x, layers) for x in (image, photograph, painting)
+        encode(encoder, params, x, layers=layers) for x in (image, photograph, painting)
     )
     style = 0.0
     for layer in layers[:2]:

@@ -1,6 +1,7 @@
 """Oracles: the published losses written out in NumPy, and runs that were never stopped."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import apply, encode
 
 from nst_jax import train
 from nst_jax.encoders.weights.pretrained import load_encoder
@@ -109,16 +111,14 @@ def test_the_whole_network_has_the_precision_of_its_training(precision, vgg16):
 
 # The losses -----------------------------------------------------------------------------------
 
-decode = jax.jit(Decoder(architecture="vgg16").apply, static_argnames=("first", "last", "method"))
+decode = functools.partial(apply, Decoder(architecture="vgg16"))
 
 
 def features_of(vgg16, images, layers=STYLE_LAYERS):
     """The encoder with reflection padding, in float64 from here on."""
     encoder, params = vgg16
     encoder = dataclasses.replace(encoder, padding="reflect")
-    found = jax.jit(encoder.apply, static_argnames="layers")(
-        params, jnp.asarray(images, jnp.float32), layers=layers
-    )
+    found = encode(encoder, params, jnp.asarray(images, jnp.float32), layers=layers)
     return {layer: np.asarray(maps, np.float64) for layer, maps in found.items()}
 
 
