@@ -39,6 +39,7 @@ def test_what_computes_nothing_loads_neither_jax_nor_numpy(words):
         ("info --help", {"optax", "nst_jax.papers.gatys_2016", "nst_jax.stylizers"}),
     ],
 )
+@pytest.mark.slow
 def test_a_command_loads_what_it_needs(words, unneeded):
     assert not loaded_after(f"from nst_jax import cli; cli.main({words.split()})") & unneeded
 

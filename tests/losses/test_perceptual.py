@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import encode
 from vgg_oracle import random_arrays
 
 from nst_jax.encoders.preprocessing import TORCHVISION
@@ -36,7 +37,7 @@ def params():
 
 
 def features_of(image, params, layers, encoder=ENCODER):
-    found = jax.jit(encoder.apply, static_argnames="layers")(params, image, layers=layers)
+    found = encode(encoder, params, image, layers=layers)
     return {layer: np.asarray(array, np.float64) for layer, array in found.items()}
 
 

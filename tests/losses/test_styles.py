@@ -1,6 +1,7 @@
 """Style losses against NumPy and SciPy, and what each of them can tell apart."""
 
 import dataclasses
+import functools
 import typing
 
 import jax
@@ -32,6 +33,7 @@ def rows_of(features: jax.Array) -> np.ndarray:
     return np.asarray(features, np.float64).reshape(-1, features.shape[-1])
 
 
+@functools.partial(jax.jit, static_argnames="name")
 def distance(name: StyleLossName, picture: jax.Array, painting: jax.Array) -> jax.Array:
     loss = STYLE_LOSSES[name]
     return loss.distance(picture, loss.measure(painting))
@@ -133,7 +135,7 @@ def test_gradients_are_those_of_finite_differences(name):
         picture = jnp.asarray(features_of(5, 5, seed=6), jnp.float64)
         target = STYLE_LOSSES[name].measure(jnp.asarray(features_of(5, 6, seed=7), jnp.float64))
         check_grads(
-            lambda x: STYLE_LOSSES[name].distance(jnp.asarray(x), target),
+            jax.jit(lambda x: STYLE_LOSSES[name].distance(jnp.asarray(x), target)),
             (picture,),
             order=1,
             modes=("rev",),

@@ -1,11 +1,14 @@
 """Oracles: the losses written out in NumPy, one picture at a time, and runs never stopped."""
 
 import dataclasses
+import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from network_oracle import made_arrays
 
 from nst_jax import train
 from nst_jax.encoders.weights.pretrained import load_encoder
@@ -143,9 +146,8 @@ def test_every_picture_is_compared_with_a_style_of_its_own(vgg16):
     config = dataclasses.replace(SMOKE, style_weight=3.0, content_weight=0.5, tv_weight=0.0)
     network = DumoulinNetwork(num_styles=3, width=4)
     batch = jnp.asarray(PHOTOGRAPHS[:4])
-    params = network.init(jax.random.key(0), batch, jnp.zeros((4, 3)))["params"]
-    # Rows that differ, so that it matters which is taken.
-    params = jax.tree.map(lambda p: p + 0.1 * jnp.arange(p.size).reshape(p.shape) / p.size, params)
+    shapes: Any = jax.eval_shape(network.init, jax.random.key(0), batch, jnp.zeros((4, 3)))
+    params = jax.tree.map(jnp.asarray, made_arrays(shapes["params"]))
     grams = dumoulin_2017.compute_style_grams(config, PAINTINGS, encoder, encoder_params)
     loss_fn = dumoulin_2017.make_loss_fn(config, network, encoder, first_style=1)
 
@@ -156,13 +158,15 @@ def test_every_picture_is_compared_with_a_style_of_its_own(vgg16):
     assert set(drawn) == {1, 2}  # both, and never the first
     content, style = [], []
     layers = ("relu1_2", "relu2_2")
+    apply = jax.jit(network.apply)
+    encode = jax.jit(functools.partial(encoder.apply, layers=layers))
     for picture, number in zip(batch, drawn, strict=True):
-        painted = network.apply({"params": params}, picture[None], jnp.eye(3)[number][None])
-        found = encoder.apply(encoder_params, painted, layers=layers)
-        target = encoder.apply(encoder_params, picture[None], layers=layers)
+        painted = apply({"params": params}, picture[None], jnp.eye(3)[number][None])
+        found = encode(encoder_params, painted)
+        target = encode(encoder_params, picture[None])
         painting = PAINTINGS[number].repeat(1, axis=0)
         painting = jax.image.resize(painting, (1, 32, 32, 3), "linear")
-        wanted = encoder.apply(encoder_params, painting, layers=layers)
+        wanted = encode(encoder_params, painting)
         content.append(0.5 * mean_square(found["relu2_2"], target["relu2_2"]))
         style.append(
             3.0 * sum(mean_square(gram(found[la][0]), gram(wanted[la][0])) for la in layers)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import encode
 from vgg_oracle import STYLE_LAYERS, random_arrays
 
 from nst_jax import files
@@ -137,10 +138,10 @@ def published_terms(preset, image, content, style, network):
     """The weighted terms as the publication's own code counts them."""
     encoder, params = network
     kind = "conv" if preset == "paper" else "relu"
-    layers = [layer.replace("relu", kind) for layer in (*STYLE_LAYERS, "relu4_2")]
+    layers = tuple(layer.replace("relu", kind) for layer in (*STYLE_LAYERS, "relu4_2"))
     mine, theirs, styles = (
         {layer: np.asarray(features, np.float64) for layer, features in found.items()}
-        for found in (encoder.apply(params, x, layers=layers) for x in (image, content, style))
+        for found in (encode(encoder, params, x, layers=layers) for x in (image, content, style))
     )
     style_loss = 0.0
     for layer, channels in zip(layers[:5], CHANNELS, strict=True):
@@ -310,14 +311,15 @@ def test_another_style_loss_is_optimised(photograph, painting, vgg16, name):
     # The loss that falls is that of the painting's features.
     loss = STYLE_LOSSES[name]
     features, targets = (
-        vgg16[0].apply(vgg16[1], image, layers=("relu1_1", "relu2_1"))
+        encode(*vgg16, image, layers=("relu1_1", "relu2_1"))
         for image in (
             resizing.resize(photograph, height=48, width=64),
             resizing.resize(painting, height=46, width=64),
         )
     )
+    distance = jax.jit(lambda found, wanted: loss.distance(found, loss.measure(wanted)))
     literal = sum(
-        config.style_weight * weight * float(loss.distance(features[k], loss.measure(targets[k])))
+        config.style_weight * weight * float(distance(features[k], targets[k]))
         for k, weight in layers
     )
     assert first["style"] == pytest.approx(literal, rel=1e-3)
@@ -366,7 +368,7 @@ def test_the_last_entry_is_that_of_the_picture_returned(photograph, painting, vg
     size = (1, 46, 64, 3)  # the painting, its longer side as the content's
     painting = jax.image.resize(painting, size, "linear", antialias=True)
     mine, theirs, styles = (
-        encoder.apply(params, picture, layers=layers) for picture in (image, photograph, painting)
+        encode(encoder, params, x, layers=layers) for x in (image, photograph, painting)
     )
     style = 0.0
     for layer in layers[:2]:

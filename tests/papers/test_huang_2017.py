@@ -1,6 +1,7 @@
 """Oracles: the published losses written out in NumPy, and runs that were never stopped."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import apply, encode
 
 from nst_jax import train
 from nst_jax.encoders.weights.pretrained import load_encoder
@@ -109,14 +111,14 @@ def test_the_whole_network_has_the_precision_of_its_training(precision, vgg16):
 
 # The losses -----------------------------------------------------------------------------------
 
+decode = functools.partial(apply, Decoder(architecture="vgg16"))
+
 
 def features_of(vgg16, images, layers=STYLE_LAYERS):
     """The encoder with reflection padding, in float64 from here on."""
     encoder, params = vgg16
     encoder = dataclasses.replace(encoder, padding="reflect")
-    found = jax.jit(encoder.apply, static_argnames="layers")(
-        params, jnp.asarray(images, jnp.float32), layers=layers
-    )
+    found = encode(encoder, params, jnp.asarray(images, jnp.float32), layers=layers)
     return {layer: np.asarray(maps, np.float64) for layer, maps in found.items()}
 
 
@@ -135,8 +137,7 @@ def published_terms(config, vgg16, variables, pair):
     target = adain_in_numpy(
         features_of(vgg16, pair.content)["relu4_1"], features_of(vgg16, pair.style)["relu4_1"]
     )
-    decoder = Decoder(architecture="vgg16")
-    painted = jax.jit(decoder.apply)(variables, jnp.asarray(target, jnp.float32))
+    painted = decode(variables, jnp.asarray(target, jnp.float32))
     found, wanted = features_of(vgg16, painted), features_of(vgg16, pair.style)
     style = 0.0
     for layer, weight in config.style_layers:
@@ -190,7 +191,7 @@ def test_an_identity_pair_is_painted_after_itself_and_compared_pixel_by_pixel(vg
     own = Pair(PAIR.content, np.stack([PAIR.content[0], PAIR.style[1]]))
     wanted = published_terms(config, vgg16, variables, own)
     features = features_of(vgg16, PAIR.content[:1])["relu4_1"]
-    painted = Decoder(architecture="vgg16").apply(variables, jnp.asarray(features, jnp.float32))
+    painted = decode(variables, jnp.asarray(features, jnp.float32))
     wanted["identity"] = 700 * np.mean((np.asarray(painted) - PAIR.content[:1]) ** 2)
     assert terms == pytest.approx(wanted, rel=1e-3)
     assert total == pytest.approx(sum(wanted.values()), rel=1e-3)
@@ -207,8 +208,7 @@ def test_the_features_of_identity_pairs_are_compared_position_by_position(vgg16,
     )
     total, terms = loss_of(config, vgg16, variables, PAIR)
     features = features_of(vgg16, PAIR.content[:1])
-    decoder = Decoder(architecture="vgg16")
-    painted = decoder.apply(variables, jnp.asarray(features["relu4_1"], jnp.float32))
+    painted = decode(variables, jnp.asarray(features["relu4_1"], jnp.float32))
     found = features_of(vgg16, painted)
     wanted = sum(
         weight * np.mean((found[layer] - features[layer]) ** 2) for layer, weight in weights.items()
@@ -224,7 +224,6 @@ def test_the_parts_are_trained_to_invert_the_encoders(vgg16, variables):
     total, terms = loss_of(SMOKE, vgg16, variables, PAIR, make=huang_2017.make_warm_start_loss_fn)
     images = PAIR.content
     features = {**features_of(vgg16, images), "image": images}
-    decoder = Decoder(architecture="vgg16")
     parts = {
         "relu3_1": ("relu4_1", "conv4_1", "conv3_2"),
         "relu2_1": ("relu3_1", "conv3_1", "conv2_2"),
@@ -233,7 +232,7 @@ def test_the_parts_are_trained_to_invert_the_encoders(vgg16, variables):
     }
     wanted = {}
     for target, (source, first, last) in parts.items():
-        found = decoder.apply(
+        found = decode(
             variables,
             jnp.asarray(features[source], jnp.float32),
             first=first,
@@ -318,7 +317,7 @@ def test_the_network_that_is_returned_paints_by_the_decoder(whole, vgg16):
     mean, deviation = (values[:, None] for values in moments)
     ones = jnp.ones((len(PAIR.content), 1))
     found = network.apply(variables, jnp.asarray(PAIR.content), mean, deviation, ones)
-    wanted = Decoder(architecture="vgg16").apply(decoder_of(variables), target)
+    wanted = decode(decoder_of(variables), target)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
@@ -378,11 +377,10 @@ def test_the_sheet_shows_every_photograph_after_every_painting(vgg16, tmp_path, 
     monkeypatch.setattr("nst_jax.train.fit_network.fit", watch)
     config = dataclasses.replace(CONFIG, num_steps=1, warm_start_steps=0)
     trained = fit(vgg16, tmp_path, config=config)
-    decoder = Decoder(architecture="vgg16")
     content = features_of(vgg16, PAIR.content[:1])["relu4_1"]
     style = features_of(vgg16, PAIR.style)["relu4_1"]
     assert sheets[0].shape == (2, 32, 32, 3)
     for number in range(2):
         target = adain_in_numpy(content, style[number : number + 1])
-        painted = decoder.apply(decoder_of(trained.variables), jnp.asarray(target, jnp.float32))
+        painted = decode(decoder_of(trained.variables), jnp.asarray(target, jnp.float32))
         np.testing.assert_allclose(sheets[0][number], painted[0].clip(0, 1), atol=1e-4)
