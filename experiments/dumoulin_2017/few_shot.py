@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from experiments.common import network_figures, training_curves
@@ -125,7 +126,8 @@ def _make_training(config: Config, *, setting: _Setting, name: str) -> Training:
         height, width = (side // 4 * 4 for side in image.shape[1:3])
         last = trained.network.num_styles - 1
         weights = dumoulin_2017.one_hot(jnp.array([last]), trained.network.num_styles)
-        return trained.network.apply(trained.variables, image[:, :height, :width], weights)
+        paint_all = jax.jit(trained.network.apply)
+        return paint_all(trained.variables, image[:, :height, :width], weights)
 
     settings = {"config": dataclasses.asdict(config), **data, "every": setting.every}
     return Training(settings, fit, paint, config_defaults(config))

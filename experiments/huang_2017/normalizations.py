@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image as PillowImage
@@ -181,7 +182,7 @@ def _make_training(
         pixels = photographs.load_anew(files.asset_path(SHOWN), SHOWN_SIZE)
         height, width = (side // 4 * 4 for side in pixels.shape[:2])
         image = jnp.asarray(pixels)[None, :height, :width]
-        return trained.network.apply(trained.variables, image)
+        return jax.jit(trained.network.apply)(trained.variables, image)
 
     settings = {"config": dataclasses.asdict(config), **data, "every": setting.every}
     return Training(settings, fit, paint, config_defaults(config))

@@ -6,6 +6,7 @@ it seems; with nine left of 64 before the last layer it had hardly any colours.
 """
 
 import itertools
+from functools import partial
 from typing import Any
 
 import jax
@@ -52,4 +53,5 @@ def revive(decoder: Decoder, params: Params, features: FeatureMap, *, seed: int 
 
 def _run(decoder: Decoder, params: Params, x: Any, name: str) -> Any:
     layer = {name: jax.tree.map(jnp.asarray, params[name])}
-    return decoder.apply({"params": layer}, x, first=name, last=name, method="run_layers")
+    run = jax.jit(partial(decoder.apply, first=name, last=name, method="run_layers"))
+    return run({"params": layer}, x)

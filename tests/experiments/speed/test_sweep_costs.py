@@ -52,6 +52,7 @@ def test_each_way_begins_with_a_cache_of_its_own(start, monkeypatch, tmp_path, c
     assert "16 pictures" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_told_in_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"^nst-jax optimize: .*nowhere\.jpg"):
         sweep_costs.run(

@@ -4,6 +4,7 @@ from typing import get_args
 
 import jax.numpy as jnp
 import pytest
+from made_data import PlainDistances
 
 from experiments.style_losses import __main__ as script
 from nst_jax import files
@@ -26,13 +27,15 @@ def test_every_style_loss_is_painted_by_its_own_layers_and_weight(start, monkeyp
         return content / len(ran), record
 
     monkeypatch.setattr(script.gatys_2016, "stylize", stylize)
-    start(script, "--size", 64, "--num-steps", 3, "--out", tmp_path)
+    monkeypatch.setattr(script, "load_encoder", lambda name: (name, {}))
+    monkeypatch.setattr(script, "Distances", PlainDistances)
+    start(script, "--size", 32, "--num-steps", 3, "--out", tmp_path)
 
     base = gatys_2016.PRESETS["default"]
     for config, name in zip(ran, NAMES, strict=True):
         wanted = gatys_2016.with_style_loss(base, name)
         assert (config.style_loss, config.style_layers) == (name, wanted.style_layers)
-        assert (config.style_weight, config.size) == (wanted.style_weight, 64)
+        assert (config.style_weight, config.size) == (wanted.style_weight, 32)
         assert config.num_steps == 3
     runs = files.read_record(tmp_path / "sheet" / "record.json")["runs"]
     assert list(runs) == list(NAMES)

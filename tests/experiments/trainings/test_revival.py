@@ -13,7 +13,7 @@ from nst_jax.networks.huang import Decoder
 def test_only_filters_that_never_fire_begin_anew():
     decoder = Decoder(architecture="vgg16")
     features = jnp.asarray(np.random.default_rng(0).gamma(0.3, 3, (2, 4, 4, 512)), jnp.float32)
-    variables: Any = decoder.init(jax.random.key(0), features)
+    variables: Any = jax.jit(decoder.init)(jax.random.key(0), features)
     params = jax.tree.map(np.array, variables["params"])
     dead = np.array([3, 7])
     params["conv4_1"]["bias"][dead] = -1e3
