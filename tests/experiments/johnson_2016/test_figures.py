@@ -79,8 +79,8 @@ def test_losses_are_those_of_the_cards_objective_and_none_is_measured_twice(
             assert (below[0] if below else None) == found[origin][kind], (kind, curve, wanted)
     assert (tmp_path / "objective" / "objective.png").stat().st_size > 1000
 
-    again = objective(start, data, models, tmp_path, count=3)
-    assert list(again["photographs"]) == [file for file in TIERS if "heldout" in file]
+    again = objective(start, data, models, tmp_path, count=2)
+    assert list(again["photographs"]) == [file for file in TIERS if "heldout" in file][:2]
     assert again["photographs"][name] == found
     assert "a_hill" not in capsys.readouterr().out.partition("b_lake")[2]
 
