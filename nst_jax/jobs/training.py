@@ -1,6 +1,5 @@
 """A whole training: what it is made of, the run itself, the network's card and its file."""
 
-import dataclasses
 import json
 import math
 import time
@@ -18,7 +17,7 @@ from nst_jax.jobs.training_pictures import Pictures, find_pictures, identify
 from nst_jax.jobs.training_plan import MODEL, Plan, TrainingJob, make_plan
 from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.runs.interrupts import Cancel, cancelled_by
-from nst_jax.runs.record import versions
+from nst_jax.runs.record import describe_config, versions
 from nst_jax.runs.report import Report
 from nst_jax.train.checkpoints import saved_steps
 from nst_jax.train.fitting import make_workdir
@@ -189,7 +188,7 @@ def _make_card(prepared: Prepared, trained: train.Trained) -> dict[str, Any]:
     return {
         "paper": plan.paper.name,
         **prepared.job.origin,
-        "config": dataclasses.asdict(plan.config),
+        "config": describe_config(plan.config),
         "data": prepared.data,
         "steps": trained.step,
         "seed": plan.config.seed,

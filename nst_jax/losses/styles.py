@@ -183,7 +183,7 @@ def find_style_loss(loss: Any) -> StyleLoss:
             f"style_loss: wanted {', '.join(STYLE_LOSSES)}, got {loss!s}; or a StyleLoss of your "
             "own"
         )
-    return STYLE_LOSSES[loss]
+    return STYLE_LOSSES[cast(StyleLossName, loss)]
 
 
 def style_loss(

@@ -31,12 +31,13 @@ power for style, which leaves the balance.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from nst_jax import losses, train
+from nst_jax import train
 from nst_jax.array_types import Image, ImageOfAnySize, Params, check_picture
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling
@@ -134,8 +135,10 @@ PRESETS: Mapping[str, Config] = {
 
 def compute_style_grams(
     config: Config, styles: Sequence[ImageOfAnySize], encoder: VGG, encoder_params: Params
-) -> losses.Grams:
-    """Return the styles' Gram matrices by layer, (number of styles, N, N), at config.style_size.
+) -> Mapping[str, Any]:
+    """Return what the style loss keeps of the styles at config.style_size, by layer.
+
+    By default that is Gram matrices, (number of styles, N, N).
 
     Args:
         config: Its style_size and loss count.
@@ -144,7 +147,7 @@ def compute_style_grams(
         encoder_params: Its parameters.
 
     Raises:
-        ValueError: There are no styles.
+        ValueError: There are no styles, or the style loss keeps more of one than of another.
     """
     if not styles:
         raise ValueError("styles: wanted at least one painting, got none")
@@ -152,7 +155,12 @@ def compute_style_grams(
         perceptual_training.compute_style_grams(config, style, encoder, encoder_params)
         for style in styles
     ]
-    return {layer: jnp.concatenate([grams[layer] for grams in found]) for layer in found[0]}
+    if len({str(jax.tree.map(jnp.shape, kept)) for kept in found}) > 1:
+        raise ValueError(
+            f"style_loss: {config.style_loss} keeps something of each position; give paintings of "
+            "the same proportions or take another"
+        )
+    return jax.tree.map(lambda *kept: jnp.concatenate(kept), *found)
 
 
 def make_loss_fn(
@@ -173,7 +181,7 @@ def make_loss_fn(
     def loss_fn(key, params, model_state, batch, grams, encoder_params):
         drawn = jax.random.randint(key, (len(batch),), first_style, network.num_styles)
         stylized = network.apply({"params": params}, batch, one_hot(drawn, network.num_styles))
-        targets = {layer: gram[drawn] for layer, gram in grams.items()}
+        targets = jax.tree.map(lambda kept: kept[drawn], grams)
         total, terms = objective(stylized, batch, targets, encoder_params)
         return total, (terms, model_state)
 
@@ -288,7 +296,7 @@ def add_style(
         {"params": dumoulin.add_style(variables["params"])},
         stream,
         # The other styles are not drawn: what stands in their places does not matter.
-        {layer: jnp.repeat(gram, first + 1, axis=0) for layer, gram in found.items()},
+        jax.tree.map(lambda kept: jnp.repeat(kept, first + 1, axis=0), found),
         config,
         encoder,
         encoder_params,
@@ -323,7 +331,7 @@ def _fit(
     samples = check_picture("samples", samples, several=True)
     drawn = jnp.arange(first_style, network.num_styles)
     held_out_styles = jnp.resize(drawn, (len(held_out),))
-    targets = {layer: gram[held_out_styles] for layer, gram in grams.items()}
+    targets = jax.tree.map(lambda kept: kept[held_out_styles], grams)
     held_out_weights = one_hot(held_out_styles, network.num_styles)
     repeated = jnp.repeat(samples, len(drawn), axis=0)
     sample_weights = one_hot(jnp.tile(drawn, len(samples)), network.num_styles)

@@ -339,6 +339,7 @@ def describe_levels(encoder: str, levels: Sequence[Level], result: Result) -> di
     return {
         "encoder": encoder,
         "sizes": [[level.height, level.width] for level in levels],
+        "last_steps": [level.last_step for level in levels],
         "initial": result.initial,
         "before_clipping": result.before_clipping,
         "interrupted": result.interrupted,

@@ -7,9 +7,9 @@
 Imported by its own name, nst_jax.sweeps. A run that a folder holds is not repeated.
 """
 
+from nst_jax.losses.layer_text import equal_weights as equal_weights
 from nst_jax.sweeps.axes import Axis as Axis
 from nst_jax.sweeps.axes import describe_value as describe_value
-from nst_jax.sweeps.axes import equal_weights as equal_weights
 from nst_jax.sweeps.axes import make_axis as make_axis
 from nst_jax.sweeps.grid import Grid as Grid
 from nst_jax.sweeps.grid import Run as Run

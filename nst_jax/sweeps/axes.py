@@ -12,7 +12,7 @@ from itertools import combinations
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from nst_jax.losses import LayerWeights
+from nst_jax.losses.layer_text import describe_layers, equal_weights, parse_layers
 from nst_jax.papers.gatys_2016 import Config, with_style_loss
 
 RATIO = "ratio"
@@ -36,20 +36,6 @@ class Axis:
     name: str
     values: tuple[Any, ...]
     labels: tuple[str, ...]
-
-
-def equal_weights(layers: Sequence[str]) -> LayerWeights:
-    """Return the layers with equal weights that sum to 1, as Gatys et al. 2016 have them (§2.2).
-
-    Args:
-        layers: Names, each once.
-
-    Raises:
-        ValueError: A layer is named twice.
-    """
-    if len(set(layers)) < len(layers):
-        raise ValueError(f"layers: wanted each once, got {','.join(layers)}")
-    return tuple((layer, 1 / len(layers)) for layer in layers)
 
 
 def _single(layers: _Names) -> list[_Names]:
@@ -131,7 +117,7 @@ def apply_axes(base: Config, values: Mapping[str, Any]) -> Config:
 
 
 def describe_value(value: Any) -> str:
-    """Return what a report calls a value: 'relu 1_1 2_1' for layers of equal weights, 'none'."""
+    """Return what a report calls a value: what one would type, 'relu1_1,relu2_1' or 'none'."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -139,7 +125,9 @@ def describe_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, tuple) and all(isinstance(pair, tuple) for pair in value):
-        return _describe_pairs(value)
+        if all(isinstance(name, str) for name, _ in value):
+            return describe_layers(value)
+        return ",".join(f"{factor:.6g}:{share:.6g}" for factor, share in value)
     if isinstance(value, tuple):
         return ",".join(describe_value(part) for part in value)
     return printable(str(value))
@@ -151,19 +139,6 @@ def printable(text: str) -> str:
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
         for c in text
     )
-
-
-def _describe_pairs(pairs: tuple[tuple[Any, float], ...]) -> str:
-    if not pairs:
-        return "none"
-    names = [describe_value(name) for name, _ in pairs]
-    if all(isinstance(name, str) for name, _ in pairs) and pairs == equal_weights(names):
-        kinds = {name.rstrip("0123456789_") for name in names}
-        if len(kinds) == 1:
-            (kind,) = kinds
-            return " ".join([kind, *(name.removeprefix(kind) for name in names)])
-        return " ".join(names)
-    return " ".join(f"{name}:{share:.6g}" for name, (_, share) in zip(names, pairs, strict=True))
 
 
 def _as_field(name: str, value: Any) -> Any:
@@ -183,9 +158,14 @@ def _as_field(name: str, value: Any) -> Any:
 
 def _parse(name: str, text: str) -> Any:
     if name in LAYER_FIELDS:
-        return () if text == "none" else _parse_layers(name, text)
+        try:
+            return parse_layers(text)
+        except ValueError as error:
+            if "each once" in str(error):
+                raise
+            raise ValueError(f"vary {name}: wanted {_wanted(name)}, got {text!r}") from error
     if name == "scales":
-        return tuple(_parse_pair(name, pair, float) for pair in text.split(","))
+        return tuple(_parse_pair(name, pair) for pair in text.split(","))
     if text == "none" and NoneType in _choices(name):
         return None
     if name == "style_blend":
@@ -209,25 +189,9 @@ def _checked_ratio(ratio: Any) -> float:
     return ratio
 
 
-def _parse_layers(name: str, text: str) -> LayerWeights:
-    parts = text.split(",")
-    if ":" not in text:
-        if "" in parts:
-            raise ValueError(f"vary {name}: wanted {_wanted(name)}, got {text!r}")
-        return equal_weights(parts)
-    pairs = tuple(_parse_pair(name, part, str) for part in parts)
-    equal_weights([layer for layer, _ in pairs])  # each once
-    return pairs
-
-
-def _parse_pair(name: str, text: str, first: Callable[[str], Any]) -> tuple[Any, float]:
-    left, colon, right = text.partition(":")
-    if not left or not colon:
-        raise ValueError(f"vary {name}: wanted {_wanted(name)}, got {text!r}")
-    return (
-        left if first is str else _parse_number(name, left, first),
-        _parse_number(name, right, float),
-    )
+def _parse_pair(name: str, text: str) -> tuple[float, float]:
+    left, _, right = text.partition(":")
+    return _parse_number(name, left, float), _parse_number(name, right, float)
 
 
 def _parse_number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
@@ -257,6 +221,6 @@ def _wanted(name: str) -> str:
     for choice in _choices(name):
         if get_origin(choice) is Literal:
             told += get_args(choice)
-        else:
+        elif choice is NoneType or choice in kinds:
             told.append("none" if choice is NoneType else kinds[choice])
     return " or ".join(told)

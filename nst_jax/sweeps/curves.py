@@ -10,6 +10,7 @@ from nst_jax import files
 from nst_jax.sweeps.running import Outcome
 
 _TERMS = ("total", "content", "style")
+_FAR_BELOW = 1e-3  # of the least loss that comes after it
 _MOST_NAMES = 16  # in a legend; of more lines the colours run from first to last
 
 Lines = Mapping[str, Sequence[Outcome]]
@@ -19,8 +20,10 @@ Lines = Mapping[str, Sequence[Outcome]]
 def write_curves(path: Path, lines: Lines) -> bool:
     """Write the losses of each step, weighted, on logarithmic axes; a line is a mean over seeds.
 
-    Where there are several seeds a band shows one standard deviation to each side. Return False,
-    and write nothing, where no run has a loss to show.
+    Where there are several seeds a band shows one standard deviation to each side. Dotted lines
+    stand where the picture changes its size. A first loss far below all others, as that of a run
+    that begins with the content image, lies below the axis. Return False, and write nothing, where
+    no run has a loss to show.
 
     Args:
         path: An .svg file.
@@ -36,6 +39,7 @@ def write_curves(path: Path, lines: Lines) -> bool:
     terms = [t for t in _TERMS if any(m > 0 for curve in found.values() for m, _ in curve[t])]
     if not terms:
         return False
+    changes = {step for group in lines.values() for o in group for step in _size_changes(o)}
     colors = mpl.colormaps["viridis"]
     # Equal curves make equal files; text stays text, in the reader's own font.
     with mpl.rc_context({"svg.hashsalt": "nst_jax", "svg.fonttype": "none", "font.size": 9}):
@@ -48,6 +52,9 @@ def write_curves(path: Path, lines: Lines) -> bool:
                 line = _draw_line(panel, curve[term], color)
                 handles.setdefault(name, line)
             panel.set_yscale("log", nonpositive="mask")
+            _fit_axis(panel, [curve[term] for curve in found.values()])
+            for step in changes:
+                panel.axvline(step, color="0.5", linewidth=0.8, linestyle=":")
             panel.set(title=f"{term}, weighted", xlabel="step")
             panel.grid(alpha=0.25)
             panel.spines[["top", "right"]].set_visible(False)
@@ -73,11 +80,27 @@ def _draw_line(panel: Any, points: Sequence[tuple[float, float]], color: Any) ->
     return line
 
 
+def _fit_axis(panel: Any, curves: Sequence[Sequence[tuple[float, float]]]) -> None:
+    """Let the axis begin with the losses after the first step, if the first lie far below them."""
+    later = [mean for points in curves for mean, _ in points[1:] if mean > 0]
+    first = [points[0][0] for points in curves if points and points[0][0] > 0]
+    if later and first and min(first) < _FAR_BELOW * min(later):
+        panel.set_ylim(bottom=min(later) / 2)
+
+
+def _size_changes(outcome: Outcome) -> list[int]:
+    """The last step at each size but the last; none in records of older versions."""
+    return (outcome.record or {}).get("info", {}).get("last_steps", [])[:-1]
+
+
 def _steps(outcome: Outcome) -> list[dict[str, Any]]:
-    """The losses from before the first step on, as far as they are finite."""
+    """The losses from before the first step on, as far as they are finite, all before clipping."""
     record = outcome.record or {}
-    initial = record.get("info", {}).get("initial")
+    info = record.get("info", {})
+    initial, last = info.get("initial"), info.get("before_clipping")
     steps = ([initial] if initial else []) + record.get("steps", [])
+    if last and steps:
+        steps = [*steps[:-1], last]
     return [step for step in steps if all(_is_finite(step.get(term)) for term in _TERMS)]
 
 

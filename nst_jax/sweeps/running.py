@@ -23,6 +23,7 @@ from nst_jax.papers.gatys_2016 import Config, Record
 from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.runs.report import DivergedError, Report
 from nst_jax.sweeps import storage
+from nst_jax.sweeps.axes import describe_value
 from nst_jax.sweeps.batching import make_batches, runs_at_once
 from nst_jax.sweeps.grid import Grid, Run
 from nst_jax.sweeps.storage import Inputs
@@ -209,10 +210,17 @@ def _describe(pictures: _Pictures, grid: Grid) -> dict[str, Any]:
     return {
         "content": pictures.content,
         "styles": pictures.styles,
-        "vary": {axis.name: axis.labels for axis in grid.axes},
+        "vary": {axis.name: [_as_json(value) for value in axis.values] for axis in grid.axes},
         "seeds": grid.seeds,
         "base": storage.as_json(grid.base),
     }
+
+
+def _as_json(value: Any) -> Any:
+    """A value as sweep.json has it: numbers as such, all else as one would type it."""
+    return (
+        value if value is None or isinstance(value, bool | int | float) else describe_value(value)
+    )
 
 
 def _show_inputs(folder: Path, pictures: _Pictures, grid: Grid) -> None:

@@ -1,12 +1,12 @@
 """Training as the papers need it: a network that paints, with held-out losses and sheets."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 
 from nst_jax.array_types import ImageOfAnySize, Params, PRNGKey, Scalar
+from nst_jax.runs.record import describe_config
 from nst_jax.train.config import TrainingConfig
 from nst_jax.train.datasets import Stream
 from nst_jax.train.fitting import fit
@@ -118,7 +118,7 @@ def fit_network(
         stream,
         *args,
         num_steps=num_steps,
-        description={"config": dataclasses.asdict(config), "data": reporting.data},
+        description={"config": _describe(config), "data": reporting.data},
         reporting=reporting,
         sample=lambda state: subject.paint(_variables(state)).clip(0, 1),
         evaluate=evaluate,
@@ -131,3 +131,15 @@ def fit_network(
 
 def _variables(state: State) -> Params:
     return {"params": averaged_params(state), **state.model_state}
+
+
+def _describe(config: TrainingConfig) -> dict[str, Any]:
+    """What a checkpoint says of the configuration.
+
+    Gram matrices are not mentioned: checkpoints of older versions knew no other style loss.
+    """
+    described = describe_config(config)
+    return {name: value for name, value in described.items() if (name, value) != _OF_OLD}
+
+
+_OF_OLD = ("style_loss", "gram")

@@ -1,16 +1,16 @@
 """What trainings on the perceptual loss of fixed styles share: its configuration and objective."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from nst_jax import losses
 from nst_jax.array_types import ImageOfAnySize, Params, Scalar, check_picture
 from nst_jax.encoders.vgg import VGG, Pooling, check_layers
 from nst_jax.losses import LayerWeights, perceptual
 from nst_jax.losses.perceptual import Terms, Weights, weigh_layers
+from nst_jax.losses.styles import StyleLoss, StyleLossName, find_style_loss
 from nst_jax.ops.resizing import resize_longer_side
 from nst_jax.runs.config_checks import check
 from nst_jax.train.config import TrainingConfig
@@ -18,10 +18,11 @@ from nst_jax.train.config import TrainingConfig
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptualConfig(TrainingConfig):
-    """A training on content and Gram losses. Weights are in units of content_loss and gram_loss.
+    """A training on content and style losses, in units of content_loss and the style's distance.
 
-    total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · gram_loss_l
-    + tv_weight · (the total variation), with c and s the layers' own weights.
+    total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · distance_l
+    + tv_weight · (the total variation), with c and s the layers' own weights and the distance that
+    style_loss names.
 
     Attributes:
         width: Maps of the first convolution. Half of them is a quarter of the parameters.
@@ -29,6 +30,8 @@ class PerceptualConfig(TrainingConfig):
         style_size: Longer side of the paintings in pixels. Smaller means finer strokes.
         content_layers: Pairs of a layer in which the photograph is kept and its weight.
         style_layers: Pairs of a layer in which the painting's texture is matched and its weight.
+        style_loss: What of a painting is matched: a name in losses.STYLE_LOSSES, or a StyleLoss of
+            your own. Another one than gram wants a style_weight of its own.
         tv_weight: More makes a smoother picture (total variation).
         tv_loss: The mean, or the half sum of Johnson's code, which grows with the area.
     """
@@ -40,6 +43,7 @@ class PerceptualConfig(TrainingConfig):
     style_size: int
     content_layers: LayerWeights
     style_layers: LayerWeights
+    style_loss: StyleLossName | StyleLoss = "gram"
     tv_weight: float = 0.0
     tv_loss: Literal["mean", "half_sum"] = "mean"  # losses.TOTAL_VARIATION_LOSSES
 
@@ -52,6 +56,7 @@ class PerceptualConfig(TrainingConfig):
         super().__post_init__()
         self.check_least({"width": 1, "style_size": 16})
         self.check_weights("tv_weight")
+        find_style_loss(self.style_loss)
         shares = [w for _, w in (*self.content_layers, *self.style_layers)]
         finite = all(0 <= share < float("inf") for share in shares)
         check(finite, "style_layers", "finite weights, 0 or more", shares)
@@ -75,6 +80,8 @@ def make_loss_weights(config: PerceptualConfig) -> Weights:
 def make_objective(config: PerceptualConfig, encoder: VGG) -> TransferObjective:
     """Return objective(stylized, content_images, grams, encoder_params) -> (total, terms).
 
+    grams are what the style loss keeps of a style, from compute_style_grams.
+
     Args:
         config: Its loss counts.
         encoder: From load_encoder; config.pooling and config.precision are set on it here.
@@ -86,15 +93,17 @@ def make_objective(config: PerceptualConfig, encoder: VGG) -> TransferObjective:
 
     def objective(stylized: Any, content_images: Any, grams: Any, encoder_params: Params):
         given = (stylized, content_images, grams, encoder_params, weights)
-        return weigh(*given, tv_loss=config.tv_loss)
+        return weigh(*given, style_loss=config.style_loss, tv_loss=config.tv_loss)
 
     return objective
 
 
 def compute_style_grams(
     config: PerceptualConfig, style: ImageOfAnySize, encoder: VGG, encoder_params: Params
-) -> losses.Grams:
-    """Return the style image's Gram matrices at config.style_size.
+) -> Mapping[str, Any]:
+    """Return what the style loss keeps of the style image at config.style_size, by layer.
+
+    By default that is Gram matrices.
 
     Args:
         config: Its style_size and loss count.
@@ -104,7 +113,9 @@ def compute_style_grams(
     """
     style = resize_longer_side(check_picture("style", style), config.style_size)
     return perceptual.compute_styles(
-        set_encoder(encoder, config), encoder_params, style, weights=make_loss_weights(config)
+        *(set_encoder(encoder, config), encoder_params, style),
+        weights=make_loss_weights(config),
+        style_loss=config.style_loss,
     )
 
 

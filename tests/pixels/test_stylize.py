@@ -249,3 +249,31 @@ def test_every_style_loss_of_one_colour_is_finite(name: StyleLossName):
     image, record = stylize(grey, red, config, *TOY)
     assert np.isfinite(image).all()
     assert record["info"]["initial"]["style"] >= 0
+
+
+# Twice the digits -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("changes", [{"color": "pca"}, {"color": "luminance", "init": "noise"}])
+def test_runs_stay_in_float32_where_jax_would_take_float64(
+    optimizer, changes, photograph, painting
+):
+    rate = {"lbfgs": 1.0, "adam": 0.02}[optimizer]
+    config = change(optimizer=optimizer, learning_rate=rate, noise_std=0.1, **changes)
+    plain, record = stylize(photograph, painting, config, *TOY)
+    given = (np.asarray(picture, np.float64) for picture in (photograph, painting))
+    with jax.enable_x64(True):
+        image, wide = inspect.unwrap(stylize)(*given, config, *TOY)
+    assert image.dtype == jnp.float32
+    np.testing.assert_allclose(image, plain, atol=1e-4)
+    assert wide["steps"][-1]["total"] == pytest.approx(record["steps"][-1]["total"], rel=1e-4)
+
+
+def test_every_style_loss_stays_in_float32(photograph, painting):
+    layers = (("mixed", 1.0),)
+    with jax.enable_x64(True):
+        for name in STYLE_LOSSES:
+            config = change(style_loss=name, style_layers=layers, num_steps=1)
+            image, _ = stylize(photograph, painting, config, *TOY)
+            assert image.dtype == jnp.float32, name

@@ -17,10 +17,13 @@ import pytest
 
 import nst_jax
 from nst_jax import files, sweeps
+from nst_jax.losses import STYLE_LOSSES, StyleLoss
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import PRESETS, STYLE_LAYERS, Config
-from nst_jax.sweeps import contact_sheet
+from nst_jax.sweeps import contact_sheet, storage
 from nst_jax.sweeps.batching import make_batches, runs_at_once
+from nst_jax.sweeps.curves import write_curves
+from nst_jax.sweeps.running import Outcome
 
 # One program for all runs of these tests, and a small one.
 TINY = dataclasses.replace(
@@ -127,10 +130,57 @@ def test_one_word_gives_many_sets_of_layers():
     assert len(sets_of("subsets")) == 31
 
 
-def test_layers_are_called_by_short_names():
-    layers = ["relu1_1,relu2_1", "conv1_1,relu2_1", "relu1_1:0.2,relu4_1:1", "none"]
-    axis = sweeps.make_axis("style_layers", layers, base=Config())
-    assert axis.labels == ("relu 1_1 2_1", "conv1_1 relu2_1", "relu1_1:0.2 relu4_1:1", "none")
+def test_values_are_called_what_one_types():
+    for name, texts in (
+        ("style_layers", ["relu1_1,relu2_1", "conv1_1", "relu1_1:0.2,relu4_1:1", "none"]),
+        ("scales", ["0.5:0.65,1:0.35", "1:1"]),
+        ("style_blend", ["2,1", "none"]),
+    ):
+        axis = sweeps.make_axis(name, texts, base=Config())
+        assert axis.labels == tuple(texts)
+        assert sweeps.make_axis(name, axis.labels, base=Config()).values == axis.values
+
+
+def test_a_style_loss_of_ones_own_is_varied_like_a_name():
+    gram = STYLE_LOSSES["gram"]
+    own = StyleLoss("own", gram.measure, gram.distance, weight=7.0, layers=(("relu1_1", 1.0),))
+    grid = sweeps.make_grid(TINY, {"style_loss": ["gram", own]})
+    assert [run.labels for run in grid.runs] == [
+        (("style_loss", "gram"),),
+        (("style_loss", "own"),),
+    ]
+    assert grid.runs[1].config.style_weight == 7
+    assert storage.as_json(grid.runs[1].config)["style_loss"] == "own"
+    with pytest.raises(
+        ValueError, match=r"vary style_loss: wanted gram or moments or .*, got 'ow'"
+    ):
+        sweeps.make_grid(TINY, {"style_loss": ["ow"]})
+
+
+def curves_of(records):
+    """The paths of the lines that write_curves draws of runs, and what it returned."""
+    run, inputs = sweeps.make_grid(TINY, {"style_weight": [1]}).runs[0], {}
+    group = [Outcome(run, Path("x"), inputs, "done", record) for record in records]
+    assert write_curves(Path("curves.svg"), {"line": group})
+    return Path("curves.svg").read_text()
+
+
+def test_curves_begin_where_losses_are_and_mark_a_change_of_size(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    losses = [{"total": 9.0, "content": 1e-12, "style": 9.0}]
+    losses += [{"total": 8.0 / k, "content": 0.1 * k, "style": 7.0 / k} for k in range(1, 7)]
+    entries = [{"step": step, **loss} for step, loss in enumerate(losses)]
+    record = {"steps": entries[1:], "info": {"initial": entries[0]}}
+    plain = curves_of([record])
+    record["info"]["last_steps"] = [4, 6]
+    marked = curves_of([record])
+    dotted = "stroke-dasharray"
+    assert marked.count(dotted) - plain.count(dotted) == 3  # one line a panel
+    # Of 1e-12 the axis would have labels from 10^-12 on.
+    assert marked.count("\N{MINUS SIGN}") <= 2
+    # The last point is the step's own, before its picture was clipped.
+    record["info"]["before_clipping"] = {**entries[-1], "total": 5.0}
+    assert curves_of([record]) != marked
 
 
 @pytest.mark.parametrize(
