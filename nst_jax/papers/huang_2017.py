@@ -29,7 +29,7 @@ which a preset cannot say here: its pictures keep their aspect.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -50,7 +50,6 @@ from nst_jax.ops.feature_transforms import adain
 from nst_jax.ops.moments import channel_moments
 from nst_jax.runs.config_checks import check
 from nst_jax.runs.interrupts import deferred_interrupt
-from nst_jax.runs.report import Report
 from nst_jax.train import Pair as Pair
 from nst_jax.train.config import TrainingConfig
 
@@ -415,17 +414,17 @@ def fit(
             )["params"]
             if config.warm_start_steps:
                 folder = f"{reporting.workdir}/{WARM_START}"
-                warm = run.invert_parts(
-                    warm_key, decoder_params, reporting._replace(workdir=folder, report_every=0)
-                )
+                warm_reporting = reporting._replace(workdir=folder, report_every=0, time_limit=None)
+                warm = run.invert_parts(warm_key, decoder_params, warm_reporting)
                 if interrupted():
-                    return run.complete(warm._replace(held_out={}))
+                    whole = warm.num_steps + config.num_steps
+                    return run.complete(warm._replace(held_out={}, num_steps=whole))
                 decoder_params, done = warm.variables["params"], warm.step
         else:
             decoder_params = start["params"]["decoder"]
-        on_step = _count_from(done, reporting.on_step)
-        trained = run.transfer(run_key, decoder_params, reporting._replace(on_step=on_step))
-    return run.complete(trained._replace(step=done + trained.step))
+        trained = run.transfer(run_key, decoder_params, _count_from(done, reporting))
+    counted = {"step": done + trained.step, "num_steps": done + trained.num_steps}
+    return run.complete(trained._replace(**counted))
 
 
 def _checked(name: str, pair: Pair) -> Pair:
@@ -437,10 +436,17 @@ def _checked(name: str, pair: Pair) -> Pair:
     )
 
 
-def _count_from(done: int, on_step: Callable[[Report], None] | None):
-    if on_step is None:
-        return None
-    return lambda report: on_step(report._replace(step=done + report.step))
+def _count_from(done: int, reporting: train.Reporting) -> train.Reporting:
+    """The same, told of numbers of steps that go on from those of a stage before."""
+    on_step, limit = reporting.on_step, reporting.time_limit
+    if on_step is not None:
+        reporting = reporting._replace(
+            on_step=lambda report: on_step(report._replace(step=done + report.step))
+        )
+    if limit is not None and limit.on_plan is not None:
+        on_plan = limit.on_plan
+        limit = limit._replace(on_plan=lambda last: on_plan(done + last))
+    return reporting._replace(time_limit=limit)
 
 
 class _Run:
@@ -489,8 +495,9 @@ class _Run:
             measure=self._measuring(make_loss_fn(unpaired, self.encoder)),
         )
         loss_fn = make_loss_fn(config, self.encoder)
-        trainer = train.make_network_trainer(loss_fn, config, num_steps=config.num_steps)
-        return self._fit(key, trainer, subject, config, config.num_steps, reporting)
+        num_steps = reporting.length(config.num_steps)
+        trainer = train.make_network_trainer(loss_fn, config, num_steps=num_steps)
+        return self._fit(key, trainer, subject, config, num_steps, reporting)
 
     def _fit(self, key, trainer, subject, config, num_steps, reporting) -> train.Trained:
         return train.fit_network(

@@ -22,6 +22,7 @@ from nst_jax.train.streams import load_fixed_batch as load_fixed_batch
 from nst_jax.train.streams import open_pair_stream as open_pair_stream
 from nst_jax.train.streams import open_stream as open_stream
 from nst_jax.train.streams import stream_options as stream_options
+from nst_jax.train.time_limit import TimeLimit as TimeLimit
 from nst_jax.train.trainer import LossFn as LossFn
 from nst_jax.train.trainer import Metrics as Metrics
 from nst_jax.train.trainer import ModelState as ModelState
@@ -32,6 +33,7 @@ from nst_jax.train.trainer import averaged_params as averaged_params
 from nst_jax.train.trainer import make_trainer as make_trainer
 from nst_jax.train.training_paper import Stage as Stage
 from nst_jax.train.training_paper import TrainingPaper as TrainingPaper
+from nst_jax.train.transformations import NOT_PLANNED as NOT_PLANNED
 from nst_jax.train.transformations import Schedule as Schedule
 from nst_jax.train.transformations import make_schedule as make_schedule
 from nst_jax.train.transformations import make_transformation as make_transformation
