@@ -143,10 +143,20 @@ def prepare(job: TrainingJob) -> Prepared:
     """
     plan = make_plan(job)
     pictures = find_pictures(job, plan)
+    plan = _choose_decoding(plan, pictures)
     _make_workdir(job.workdir)
     return Prepared(
         job, plan, pictures, identify(job, plan, pictures), steps_done(job.workdir, plan)
     )
+
+
+def _choose_decoding(plan: Plan, pictures: Pictures) -> Plan:
+    """The plan, whose configuration says where pictures are decoded: a run goes on likewise."""
+    config = plan.config
+    count = len(pictures.content) + len(pictures.paintings)
+    side = config.size if config.shorter_side is None else config.shorter_side[1]
+    decode = train.choose_decoding(config.decode, count, side)
+    return plan._replace(config=dataclasses.replace(config, decode=decode))
 
 
 def steps_done(workdir: FilePath, plan: Plan) -> int:

@@ -405,7 +405,7 @@ def fit(
     init_key, warm_key, run_key = jax.random.split(jax.random.key(config.seed), 3)
     run = _Run(config, decoder, stream, encoder, encoder_params, held_out, samples)
     # One for both stages, lest an interruption falls between them.
-    with deferred_interrupt(reporting.interrupted) as interrupted:
+    with deferred_interrupt(interrupted=reporting.interrupted) as interrupted:
         reporting = reporting._replace(interrupted=interrupted)
         done = 0
         if start is None:

@@ -7,6 +7,7 @@ held-out losses.
 
 from nst_jax.train.datasets import Stream as Stream
 from nst_jax.train.datasets import zip_streams as zip_streams
+from nst_jax.train.decoded_once import cut_batch as cut_batch
 from nst_jax.train.fit_network import Subject as Subject
 from nst_jax.train.fit_network import Trained as Trained
 from nst_jax.train.fit_network import fit_network as fit_network
@@ -17,6 +18,7 @@ from nst_jax.train.reporting import Reporting as Reporting
 from nst_jax.train.sharding import replicate as replicate
 from nst_jax.train.sharding import shard as shard
 from nst_jax.train.streams import Pair as Pair
+from nst_jax.train.streams import choose_decoding as choose_decoding
 from nst_jax.train.streams import describe_pictures as describe_pictures
 from nst_jax.train.streams import load_fixed_batch as load_fixed_batch
 from nst_jax.train.streams import open_pair_stream as open_pair_stream

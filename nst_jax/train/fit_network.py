@@ -120,7 +120,7 @@ def fit_network(
         stream,
         *args,
         num_steps=num_steps,
-        description={"config": dataclasses.asdict(config), "data": reporting.data},
+        description={"config": _describe(config), "data": reporting.data},
         reporting=reporting,
         sample=lambda state: subject.paint(_variables(state)).clip(0, 1),
         evaluate=evaluate,
@@ -130,6 +130,12 @@ def fit_network(
     # After an interruption a measurement would be compiled while the user waits.
     held_out = {} if step < num_steps else measured.get(step) or evaluate(state)
     return Trained(subject.network, _variables(state), step, held_out, num_steps)
+
+
+def _describe(config: Any) -> dict[str, Any]:
+    """The configuration, without what leaves a run as it was before there was such a field."""
+    fields = dataclasses.asdict(config)
+    return {k: v for k, v in fields.items() if (k, v) != ("decode", "always")}
 
 
 def _variables(state: State) -> Params:

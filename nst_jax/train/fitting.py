@@ -133,7 +133,7 @@ def _fit(
         return state
     planner = run.begin_planning(end)
     args = replicate(args)
-    with run.open_logs(done) as logs, deferred_interrupt(reporting.interrupted) as stop:
+    with run.open_logs(done) as logs, deferred_interrupt(interrupted=reporting.interrupted) as stop:
         while done < end and not stop():
             state, metrics = trainer.step(state, _next_batch(stream, done), *args)
             done += 1

@@ -68,7 +68,7 @@ def make_transformation(
     rate = make_schedule(
         learning_rate=learning_rate,
         schedule="constant" if num_steps is None and schedule == "cosine" else schedule,
-        num_steps=num_steps or 1,
+        num_steps=1 if num_steps is None else num_steps,
         warmup_steps=warmup_steps,
         decay=decay,
         halve_every=halve_every,
