@@ -37,7 +37,7 @@ import jax
 import jax.numpy as jnp
 
 from nst_jax import losses, train
-from nst_jax.array_types import FeatureMap, Features, Params, Scalar, check_picture
+from nst_jax.array_types import FeatureMap, Features, Params, Scalar
 from nst_jax.encoders.vgg import VGG, Architecture, channels_of
 from nst_jax.losses import LayerWeights, Moments
 from nst_jax.networks.huang import (
@@ -400,7 +400,8 @@ def fit(
 
     Reference: Huang and Belongie 2017, §6.
     """
-    held_out, samples = _checked("held_out", held_out), _checked("samples", samples)
+    held_out = train.check_pair("held_out", held_out)
+    samples = train.check_pair("samples", samples)
     decoder = make_decoder(config)
     init_key, warm_key, run_key = jax.random.split(jax.random.key(config.seed), 3)
     run = _Run(config, decoder, stream, encoder, encoder_params, held_out, samples)
@@ -422,31 +423,9 @@ def fit(
                 decoder_params, done = warm.variables["params"], warm.step
         else:
             decoder_params = start["params"]["decoder"]
-        trained = run.transfer(run_key, decoder_params, _count_from(done, reporting))
+        trained = run.transfer(run_key, decoder_params, reporting.count_from(done))
     counted = {"step": done + trained.step, "num_steps": done + trained.num_steps}
     return run.complete(trained._replace(**counted))
-
-
-def _checked(name: str, pair: Pair) -> Pair:
-    return Pair(
-        *(
-            check_picture(f"{name}.{field}", images, several=True)
-            for field, images in pair._asdict().items()
-        )
-    )
-
-
-def _count_from(done: int, reporting: train.Reporting) -> train.Reporting:
-    """The same, told of numbers of steps that go on from those of a stage before."""
-    on_step, limit = reporting.on_step, reporting.time_limit
-    if on_step is not None:
-        reporting = reporting._replace(
-            on_step=lambda report: on_step(report._replace(step=done + report.step))
-        )
-    if limit is not None and limit.on_plan is not None:
-        on_plan = limit.on_plan
-        limit = limit._replace(on_plan=lambda last: on_plan(done + last))
-    return reporting._replace(time_limit=limit)
 
 
 class _Run:

@@ -18,6 +18,7 @@ from nst_jax.train.reporting import Reporting as Reporting
 from nst_jax.train.sharding import replicate as replicate
 from nst_jax.train.sharding import shard as shard
 from nst_jax.train.streams import Pair as Pair
+from nst_jax.train.streams import check_pair as check_pair
 from nst_jax.train.streams import choose_decoding as choose_decoding
 from nst_jax.train.streams import describe_pictures as describe_pictures
 from nst_jax.train.streams import load_fixed_batch as load_fixed_batch

@@ -37,6 +37,23 @@ class Reporting(NamedTuple):
     interrupted: Callable[[], bool] | None = None
     time_limit: TimeLimit | None = None
 
+    def count_from(self, done: int) -> "Reporting":
+        """Return the same, told of steps whose numbers go on from those of a stage before.
+
+        Args:
+            done: How many steps that stage had.
+        """
+        on_step, limit = self.on_step, self.time_limit
+        counted = self
+        if on_step is not None:
+            counted = counted._replace(
+                on_step=lambda report: on_step(report._replace(step=done + report.step))
+            )
+        if limit is not None and limit.on_plan is not None:
+            on_plan = limit.on_plan
+            limit = limit._replace(on_plan=lambda last: on_plan(done + last))
+        return counted._replace(time_limit=limit)
+
     def length(self, num_steps: int) -> int | None:
         """Return the length of a run, as make_network_trainer wants it: None to plan it in time."""
         return num_steps if self.time_limit is None else None

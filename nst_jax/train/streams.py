@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nst_jax import files
-from nst_jax.array_types import Image
+from nst_jax.array_types import Image, check_picture
 from nst_jax.train import datasets
 from nst_jax.train.config import Decode, TrainingConfig
 from nst_jax.train.datasets import PictureStream
@@ -24,6 +24,20 @@ class Pair(NamedTuple):
 
     content: Image | Float[np.ndarray, "batch height width 3"]
     style: Image | Float[np.ndarray, "batch height width 3"]
+
+
+def check_pair(name: str, pair: Pair) -> Pair:
+    """Return a pair whose pictures were checked by array_types.check_picture.
+
+    Args:
+        name: What an error calls it: the argument's name.
+        pair: Photographs and paintings.
+
+    Raises:
+        ValueError: Either is no batch of pictures.
+    """
+    parts = pair._asdict().items()
+    return Pair(*(check_picture(f"{name}.{field}", each, several=True) for field, each in parts))
 
 
 def stream_options(config: TrainingConfig) -> dict[str, Any]:
