@@ -72,7 +72,6 @@ POSITIONAL_DEFAULTS = {
     ("ops.convolution", "convolve_transposed", "bias"): "the same",
     ("ops.convolution", "upsample_convolve", "bias"): "the same",
     ("ops.convolution", "upsample_nearest", "factor"): "reads as repeat(x, 2) does",
-    ("runs.interrupts", "deferred_interrupt", "interrupted"): "the one thing it can be given",
     ("stylizers.any_style", "__call__", "style"): "as calling any other stylizer",
     ("stylizers.many_styles", "__call__", "style"): "as calling any other stylizer",
     ("stylizers.stylizer", "__call__", "style"): "stylizer(content, style), or stylizer(content)",

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import jax
 
+from nst_jax import train
 from nst_jax.cli.environment import check_device, describe_device, keep_compiled_programs
 from nst_jax.cli.errors import INTERRUPTED
 from nst_jax.cli.train_options import help_text, make_job, parse
@@ -30,12 +31,16 @@ def run(arguments: Sequence[str]) -> int:
     with _Progress(quiet=parsed.options.report.quiet) as progress:
         try:
             trained = training.run(
-                job, on_start=progress.begin, on_progress=lambda report: progress.show(report)
+                job,
+                on_start=progress.begin,
+                on_progress=progress.show,
+                on_plan=progress.plan,
             )
         except KeyboardInterrupt as error:  # before the first step, or the second one
             raise KeyboardInterrupt(progress.describe_stop()) from error
     if not trained.is_finished:
-        told = f"stopped after step {trained.step} of {trained.num_steps}; the same command goes on"
+        of_all = f" of {trained.num_steps}" if trained.num_steps < train.NOT_PLANNED else ""
+        told = f"stopped after step {trained.step}{of_all}; the same command goes on"
         print(told, file=sys.stderr)
         return INTERRUPTED
     if not parsed.options.report.quiet:
@@ -52,6 +57,7 @@ class _Progress:
     def __init__(self, *, quiet: bool):
         self._quiet, self._stack = quiet, ExitStack()
         self._prepared: Prepared | None = None
+        self._step = 0
         self._on_step: Callable[[Report], None] | None = None
 
     def __enter__(self) -> "_Progress":
@@ -62,22 +68,40 @@ class _Progress:
 
     def begin(self, prepared: Prepared) -> None:
         self._prepared, plan = prepared, prepared.plan
-        is_finished = prepared.first_step >= plan.num_steps
-        quiet = self._quiet or is_finished
-        if not quiet:
+        limit = prepared.job.time_limit
+        self._quiet = self._quiet or (limit is None and prepared.first_step >= plan.num_steps)
+        self._step = prepared.first_step
+        if not self._quiet:
             _tell_plan(prepared)
-        follow = follow_training(
-            plan.num_steps,
-            size=plan.config.size,
-            warm_start_steps=plan.num_steps - plan.stages[-1].num_steps,
-            first_step=prepared.first_step,
-            quiet=quiet,
-        )
-        self._on_step = self._stack.enter_context(follow)
+        if limit is None:
+            self._follow(plan.num_steps)
+        elif not self._quiet:
+            print("measuring how long steps take", file=sys.stderr, flush=True)
+
+    def plan(self, num_steps: int) -> None:
+        """Show progress towards a last step that has come to be known."""
+        assert self._prepared is not None
+        if not self._quiet and self._step < num_steps:
+            seconds = f"{self._prepared.job.time_limit:.0f}"
+            print(f"planned {num_steps} steps, to end within {seconds} s", flush=True)
+            self._follow(num_steps)
 
     def show(self, report: Report) -> None:
-        assert self._on_step is not None
-        self._on_step(report)
+        self._step = report.step
+        if self._on_step is not None:
+            self._on_step(report)
+
+    def _follow(self, num_steps: int) -> None:
+        assert self._prepared is not None
+        plan = self._prepared.plan
+        follow = follow_training(
+            num_steps,
+            size=plan.config.size,
+            warm_start_steps=plan.num_steps - plan.stages[-1].num_steps,
+            first_step=self._step,
+            quiet=self._quiet,
+        )
+        self._on_step = self._stack.enter_context(follow)
 
     def describe_stop(self) -> str:
         """What an interruption at once has left."""
@@ -113,7 +137,8 @@ def _tell_plan(prepared: Prepared) -> None:
     print(describe_device())
     print(f"training {parameters} on {what}")
     if prepared.first_step:
-        print(f"going on after step {prepared.first_step} of {plan.num_steps}")
+        of_all = f" of {plan.num_steps}" if job.time_limit is None else ""
+        print(f"going on after step {prepared.first_step}{of_all}")
     print(end="", flush=True)
 
 

@@ -23,7 +23,7 @@ _GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "How large, how long, and where chance begins.",
         (
             *("num_steps", "warm_start_steps", "warm_start_rate", "size", "shorter_side", "flip"),
-            *("batch_size", "width", "normalization", "output", "style_size", "seed"),
+            *("batch_size", "decode", "width", "normalization", "output", "style_size", "seed"),
         ),
     ),
     "balance": (

@@ -6,6 +6,7 @@ defaults, so that help shows the preset's own.
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,13 @@ class AnyStyleOptions:
 
 @dataclass(frozen=True)
 class StartOptions:
-    """What training begins with."""
+    """What training begins with, and when it ends."""
+
+    time_limit: Annotated[
+        str | None, arg(metavar="TIME", help_behavior_hint="(default: --num-steps decides)")
+    ] = None
+    """End within this time, 8m or 1h30m or 45s, in place of --num-steps. Their number is planned
+    once steps are measured, so that schedules end with the last one."""
 
     start_from: Annotated[
         str | None, arg(metavar="NAME|FILE", help_behavior_hint="(default: random parameters)")
@@ -225,10 +232,25 @@ def make_job(parsed: Parsed, *, command: str) -> TrainingJob:
         held_out_dir=data.held_out_dir,
         **styles,
         start_from=start_from,
+        time_limit=_seconds(options.start.time_limit, parsed.words),
         save_every=report.save_every,
         report_every=report.report_every,
         origin={"command": command, "preset": options.run.preset},
     )
+
+
+def _seconds(text: str | None, words: frozenset[str]) -> float | None:
+    """How long "1h30m" is."""
+    if text is None:
+        return None
+    if "num_steps" in words:
+        raise ValueError("time_limit: wanted in place of --num-steps, got both; leave out one")
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0}
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", text)
+    seconds = sum(float(number) * units[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or not seconds:
+        raise ValueError(f"time_limit: wanted a time such as 8m, 1h30m or 45s, got {text!r}")
+    return seconds
 
 
 def _fields(group: Any) -> tuple[dataclasses.Field, ...]:

@@ -80,6 +80,7 @@ def run(
     *,
     on_start: Callable[[Prepared], None] | None = None,
     on_progress: Callable[[Report], None] | None = None,
+    on_plan: Callable[[int], None] | None = None,
     cancel: Cancel | None = None,
 ) -> Trained:
     """Train a network, write its file with its card, and return it; go on with what workdir holds.
@@ -91,6 +92,8 @@ def run(
         job: What to train, on what, and where.
         on_start: Called once with all that is known before the first step.
         on_progress: Called with every step's losses, in order, up to two steps late.
+        on_plan: Called with the number of the last step once that is planned, where the job has a
+            time limit.
         cancel: A flag that any thread may set, such as a threading.Event.
 
     Returns:
@@ -101,20 +104,23 @@ def run(
         OSError: A file cannot be read or written.
         TrainingDivergedError: As train.fit.
     """
+    began = time.perf_counter()
     prepared = prepare(job)
     if on_start is not None:
         on_start(prepared)
     plan, workdir = prepared.plan, Path(job.workdir)
-    began = time.perf_counter()
+    limit = None
+    if job.time_limit is not None:
+        limit = train.TimeLimit(job.time_limit, began, on_plan)
     with compile_seconds() as compiling:
-        trained = _fit(prepared, on_progress, cancel)
+        trained = _fit(prepared, on_progress, cancel, limit)
         compiled = compiling()
     seconds = {"compile": compiled, "run": time.perf_counter() - began - compiled}
-    found = Trained(*trained[:3], plan.num_steps, trained.held_out)
+    found = Trained(*trained[:3], trained.num_steps, trained.held_out)
     if not found.is_finished:
         return found
     card = _make_card(prepared, trained)
-    is_new = prepared.first_step < plan.num_steps or not _is_written(workdir, card)
+    is_new = prepared.first_step < trained.step or not _is_written(workdir, card)
     if is_new:
         _write(prepared, trained, card, seconds)
     return found._replace(
@@ -136,8 +142,20 @@ def prepare(job: TrainingJob) -> Prepared:
     """
     plan = make_plan(job)
     pictures = find_pictures(job, plan)
+    plan = _choose_decoding(plan, pictures)
     _make_workdir(job.workdir)
-    return Prepared(job, plan, pictures, identify(plan, pictures), steps_done(job.workdir, plan))
+    return Prepared(
+        job, plan, pictures, identify(job, plan, pictures), steps_done(job.workdir, plan)
+    )
+
+
+def _choose_decoding(plan: Plan, pictures: Pictures) -> Plan:
+    """The plan, whose configuration says where pictures are decoded: a run goes on likewise."""
+    config = plan.config
+    count = len(pictures.content) + len(pictures.paintings)
+    side = config.size if config.shorter_side is None else config.shorter_side[1]
+    decode = train.choose_decoding(config.decode, count, side)
+    return plan._replace(config=dataclasses.replace(config, decode=decode))
 
 
 def steps_done(workdir: FilePath, plan: Plan) -> int:
@@ -159,7 +177,10 @@ def _make_workdir(workdir: FilePath) -> None:
 
 
 def _fit(
-    prepared: Prepared, on_progress: Callable[[Report], None] | None, cancel: Cancel | None
+    prepared: Prepared,
+    on_progress: Callable[[Report], None] | None,
+    cancel: Cancel | None,
+    limit: train.TimeLimit | None,
 ) -> train.Trained:
     job, plan, pictures = prepared.job, prepared.plan, prepared.pictures
     encoder, encoder_params = load_encoder(plan.config.encoder, weights=plan.config.weights)
@@ -178,6 +199,7 @@ def _fit(
                 on_step=on_progress,
                 save_every=job.save_every,
                 report_every=job.report_every,
+                time_limit=limit,
             ),
         )
 

@@ -64,8 +64,9 @@ def find_pictures(job: TrainingJob, plan: Plan) -> Pictures:
     return Pictures(content, paintings, pairs, samples)
 
 
-def identify(plan: Plan, pictures: Pictures) -> dict[str, Any]:
+def identify(job: TrainingJob, plan: Plan, pictures: Pictures) -> dict[str, Any]:
     """Return what a run has in common with the one that it goes on from, besides the config."""
+    limit = {} if job.time_limit is None else {"time_limit": job.time_limit}
     if pictures.paintings:
         styles = {"paintings": train.describe_pictures(pictures.paintings)}
     else:
@@ -79,6 +80,7 @@ def identify(plan: Plan, pictures: Pictures) -> dict[str, Any]:
         "content": train.describe_pictures(pictures.content),
         **styles,
         "encoder": plan.weights["arrays_sha256"],
+        **limit,
         **({"model": plan.base["sha256"]} if plan.base else {}),
     }
 

@@ -44,6 +44,8 @@ class TrainingJob:
         start_from: The name or file of a trained network of the same shape to begin with.
         save_every: Steps between checkpoints; 0 saves at the end alone.
         report_every: Steps between held-out losses, and between sheets; 0 makes them at the end.
+        time_limit: Seconds that the training may take, in place of the configuration's steps. Their
+            number is planned once steps are measured; schedules end with the last one.
         origin: What the network's card says of where the job comes from, such as its command.
     """
 
@@ -60,6 +62,7 @@ class TrainingJob:
     start_from: FilePath | None = None
     save_every: int = 250
     report_every: int = 250
+    time_limit: float | None = None
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -126,6 +129,8 @@ def make_plan(job: TrainingJob) -> Plan:
         steps = getattr(job, name)
         if steps < 0:
             raise ValueError(f"{name}: wanted 0 or more steps, got {steps}")
+    if job.time_limit is not None and not 0 < job.time_limit < float("inf"):
+        raise ValueError(f"time_limit: wanted seconds, above 0, got {job.time_limit}")
     job = dataclasses.replace(job, config=_without_first_stages(job, paper))
     if job.add_style is not None:
         plan = _plan_addition(job, paper)

@@ -345,6 +345,7 @@ def _fit(
         ),
     )
     loss_fn = make_loss_fn(config, network, encoder, first_style=first_style)
+    num_steps = reporting.length(num_steps)
     return train.fit_network(
         key,
         train.make_network_trainer(loss_fn, config, num_steps=num_steps, trainable=trainable),

@@ -29,7 +29,7 @@ which a preset cannot say here: its pictures keep their aspect.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -37,7 +37,7 @@ import jax
 import jax.numpy as jnp
 
 from nst_jax import losses, train
-from nst_jax.array_types import FeatureMap, Features, Params, Scalar, check_picture
+from nst_jax.array_types import FeatureMap, Features, Params, Scalar
 from nst_jax.encoders.vgg import VGG, Architecture, channels_of
 from nst_jax.losses import LayerWeights, Moments
 from nst_jax.networks.huang import (
@@ -50,7 +50,6 @@ from nst_jax.ops.feature_transforms import adain
 from nst_jax.ops.moments import channel_moments
 from nst_jax.runs.config_checks import check
 from nst_jax.runs.interrupts import deferred_interrupt
-from nst_jax.runs.report import Report
 from nst_jax.train import Pair as Pair
 from nst_jax.train.config import TrainingConfig
 
@@ -401,12 +400,13 @@ def fit(
 
     Reference: Huang and Belongie 2017, §6.
     """
-    held_out, samples = _checked("held_out", held_out), _checked("samples", samples)
+    held_out = train.check_pair("held_out", held_out)
+    samples = train.check_pair("samples", samples)
     decoder = make_decoder(config)
     init_key, warm_key, run_key = jax.random.split(jax.random.key(config.seed), 3)
     run = _Run(config, decoder, stream, encoder, encoder_params, held_out, samples)
     # One for both stages, lest an interruption falls between them.
-    with deferred_interrupt(reporting.interrupted) as interrupted:
+    with deferred_interrupt(interrupted=reporting.interrupted) as interrupted:
         reporting = reporting._replace(interrupted=interrupted)
         done = 0
         if start is None:
@@ -415,32 +415,17 @@ def fit(
             )["params"]
             if config.warm_start_steps:
                 folder = f"{reporting.workdir}/{WARM_START}"
-                warm = run.invert_parts(
-                    warm_key, decoder_params, reporting._replace(workdir=folder, report_every=0)
-                )
+                warm_reporting = reporting._replace(workdir=folder, report_every=0, time_limit=None)
+                warm = run.invert_parts(warm_key, decoder_params, warm_reporting)
                 if interrupted():
-                    return run.complete(warm._replace(held_out={}))
+                    whole = warm.num_steps + config.num_steps
+                    return run.complete(warm._replace(held_out={}, num_steps=whole))
                 decoder_params, done = warm.variables["params"], warm.step
         else:
             decoder_params = start["params"]["decoder"]
-        on_step = _count_from(done, reporting.on_step)
-        trained = run.transfer(run_key, decoder_params, reporting._replace(on_step=on_step))
-    return run.complete(trained._replace(step=done + trained.step))
-
-
-def _checked(name: str, pair: Pair) -> Pair:
-    return Pair(
-        *(
-            check_picture(f"{name}.{field}", images, several=True)
-            for field, images in pair._asdict().items()
-        )
-    )
-
-
-def _count_from(done: int, on_step: Callable[[Report], None] | None):
-    if on_step is None:
-        return None
-    return lambda report: on_step(report._replace(step=done + report.step))
+        trained = run.transfer(run_key, decoder_params, reporting.count_from(done))
+    counted = {"step": done + trained.step, "num_steps": done + trained.num_steps}
+    return run.complete(trained._replace(**counted))
 
 
 class _Run:
@@ -489,8 +474,9 @@ class _Run:
             measure=self._measuring(make_loss_fn(unpaired, self.encoder)),
         )
         loss_fn = make_loss_fn(config, self.encoder)
-        trainer = train.make_network_trainer(loss_fn, config, num_steps=config.num_steps)
-        return self._fit(key, trainer, subject, config, config.num_steps, reporting)
+        num_steps = reporting.length(config.num_steps)
+        trainer = train.make_network_trainer(loss_fn, config, num_steps=num_steps)
+        return self._fit(key, trainer, subject, config, num_steps, reporting)
 
     def _fit(self, key, trainer, subject, config, num_steps, reporting) -> train.Trained:
         return train.fit_network(

@@ -240,17 +240,16 @@ def fit(
             paint(variables, held_out), held_out, grams, encoder_params
         ),
     )
+    num_steps = reporting.length(config.num_steps)
     return train.fit_network(
         run_key,
-        train.make_network_trainer(
-            make_loss_fn(config, encoder), config, num_steps=config.num_steps
-        ),
+        train.make_network_trainer(make_loss_fn(config, encoder), config, num_steps=num_steps),
         subject,
         stream,
         grams,
         encoder_params,
         config=config,
-        num_steps=config.num_steps,
+        num_steps=num_steps,
         reporting=reporting,
     )
 

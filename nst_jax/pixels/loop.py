@@ -77,7 +77,7 @@ def run(
             if not books.any_well():
                 return
 
-    with deferred_interrupt(interrupted) as stop:
+    with deferred_interrupt(interrupted=interrupted) as stop:
         while books.any_well() and (pending or (done < num_steps and not stopped)):
             stopped = stopped or (done < num_steps and stop())
             going = done < num_steps and not stopped

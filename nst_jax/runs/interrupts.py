@@ -40,7 +40,7 @@ def is_cancelled() -> bool:
 
 @contextmanager
 def deferred_interrupt(
-    interrupted: Callable[[], bool] | None = None,
+    *, interrupted: Callable[[], bool] | None = None
 ) -> Iterator[Callable[[], bool]]:
     """Yield a function that returns whether Ctrl-C, SIGTERM or the flag of cancelled_by came.
 

@@ -7,6 +7,7 @@ held-out losses.
 
 from nst_jax.train.datasets import Stream as Stream
 from nst_jax.train.datasets import zip_streams as zip_streams
+from nst_jax.train.decoded_once import cut_batch as cut_batch
 from nst_jax.train.fit_network import Subject as Subject
 from nst_jax.train.fit_network import Trained as Trained
 from nst_jax.train.fit_network import fit_network as fit_network
@@ -17,11 +18,14 @@ from nst_jax.train.reporting import Reporting as Reporting
 from nst_jax.train.sharding import replicate as replicate
 from nst_jax.train.sharding import shard as shard
 from nst_jax.train.streams import Pair as Pair
+from nst_jax.train.streams import check_pair as check_pair
+from nst_jax.train.streams import choose_decoding as choose_decoding
 from nst_jax.train.streams import describe_pictures as describe_pictures
 from nst_jax.train.streams import load_fixed_batch as load_fixed_batch
 from nst_jax.train.streams import open_pair_stream as open_pair_stream
 from nst_jax.train.streams import open_stream as open_stream
 from nst_jax.train.streams import stream_options as stream_options
+from nst_jax.train.time_limit import TimeLimit as TimeLimit
 from nst_jax.train.trainer import LossFn as LossFn
 from nst_jax.train.trainer import Metrics as Metrics
 from nst_jax.train.trainer import ModelState as ModelState
@@ -32,6 +36,7 @@ from nst_jax.train.trainer import averaged_params as averaged_params
 from nst_jax.train.trainer import make_trainer as make_trainer
 from nst_jax.train.training_paper import Stage as Stage
 from nst_jax.train.training_paper import TrainingPaper as TrainingPaper
+from nst_jax.train.transformations import NOT_PLANNED as NOT_PLANNED
 from nst_jax.train.transformations import Schedule as Schedule
 from nst_jax.train.transformations import make_schedule as make_schedule
 from nst_jax.train.transformations import make_transformation as make_transformation

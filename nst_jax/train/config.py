@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from nst_jax.encoders.vgg import Architecture
 from nst_jax.ops.convolution import Precision
 from nst_jax.runs.config_checks import check, check_types
 from nst_jax.train.transformations import Optimizer, Schedule
+
+Decode = Literal["always", "once", "auto"]
 
 _Own = TypeVar("_Own", bound="TrainingConfig")
 
@@ -28,6 +30,9 @@ class TrainingConfig:
             before a square is cut out; None squeezes the whole picture into the square.
         flip: Whether half of the pictures are mirrored.
         batch_size: Pictures a step.
+        decode: Whether picture files are decoded always, whenever a picture is needed, or once,
+            into an array on the device, of which the compiled step cuts squares; auto is once on an
+            accelerator where all pictures fit in its memory. Once keeps the central squares alone.
         num_steps: Steps in all, without those of a stage before.
         optimizer: adam, or muon, which suits decoders whose inputs are all positive.
         learning_rate: Length of a step, of the first ones where the schedule lets it fall.
@@ -53,6 +58,7 @@ class TrainingConfig:
     shorter_side: tuple[int, int] | None = None
     flip: bool = False
     batch_size: int
+    decode: Decode = "always"
     # The optimiser.
     num_steps: int
     optimizer: Optimizer = "adam"

@@ -12,7 +12,7 @@ from nst_jax.train.datasets import Stream
 from nst_jax.train.fitting import fit
 from nst_jax.train.reporting import Reporting
 from nst_jax.train.trainer import LossFn, State, Terms, Trainer, averaged_params, make_trainer
-from nst_jax.train.transformations import Trainable, make_transformation
+from nst_jax.train.transformations import Trainable, make_transformation, planned_steps
 
 
 class Trained(NamedTuple):
@@ -23,12 +23,14 @@ class Trained(NamedTuple):
         variables: Its variables: the moving average of parameters where there is one.
         step: How many steps are done: fewer than wanted where the run was interrupted.
         held_out: Held-out losses by term, and their total; empty after an interruption.
+        num_steps: How many steps there were to be: as wanted, or as planned in time.
     """
 
     network: Any
     variables: Params
     step: int
     held_out: Mapping[str, float]
+    num_steps: int = 0
 
 
 class Subject(NamedTuple):
@@ -51,7 +53,7 @@ def make_network_trainer(
     loss_fn: LossFn,
     config: TrainingConfig,
     *,
-    num_steps: int,
+    num_steps: int | None,
     trainable: Trainable | None = None,
 ) -> Trainer:
     """Return a trainer with the one optimiser that config describes.
@@ -59,7 +61,7 @@ def make_network_trainer(
     Args:
         loss_fn: The network's loss, as make_trainer wants it.
         config: Its optimiser counts.
-        num_steps: Length of the run, where schedules end.
+        num_steps: Length of the run, where schedules end; None for one with a time limit.
         trainable: Which parameters are trained; None trains all.
     """
     tx = make_transformation(
@@ -82,7 +84,7 @@ def fit_network(
     stream: Stream,
     *args: Any,
     config: Any,
-    num_steps: int,
+    num_steps: int | None,
     reporting: Reporting,
 ) -> Trained:
     """Train a network by `fit` and return it.
@@ -95,7 +97,7 @@ def fit_network(
         stream: Training data.
         *args: The loss's further arguments.
         config: A dataclass of all settings: a run does not go on with others.
-        num_steps: Length of the run.
+        num_steps: Length of the run; None for one with a time limit.
         reporting: Where and how often the run reports.
 
     Raises:
@@ -124,9 +126,16 @@ def fit_network(
         evaluate=evaluate,
     )
     step = int(state.step)
+    num_steps = planned_steps(state.opt_state) if num_steps is None else num_steps
     # After an interruption a measurement would be compiled while the user waits.
     held_out = {} if step < num_steps else measured.get(step) or evaluate(state)
-    return Trained(subject.network, _variables(state), step, held_out)
+    return Trained(subject.network, _variables(state), step, held_out, num_steps)
+
+
+def _describe(config: Any) -> dict[str, Any]:
+    """The configuration, without what leaves a run as it was before there was such a field."""
+    fields = dataclasses.asdict(config)
+    return {k: v for k, v in fields.items() if (k, v) != ("decode", "always")}
 
 
 def _variables(state: State) -> Params:

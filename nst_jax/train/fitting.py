@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -34,7 +35,9 @@ from nst_jax.train.datasets import Stream
 from nst_jax.train.logs import Logs
 from nst_jax.train.reporting import Reporting
 from nst_jax.train.sharding import replicate
+from nst_jax.train.time_limit import Planner
 from nst_jax.train.trainer import Metrics, State, Trainer
+from nst_jax.train.transformations import NOT_PLANNED, plan_steps, planned_steps
 
 # No batch of pictures is ten thousand times harder than the first ones were: their losses differ
 # by a factor of ten, and a network that has come apart leaves this behind within a few steps.
@@ -63,7 +66,7 @@ def fit(
     state: State,
     stream: Stream,
     *args: Any,
-    num_steps: int,
+    num_steps: int | None,
     description: Mapping[str, Any],
     reporting: Reporting,
     sample: Callable[[State], Image] | None = None,
@@ -85,6 +88,8 @@ def fit(
         stream: Gives a batch a step.
         *args: The loss's further arguments, a copy of which goes to every local device.
         num_steps: The number of the last step; a run that has come so far is returned as it is.
+            None where reporting has a time limit, and the trainer's transformation was made for
+            such a run.
         description: Config and fingerprint of the data, as what JSON can hold: a checkpoint with
             another description is refused. It takes the place of reporting.data.
         reporting: The workdir, how often things are written there, and what may stop the run.
@@ -101,8 +106,10 @@ def fit(
     """
     reporting.check()
     views = _Views(sample, evaluate)
-    if num_steps < 0:
+    if num_steps is not None and num_steps < 0:
         raise ValueError(f"num_steps: wanted 0 or more, got {num_steps}")
+    if (num_steps is None) != (reporting.time_limit is not None):
+        raise ValueError("num_steps: wanted a number, or None with reporting.time_limit")
     folder = make_workdir(reporting.workdir)
     with locked(folder, name="workdir"):
         run = _Run(folder, description, reporting)
@@ -115,20 +122,27 @@ def _fit(
     state: State,
     stream: Stream,
     args: tuple[Any, ...],
-    num_steps: int,
+    num_steps: int | None,
     views: "_Views",
 ) -> State:
     """Take the steps that are left."""
     reporting = run.reporting
     done = saved = int(state.step)
-    if done >= num_steps:
+    end = planned_steps(state.opt_state) if num_steps is None else num_steps
+    if done >= end:
         return state
+    planner = run.begin_planning(end)
     args = replicate(args)
-    with run.open_logs(done) as logs, deferred_interrupt(reporting.interrupted) as stop:
-        while done < num_steps and not stop():
+    with run.open_logs(done) as logs, deferred_interrupt(interrupted=reporting.interrupted) as stop:
+        while done < end and not stop():
             state, metrics = trainer.step(state, _next_batch(stream, done), *args)
             done += 1
-            last = done == num_steps
+            if planner is not None:
+                planner.note()
+                if planner.is_over():
+                    end = done
+                    state = _plan(state, end)
+            last = done == end
             run.note(done, metrics, _largest_entry(state.params), last=last)
             if _is_due(done, reporting.report_every, last):
                 run.read()
@@ -136,8 +150,14 @@ def _fit(
                     logs.write_sample(done, views.sample(state))
                 if views.evaluate is not None:
                     logs.write_held_out(done, views.evaluate(state))
-            # The last step too, so that a kill from here on loses nothing.
-            if _is_due(done, reporting.save_every, last):
+            is_planned = planner is not None and not last and planner.is_due()
+            if planner is not None and is_planned:
+                look = partial(views.look, state)
+                end = done + planner.plan(look, look_every=reporting.report_every)
+                state = _plan(state, end)
+                run.tell_plan(end)
+            # The last step too, so that a kill from here on loses nothing; and the plan.
+            if is_planned or _is_due(done, reporting.save_every, last):
                 run.save(state, stream)
                 saved = done
         if saved < done:
@@ -150,6 +170,13 @@ class _Views(NamedTuple):
 
     sample: Callable[[State], Image] | None
     evaluate: Callable[[State], Mapping[str, float]] | None
+
+    def look(self, state: State) -> None:
+        """Do both for how long they take."""
+        if self.sample is not None:
+            jax.block_until_ready(self.sample(state))
+        if self.evaluate is not None:
+            self.evaluate(state)
 
 
 class _Run:
@@ -175,6 +202,22 @@ class _Run:
         self._first_totals = saved.extra["first_totals"]
         self._seconds_before = saved.extra["seconds"]
         return saved.state
+
+    def begin_planning(self, end: int) -> Planner | None:
+        """Return what plans the run's length, if it is to be planned and is not yet."""
+        limit = self.reporting.time_limit
+        if limit is None:
+            return None
+        if end != NOT_PLANNED:
+            self.tell_plan(end)
+            return None
+        return Planner(limit, seconds_before=self._seconds_before)
+
+    def tell_plan(self, end: int) -> None:
+        """Report the number of the last step."""
+        limit = self.reporting.time_limit
+        if limit is not None and limit.on_plan is not None:
+            limit.on_plan(end)
 
     def open_logs(self, done: int) -> Logs:
         """Return the logs, from then on written to."""
@@ -275,6 +318,10 @@ def _next_batch(stream: Stream, done: int) -> Any:
         raise ValueError(
             f"stream: wanted batches without end, it ended after {done}; repeat the data"
         ) from None
+
+
+def _plan(state: State, num_steps: int) -> State:
+    return state._replace(opt_state=plan_steps(state.opt_state, num_steps))
 
 
 @jax.jit

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from nst_jax.files.disk import FilePath
 from nst_jax.runs.report import Report
+from nst_jax.train.time_limit import TimeLimit
 
 
 class Reporting(NamedTuple):
@@ -21,6 +22,9 @@ class Reporting(NamedTuple):
         keep: How many of the newest checkpoints stay.
         interrupted: Asked before every step whether to stop, from any source. None stops at Ctrl-C
             and SIGTERM, from the beginning of the training on; a function takes the place of both.
+        time_limit: How long the run may take, in place of a number of steps. Once steps are
+            measured their number is planned, with which schedules end; a run that goes on from a
+            checkpoint keeps the plan.
     """
 
     workdir: FilePath
@@ -31,6 +35,28 @@ class Reporting(NamedTuple):
     log_every: int = 10
     keep: int = 2
     interrupted: Callable[[], bool] | None = None
+    time_limit: TimeLimit | None = None
+
+    def count_from(self, done: int) -> "Reporting":
+        """Return the same, told of steps whose numbers go on from those of a stage before.
+
+        Args:
+            done: How many steps that stage had.
+        """
+        on_step, limit = self.on_step, self.time_limit
+        counted = self
+        if on_step is not None:
+            counted = counted._replace(
+                on_step=lambda report: on_step(report._replace(step=done + report.step))
+            )
+        if limit is not None and limit.on_plan is not None:
+            on_plan = limit.on_plan
+            limit = limit._replace(on_plan=lambda last: on_plan(done + last))
+        return counted._replace(time_limit=limit)
+
+    def length(self, num_steps: int) -> int | None:
+        """Return the length of a run, as make_network_trainer wants it: None to plan it in time."""
+        return num_steps if self.time_limit is None else None
 
     def check(self) -> None:
         """Refuse counts that no run can have.

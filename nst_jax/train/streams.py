@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from nst_jax import files
-from nst_jax.array_types import Image
+from nst_jax.array_types import Image, check_picture
 from nst_jax.train import datasets
-from nst_jax.train.config import TrainingConfig
+from nst_jax.train.config import Decode, TrainingConfig
 from nst_jax.train.datasets import PictureStream
+from nst_jax.train.decoded_once import concatenate, fits_on_device, open_crop_stream
 
 
 class Pair(NamedTuple):
@@ -25,9 +26,23 @@ class Pair(NamedTuple):
     style: Image | Float[np.ndarray, "batch height width 3"]
 
 
+def check_pair(name: str, pair: Pair) -> Pair:
+    """Return a pair whose pictures were checked by array_types.check_picture.
+
+    Args:
+        name: What an error calls it: the argument's name.
+        pair: Photographs and paintings.
+
+    Raises:
+        ValueError: Either is no batch of pictures.
+    """
+    parts = pair._asdict().items()
+    return Pair(*(check_picture(f"{name}.{field}", each, several=True) for field, each in parts))
+
+
 def stream_options(config: TrainingConfig) -> dict[str, Any]:
     """Return what a configuration says of its pictures, as open_stream's keyword arguments."""
-    names = ("size", "shorter_side", "flip", "batch_size", "seed")
+    names = ("size", "shorter_side", "flip", "batch_size", "seed", "decode")
     return {name: getattr(config, name) for name in names}
 
 
@@ -39,8 +54,11 @@ def open_stream(
     flip: bool,
     batch_size: int,
     seed: int,
+    decode: Decode = "always",
 ) -> PictureStream:
     """Return an endless stream of batches of square pictures; see datasets.picture_stream.
+
+    Pictures that are decoded once come as decoded_once.Crops, of which the step makes arrays.
 
     Args:
         paths: Picture files, such as files.find_images returns.
@@ -50,10 +68,23 @@ def open_stream(
         flip: Whether half of the cut squares are mirrored.
         batch_size: Pictures in a batch.
         seed: Decides the order and the squares.
+        decode: When: see TrainingConfig.
 
     Raises:
         ValueError: There are no paths, or a number is out of its range.
     """
+    side = size if shorter_side is None else shorter_side[1]
+    if choose_decoding(decode, len(paths), side) == "once":
+        return open_crop_stream(
+            paths,
+            load=files.load_pixels,
+            size=size,
+            shorter_side=shorter_side,
+            flip=flip,
+            batch_size=batch_size,
+            seed=seed,
+            num_threads=os.cpu_count() or 1,
+        )
     if shorter_side is None:
         transform = datasets.squash(size)
     else:
@@ -68,6 +99,19 @@ def open_stream(
     )
 
 
+def choose_decoding(decode: Decode, count: int, side: int) -> Decode:
+    """Return "once" or "always" for "auto": once where so many squares fit on an accelerator.
+
+    Args:
+        decode: What a configuration says.
+        count: How many pictures there are.
+        side: Side of the squares that are kept, in pixels.
+    """
+    if decode != "auto":
+        return decode
+    return "once" if fits_on_device(count, side) else "always"
+
+
 def open_pair_stream(
     make: Callable[..., Any],
     photographs: Sequence[Path],
@@ -78,6 +122,7 @@ def open_pair_stream(
     flip: bool,
     batch_size: int,
     seed: int,
+    decode: Decode = "always",
 ) -> PictureStream:
     """Return an endless stream of make(contents, styles): as many contents as paintings.
 
@@ -93,6 +138,7 @@ def open_pair_stream(
         flip: As for open_stream.
         batch_size: Contents in a batch, and styles.
         seed: As for open_stream.
+        decode: As for open_stream.
 
     Raises:
         ValueError: As open_stream.
@@ -110,13 +156,14 @@ def open_pair_stream(
             flip=flip,
             batch_size=count,
             seed=(seed + place) % 2**32,
+            decode=decode,
         )
         for place, (paths, count) in enumerate([*contents, (paintings, batch_size)])
     ]
 
     def make_pair(*batches):
         *contents, styles = batches
-        return make(np.concatenate(contents), styles)
+        return make(concatenate(contents), styles)
 
     return datasets.zip_streams(make_pair, *streams)
 

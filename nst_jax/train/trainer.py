@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from nst_jax.array_types import Params, PRNGKey, Scalar
 from nst_jax.train import sharding
+from nst_jax.train.decoded_once import cut_batch
 
 Terms = Mapping[str, Scalar]
 """Weighted parts of the loss by name; they add up to the total."""
@@ -20,6 +21,9 @@ ModelState = Any
 
 LossFn = Callable[..., tuple[Scalar, tuple[Terms, ModelState]]]
 """(key, params, model_state, batch, *args) -> (total, (terms, model_state)), traceable by JAX."""
+
+
+_OF_PICTURES = 0x70696373  # sets what pictures are cut by apart from what the loss draws
 
 
 class State(NamedTuple):
@@ -45,9 +49,10 @@ class Metrics(NamedTuple):
 class Trainer(NamedTuple):
     """init(key, params, model_state) -> state and step(state, batch, *args) -> (state, metrics).
 
-    args are what the loss takes besides: targets and a fixed encoder's parameters. A batch is
-    split over the local devices, all else is on each of them. step uses up its state (its buffers
-    are given to the result); init leaves what it was given as it was.
+    args are what the loss takes besides: targets and a fixed encoder's parameters. Of a batch of
+    decoded_once.Crops the step makes the arrays that the loss takes. A batch is split over the
+    local devices, all else is on each of them. step uses up its state (its buffers are given to
+    the result); init leaves what it was given as it was.
     """
 
     init: Callable[[PRNGKey, Params, ModelState], State]
@@ -84,6 +89,7 @@ def make_trainer(
 
     def advance(state: State, batch, args):
         key = jax.random.fold_in(state.key, state.step)
+        batch = cut_batch(jax.random.fold_in(key, _OF_PICTURES), batch)
         evaluate = jax.value_and_grad(loss_fn, argnums=1, has_aux=True)
         (total, (terms, model_state)), grads = evaluate(
             key, state.params, state.model_state, batch, *args

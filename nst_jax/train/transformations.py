@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 import optax.contrib
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 Schedule = Literal["constant", "cosine", "inverse_time", "halving"]
 
@@ -29,7 +29,7 @@ def make_transformation(
     optimizer: Optimizer = "adam",
     learning_rate: float,
     schedule: Schedule = "constant",
-    num_steps: int,
+    num_steps: int | None,
     warmup_steps: int = 0,
     decay: float = 5e-5,
     halve_every: int | None = None,
@@ -48,7 +48,7 @@ def make_transformation(
         optimizer: "adam" or "muon".
         learning_rate: The rate that make_schedule begins with, after the warm-up.
         schedule: See make_schedule.
-        num_steps: Length of the run.
+        num_steps: Length of the run; None where it is planned as the run goes on, by plan_steps.
         warmup_steps: See make_schedule.
         decay: See make_schedule.
         halve_every: See make_schedule.
@@ -67,8 +67,8 @@ def make_transformation(
         raise ValueError(f"clip_norm: wanted a number above 0 or None, got {clip_norm}")
     rate = make_schedule(
         learning_rate=learning_rate,
-        schedule=schedule,
-        num_steps=num_steps,
+        schedule="constant" if num_steps is None and schedule == "cosine" else schedule,
+        num_steps=1 if num_steps is None else num_steps,
         warmup_steps=warmup_steps,
         decay=decay,
         halve_every=halve_every,
@@ -76,13 +76,68 @@ def make_transformation(
     clip = optax.identity() if clip_norm is None else optax.clip_by_global_norm(clip_norm)
     if optimizer not in _OPTIMIZERS:
         raise ValueError(f"optimizer: wanted {' or '.join(_OPTIMIZERS)}, got {optimizer!r}")
-    tx = optax.chain(_note_norm(), clip, _OPTIMIZERS[optimizer](rate))
+    if num_steps is None:
+        planned = _scale_by_planned(rate, is_cosine=schedule == "cosine")
+        tx = optax.chain(_note_norm(), clip, _OPTIMIZERS[optimizer](1.0), planned)
+    else:
+        tx = optax.chain(_note_norm(), clip, _OPTIMIZERS[optimizer](rate))
     if trainable is None:
         return tx
     return optax.multi_transform(
         {"train": tx, "leave": optax.set_to_zero()},
         lambda params: _label(params, trainable),
     )
+
+
+class _PlannedState(NamedTuple):
+    """How many updates are done, and how many there will be."""
+
+    count: Int[Array, ""]
+    planned_steps: Int[Array, ""]
+
+
+NOT_PLANNED = 2**30
+"""Stands for a length that is not planned yet: so many steps that a schedule hardly begins."""
+
+
+def planned_steps(opt_state: Any) -> int:
+    """Return the length of a run that plans it, or 2³⁰ while it is not planned.
+
+    Args:
+        opt_state: Of a transformation that was made without num_steps.
+    """
+    return int(optax.tree.get(opt_state, "planned_steps"))
+
+
+def plan_steps(opt_state: Any, num_steps: int) -> Any:
+    """Return the state with that length of the run, at which its schedule ends.
+
+    Args:
+        opt_state: Of a transformation that was made without num_steps.
+        num_steps: How many updates the run has in all.
+    """
+    before = optax.tree.get(opt_state, "planned_steps")
+    value = jax.device_put(jnp.asarray(num_steps, jnp.int32), before.sharding)
+    return optax.tree.set(opt_state, planned_steps=value)
+
+
+def _scale_by_planned(rate: optax.Schedule, *, is_cosine: bool) -> optax.GradientTransformation:
+    """Multiply by the rate, which falls to 0 as a cosine at the planned step if it is to."""
+
+    def init(params):
+        del params
+        return _PlannedState(jnp.zeros((), jnp.int32), jnp.asarray(NOT_PLANNED, jnp.int32))
+
+    def update(updates, state, params=None):
+        del params
+        scale = jnp.asarray(rate(state.count), jnp.float32)
+        if is_cosine:
+            done = jnp.minimum(1.0, _real(state.count) / _real(state.planned_steps))
+            scale = scale * (1 + jnp.cos(jnp.pi * done)) / 2
+        scaled = jax.tree.map(lambda leaf: leaf * scale.astype(leaf.dtype), updates)
+        return scaled, state._replace(count=state.count + 1)
+
+    return optax.GradientTransformation(init, update)
 
 
 def _muon(rate: optax.Schedule) -> optax.GradientTransformation:

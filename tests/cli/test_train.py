@@ -119,6 +119,18 @@ def test_what_pictures_are_cut_from_grows_with_them():
     assert config_of(*JOHNSON, "--preset", "paper", "--size", "240").shorter_side is None
 
 
+def test_a_time_limit_takes_the_place_of_steps():
+    limits = {"8m": 480.0, "45s": 45.0, "1h30m": 5400.0, "0.5h": 1800.0}
+    for text, seconds in limits.items():
+        assert make_job(*JOHNSON, "--time-limit", text).time_limit == seconds
+    assert make_job(*JOHNSON).time_limit is None
+    for text in ("8", "m", "0s", "8 m", "1d"):
+        with pytest.raises(ValueError, match=r"^time_limit: wanted a time such as 8m, 1h30m"):
+            make_job(*JOHNSON, "--time-limit", text)
+    with pytest.raises(ValueError, match=r"^time_limit: wanted in place of --num-steps"):
+        make_job(*JOHNSON, "--time-limit", "8m", "--num-steps", "9")
+
+
 def test_steps_of_a_new_style_are_counted_apart():
     config = config_of(*ADD, "--preset", "smoke", "--num-steps", "9")
     smoke = dumoulin_2017.PRESETS["smoke"]
@@ -400,7 +412,7 @@ def test_paths_that_are_not_utf_8(here):
     assert told.status == 0, told.err
     card = stylizers.load_model("run/model.safetensors").card
     assert shlex.split(card["command"])[2:] == words
-    told = run(*replaced(words, ["--workdir", name]))
+    told = run(*replaced(words, ["--workdir", f"{name} 2"]))
     assert_refused(told, "workdir: wanted a path in UTF-8")
 
 

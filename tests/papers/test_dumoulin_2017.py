@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 from typing import Any
 
 import jax
@@ -250,7 +251,7 @@ def test_the_sheet_shows_every_picture_in_every_style(vgg16, tmp_path, monkeypat
         sheets.append(np.asarray(sample(state)))
         return state
 
-    monkeypatch.setattr("nst_jax.train.fit_network.fit", watch)
+    monkeypatch.setattr(sys.modules["nst_jax.train.fit_network"], "fit", watch)
     found = fit(dataclasses.replace(SMOKE, num_steps=1), tmp_path, vgg16)
     for number in range(2):
         painted = found.network.apply(

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import signal
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -374,7 +375,7 @@ def test_the_sheet_shows_every_photograph_after_every_painting(vgg16, tmp_path, 
         sheets.append(np.asarray(sample(state)))
         return state
 
-    monkeypatch.setattr("nst_jax.train.fit_network.fit", watch)
+    monkeypatch.setattr(sys.modules["nst_jax.train.fit_network"], "fit", watch)
     config = dataclasses.replace(CONFIG, num_steps=1, warm_start_steps=0)
     trained = fit(vgg16, tmp_path, config=config)
     content = features_of(vgg16, PAIR.content[:1])["relu4_1"]

@@ -39,10 +39,14 @@ def test_the_second_signal_does_what_it_did_before(number):
 
 
 def test_ctrl_c_twice_is_a_keyboard_interrupt():
-    with deferred_interrupt():
-        signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with deferred_interrupt():
             signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("first", ["SIGINT", "SIGTERM"])
@@ -62,7 +66,7 @@ def test_sigterm_after_any_other_signal_ends_the_process_at_once(first):
 
 def test_who_takes_care_of_the_signals_is_asked_instead():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with deferred_interrupt(lambda: True) as interrupted:
+    with deferred_interrupt(interrupted=lambda: True) as interrupted:
         assert interrupted()
         assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
 
