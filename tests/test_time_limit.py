@@ -17,12 +17,12 @@ def work(seconds):
     while time.process_time() < end:
         pass
 
-def test_long(): work(0.3)
+def test_long(): work(0.6)
 def test_quick(): time.sleep(0.3)
 @pytest.mark.slow
-def test_marked(): work(0.3)
+def test_marked(): work(0.6)
 def test_broken():
-    work(0.3)
+    work(0.6)
     assert False, "its own complaint"
 """
 
@@ -52,8 +52,12 @@ def test_a_long_test_is_failed_unless_it_is_marked(tmp_path, limit):
     assert "FAILED test_it.py::test_broken - AssertionError: its own complaint" in told
 
 
-def test_a_slower_processor_has_longer(monkeypatch):
+def test_a_slower_or_busier_processor_has_longer(monkeypatch):
     monkeypatch.setattr(time_limit, "_loop", lambda: 3 * time_limit._REFERENCE_SECONDS)
     assert time_limit.slowness.__wrapped__() == pytest.approx(3.0)
     monkeypatch.setattr(time_limit, "_loop", lambda: 0.5 * time_limit._REFERENCE_SECONDS)
     assert time_limit.slowness.__wrapped__() == 1.0
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    for load, wanted in ((0.1, 1.0), (6.0, 1.5), (40.0, 2.0)):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        assert time_limit.busyness() == wanted

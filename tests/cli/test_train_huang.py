@@ -138,6 +138,7 @@ def test_help_tells_every_option_and_no_other(capsys):
 # A run from beginning to end ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_does(trained):
     _, told = trained
     device, plan, result, following = told.out.splitlines()
@@ -155,6 +156,7 @@ def test_a_run_says_what_it_does(trained):
     )
 
 
+@pytest.mark.slow
 def test_the_progress_counts_both_stages_through(trained):
     lines = trained[1].err.splitlines()
     assert lines[0] == "compiling for 32x32, warm start; the first step takes a while"
@@ -165,6 +167,7 @@ def test_the_progress_counts_both_stages_through(trained):
     assert all(re.search(LOST, line) for line in steps[2:])
 
 
+@pytest.mark.slow
 def test_the_model_knows_where_it_comes_from(trained):
     folder, _ = trained
     model = stylizers.load_model(folder / "run/model.safetensors")
@@ -192,6 +195,7 @@ def test_the_model_knows_where_it_comes_from(trained):
     assert PIL.Image.open(folder / "run/samples/step_000004.jpg").size == (2 * 32 + 2, 32)
 
 
+@pytest.mark.slow
 def test_the_model_paints(trained, monkeypatch):
     monkeypatch.chdir(trained[0])
     command = trained[1].out.splitlines()[-1].removeprefix("next: nst-jax ")
@@ -201,6 +205,7 @@ def test_the_model_paints(trained, monkeypatch):
     assert PIL.Image.open("out.png").size == (68, 52)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_as_it_is(trained, monkeypatch):
     monkeypatch.chdir(trained[0])
     results = [Path("run", name) for name in ("model.safetensors", "record.json", "metrics.jsonl")]
@@ -353,6 +358,7 @@ def test_what_the_paper_has_not_is_no_option(here, option):
         (("--warm-start-steps", "3"), "config.warm_start_steps 2, this one has 3"),
     ],
 )
+@pytest.mark.slow
 def test_other_settings_and_data_are_refused(trained, monkeypatch, changed, complaint):
     monkeypatch.chdir(trained[0])
     told = run(*replaced([*HUANG, *SMOKE, *HELD, "--quiet"], list(changed)))

@@ -394,6 +394,7 @@ def test_remat_changes_nothing_but_memory(photograph, painting, vgg16, monkeypat
         assert mine == pytest.approx(wanted, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_pooling_and_precision_are_set_on_the_encoder(photograph, painting, vgg16):
     # Deep enough for layers that are wide, whose operands bfloat16 rounds.
     deep = smoke(content_layers=(("relu4_1", 1.0),), style_layers=(("relu3_1", 1.0),))

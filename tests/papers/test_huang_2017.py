@@ -314,10 +314,10 @@ def test_the_network_that_is_returned_paints_by_the_decoder(whole, vgg16):
     content, style = features_of(vgg16, PAIR.content), features_of(vgg16, PAIR.style)
     target = jnp.asarray(adain_in_numpy(content["relu4_1"], style["relu4_1"]), jnp.float32)
     network, variables = trained.network, trained.variables
-    moments = network.apply(variables, jnp.asarray(PAIR.style), method="style_moments")
+    moments = apply(network, variables, jnp.asarray(PAIR.style), method="style_moments")
     mean, deviation = (values[:, None] for values in moments)
     ones = jnp.ones((len(PAIR.content), 1))
-    found = network.apply(variables, jnp.asarray(PAIR.content), mean, deviation, ones)
+    found = apply(network, variables, jnp.asarray(PAIR.content), mean, deviation, ones)
     wanted = decode(decoder_of(variables), target)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
