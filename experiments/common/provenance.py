@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from nst_jax.cli.environment import versions
+from nst_jax.runs.record import versions
 
 _ROOT = Path(__file__).resolve().parents[2]
 

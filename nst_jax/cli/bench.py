@@ -11,13 +11,14 @@ import jax
 from tyro.conf import arg
 
 from nst_jax import files
-from nst_jax.cli.environment import check_device, describe_device, versions
+from nst_jax.cli.environment import check_device, describe_device
 from nst_jax.cli.shared_options import FLAG, parse
 from nst_jax.cli.tables import print_table
 from nst_jax.encoders.vgg import Architecture
 from nst_jax.jobs.speed import Row, measure_all
 from nst_jax.ops.convolution import Precision
 from nst_jax.progress import follow_parts
+from nst_jax.runs.record import versions
 
 _STEPS = (100, 300, 500)  # Johnson et al. 2016, table 1
 

@@ -53,19 +53,15 @@ _PRESET_HELP = (
     f"Where everything you leave out comes from: {', '.join(PRESETS)}. 'smoke' takes seconds, to "
     "try things out. Those after papers want VGG-19; --encoder vgg16 runs them without."
 )
-# What a user is told; for the others Config's own documentation does.
+# Where the command line has another form than Config, or a way out to tell. Else help is Config's.
 _HELP = {
     "size": "Longer side of the result in pixels. 'original' keeps the photograph's own.",
-    "style_size": "Longer side of the paintings. Smaller means finer strokes.",
-    "num_steps": "Steps in all, over all sizes of a coarse-to-fine run.",
+    "style_size": "Longer side of the paintings in pixels. Smaller means finer strokes.",
     "init": "The picture to begin with.",
     "noise_std": "Standard deviation of the noise of --init noise, where white is 1.",
     "seed": "Another seed gives other noise.",
     "scales": "Run at these parts of the size in turn, coarse to fine; the last is 1.",
-    "content_weight": "More keeps more of the photograph.",
     "style_weight": "More paints more boldly; try a third and three times as much.",
-    "tv_weight": "More makes a smoother picture (total variation).",
-    "tv_loss": "Which total variation: the mean, or Johnson's half sum, which grows with the size.",
     "style_blend": "Shares of several paintings, one for each.",
     "style_loss": (
         "What of the painting is matched. One that the preset does not have brings layers and a "
@@ -81,19 +77,16 @@ _HELP = {
         "How masks reach the network's layers: simple resamples them; all takes units that see any "
         "of a region, inside those that see nothing else, so that no style leaks out of its region."
     ),
-    "mask_growth": ("Let masks grow by so many units in each layer, or shrink if it is negative."),
     "encoder": (
-        "VGG-16 comes along; VGG-19 must be fetched once: nst-jax weights fetch vgg19-torchvision."
+        "The network that judges. VGG-16 comes along; VGG-19 must be fetched once: nst-jax weights "
+        "fetch vgg19-torchvision."
     ),
     "weights": (
         "A set from 'nst-jax weights list', or a .safetensors file made by 'nst-jax weights'."
     ),
     "pooling": "How the network shrinks its maps. The paper prefers average.",
-    "precision": "bfloat16 is faster and almost as exact.",
-    "remat": "Use less memory and more time, for large pictures.",
+    "precision": "Of the network's convolutions. bfloat16 is faster and almost as exact.",
     "optimizer": "lbfgs is best; adam is steadier and wants --learning-rate 0.02 or so.",
-    "learning_rate": "Length of a step.",
-    "history": "Past steps that L-BFGS remembers; each costs two pictures of memory.",
 }
 _METAVARS = {
     "size": "{PIXELS,original}",

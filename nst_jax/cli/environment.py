@@ -1,14 +1,11 @@
 """What a command does to JAX before it computes, and what can be said about the machine."""
 
-import importlib.metadata
 import os
 import shutil
 
 import jax
 
 from nst_jax import files
-
-_PACKAGES = ("nst_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def check_device() -> None:
@@ -42,11 +39,6 @@ def keep_compiled_programs() -> None:
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that decide what a run computes."""
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def describe_device() -> str:

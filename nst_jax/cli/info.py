@@ -9,8 +9,9 @@ import jax
 import tyro
 
 from nst_jax import files
-from nst_jax.cli.environment import check_device, describe_device, versions
+from nst_jax.cli.environment import check_device, describe_device
 from nst_jax.encoders.weights.pretrained import list_weights, verify
+from nst_jax.runs.record import versions
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,9 @@ from nst_jax.jobs.paint import (
 from nst_jax.jobs.unfinished import Unfinished
 from nst_jax.papers.gatys_2016 import Config
 from nst_jax.pixels.saved_state import SavedRun
+from nst_jax.pixels.stylize import check_same_run
 from nst_jax.runs.interrupts import Cancel, cancelled_by
+from nst_jax.runs.record import describe_config
 from nst_jax.runs.report import DivergedError
 
 _MAY_OVERWRITE, _IDENTITY = "overwrite", "identity"  # what a saved state says besides
@@ -133,8 +135,8 @@ def identify(job: PaintJob, loaded: Pictures) -> str:
         loaded: Its pictures.
     """
     mixing = None if job.fine_style is None else mixing_config(job.config, scale=job.scale)
-    configs = [dataclasses.asdict(each) | {"num_steps": 0} for each in (job.config, mixing) if each]
-    digest = hashlib.sha256(json.dumps(configs, default=repr).encode())
+    configs = [describe_config(each) | {"num_steps": 0} for each in (job.config, mixing) if each]
+    digest = hashlib.sha256(json.dumps(configs).encode())
     arrays = [loaded.content, *loaded.styles, loaded.initial, loaded.masks]
     for array in (*arrays, *loaded.style_masks, loaded.fine_style):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
@@ -174,18 +176,10 @@ def _is_finished(out: Path, identity: str, num_steps: int, *, overwrite: bool) -
 
 def _check_identity(saved: SavedRun, identity: str, config: Config) -> None:
     """Refuse another run's state now: stylize would, after a minute of preparing."""
-    if saved[1].get(_IDENTITY, identity) == identity:
-        return
-    before, now = saved[1]["config"], json.loads(json.dumps(dataclasses.asdict(config)))
-    for name, value in now.items():
-        if name != "num_steps" and name in before and before[name] != value:
-            raise ValueError(
-                f"resume: the saved run had {name} {before[name]}, this one has {value}; "
-                "give the same settings or start afresh"
-            )
-    raise ValueError(
-        "resume: the saved run had other pictures or masks; give the same ones or start afresh"
-    )
+    before = saved[1]
+    if _IDENTITY in before:  # else an older version saved it
+        now = {"config": describe_config(config), "fingerprint": identity}
+        check_same_run(now, {"config": before["config"], "fingerprint": before[_IDENTITY]})
 
 
 def _refuse_inputs(job: PaintJob, out: Path) -> None:

@@ -11,7 +11,7 @@ import PIL.Image
 from jaxtyping import Array, Float
 
 from nst_jax import files
-from nst_jax.array_types import ImageOfAnySize
+from nst_jax.array_types import ImageOfAnySize, check_picture
 from nst_jax.files.disk import FilePath, quoted
 from nst_jax.ops.resizing import resize_longer_side
 
@@ -64,10 +64,8 @@ def load_pixels(picture: Any, *, size: int | None = None, name: str = "content")
         return files.load_pixels(picture, size=size)
     if isinstance(picture, PIL.Image.Image):
         return files.from_pillow(picture, size=size, name=name)
-    checked = _check_array(picture, name)
-    if size is not None:
-        checked = resize_longer_side(jnp.asarray(checked), size)
-    return np.asarray(checked[0])
+    checked = check_picture(name, picture)
+    return np.asarray((checked if size is None else resize_longer_side(checked, size))[0])
 
 
 def load_rgba(picture: Any, *, max_pixels: int, name: str) -> Rgba:
@@ -108,19 +106,3 @@ def stem_of(picture: Any, number: int) -> str:
 def answer_like(given: Any, image: ImageOfAnySize) -> Any:
     """Return a result as the photograph was given: an array for an array, else Pillow's picture."""
     return image if is_array(given) else files.to_pillow(image)
-
-
-def _check_array(picture: Any, name: str) -> Any:
-    wanted = f"{name}: wanted a path, Pillow's picture or an array (1, height, width, 3), "
-    if not is_array(picture):
-        raise ValueError(f"{wanted}got {type(picture).__name__}")
-    if picture.ndim != 4 or picture.shape[0] != 1 or picture.shape[3] != 3:
-        raise ValueError(f"{wanted}got an array of shape {tuple(picture.shape)}")
-    if not jnp.issubdtype(picture.dtype, jnp.floating):
-        raise ValueError(f"{wanted}of floats from 0 to 1, got {picture.dtype}; divide by 255")
-    if not (float(picture.min()) >= -0.01 and float(picture.max()) <= 1.01):  # fails for NaN too
-        raise ValueError(
-            f"{wanted}with values from 0 to 1, got {float(picture.min()):.4g} to "
-            f"{float(picture.max()):.4g}"
-        )
-    return np.asarray(picture, np.float32)

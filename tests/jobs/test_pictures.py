@@ -32,12 +32,12 @@ def test_transparency_of_pillows_pictures_is_laid_on_white():
 @pytest.mark.parametrize(
     ("picture", "told"),
     [
-        (np.zeros((16, 16, 3), np.float32), r"array of shape \(16, 16, 3\)"),
-        (np.zeros((2, 16, 16, 3), np.float32), r"array of shape \(2, 16, 16, 3\)"),
-        (np.zeros((1, 3, 16, 16), np.float32), r"array of shape \(1, 3, 16, 16\)"),
-        (np.zeros((1, 16, 16, 3), np.uint8), "got uint8; divide by 255"),
-        (np.full((1, 16, 16, 3), 255, np.float32), "got 255 to 255"),
-        (np.full((1, 16, 16, 3), np.nan, np.float32), "got nan to nan"),
+        (np.zeros((16, 16, 3), np.float32), r"add a leading axis"),
+        (np.zeros((2, 16, 16, 3), np.float32), "give one picture at a time"),
+        (np.zeros((1, 3, 16, 16), np.float32), "put the channels last"),
+        (np.zeros((1, 16, 16, 3), np.uint8), "got uint8; divide by"),
+        (np.full((1, 16, 16, 3), 255, np.float32), "divide by 255"),
+        (np.full((1, 16, 16, 3), np.nan, np.float32), "NaN"),
         (b"bytes", "got bytes"),
         (None, "got NoneType"),
         (PIL.Image.new("RGB", (15, 40)), "it is 15x40 pixels"),
