@@ -1,5 +1,6 @@
 """A whole training: what it is made of, the run itself, the network's card and its file."""
 
+import dataclasses
 import json
 import math
 import time

@@ -132,12 +132,6 @@ def fit_network(
     return Trained(subject.network, _variables(state), step, held_out, num_steps)
 
 
-def _describe(config: Any) -> dict[str, Any]:
-    """The configuration, without what leaves a run as it was before there was such a field."""
-    fields = dataclasses.asdict(config)
-    return {k: v for k, v in fields.items() if (k, v) != ("decode", "always")}
-
-
 def _variables(state: State) -> Params:
     return {"params": averaged_params(state), **state.model_state}
 
@@ -145,10 +139,11 @@ def _variables(state: State) -> Params:
 def _describe(config: TrainingConfig) -> dict[str, Any]:
     """What a checkpoint says of the configuration.
 
-    Gram matrices are not mentioned: checkpoints of older versions knew no other style loss.
+    What older versions had no field for is not mentioned where it is as it was then, so that their
+    checkpoints go on.
     """
     described = describe_config(config)
-    return {name: value for name, value in described.items() if (name, value) != _OF_OLD}
+    return {name: value for name, value in described.items() if (name, value) not in _AS_BEFORE}
 
 
-_OF_OLD = ("style_loss", "gram")
+_AS_BEFORE = (("style_loss", "gram"), ("decode", "always"))

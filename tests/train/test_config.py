@@ -1,6 +1,7 @@
 """What a training's configuration and its pictures may be: one line says what is wrong."""
 
 import dataclasses
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -52,17 +53,17 @@ def test_size_takes_along_what_pictures_are_cut_from():
     ],
 )
 def test_pictures_are_checked_before_anything_is_done(tmp_path, held_out, complaint):
-    reporting = train.Reporting(tmp_path / "run")
+    reporting, none = train.Reporting(tmp_path / "run"), cast(Any, None)
     views = {"samples": PICTURE, "reporting": reporting}
     with pytest.raises(ValueError, match=complaint):
-        johnson_2016.fit(PICTURE, None, SMOKE, None, None, held_out=held_out, **views)
+        johnson_2016.fit(cast(Any, PICTURE), none, SMOKE, none, none, held_out=held_out, **views)
     views["samples"] = train.Pair(PICTURE, PICTURE)
     with pytest.raises(ValueError, match=complaint.replace("held_out", "held_out.style")):
         huang_2017.fit(
-            None,
+            none,
             huang_2017.PRESETS["smoke"],
-            None,
-            None,
+            none,
+            none,
             held_out=train.Pair(PICTURE, held_out),
             **views,
         )
@@ -72,5 +73,8 @@ def test_pictures_are_checked_before_anything_is_done(tmp_path, held_out, compla
 def test_paintings_are_checked_too():
     with pytest.raises(ValueError, match=r"^style: wanted one picture"):
         dumoulin_2017.compute_style_grams(
-            dumoulin_2017.PRESETS["smoke"], [np.zeros((48, 48, 3), np.float32)], None, None
+            dumoulin_2017.PRESETS["smoke"],
+            [cast(Any, np.zeros((48, 48, 3), np.float32))],
+            cast(Any, None),
+            None,
         )
