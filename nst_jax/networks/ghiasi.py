@@ -4,6 +4,7 @@ The transformer is Dumoulin's network with scales and biases that are linear in 
 painting. A predictor computes the embedding. Training is in nst_jax.papers.ghiasi_2017.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
@@ -11,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import Image, Params
+from nst_jax.array_types import Image
+from nst_jax.encoders.vgg import Pooling
 from nst_jax.networks.layers import (
     Convolution,
     PredictedInstanceNorm,
@@ -21,12 +23,7 @@ from nst_jax.networks.layers import (
     region_shares,
     require_pictures,
 )
-from nst_jax.networks.style_predictors import (
-    EMBEDDING_SIZE,
-    LEAST_SIDE,
-    PaintingPredictor,
-    StatisticsPredictor,
-)
+from nst_jax.networks.style_predictors import EMBEDDING_SIZE, LEAST_SIDE, StylePredictor
 from nst_jax.ops.convolution import Precision, relu
 
 TILE_MARGIN = 56
@@ -155,16 +152,18 @@ class GhiasiNetwork(nn.Module):
 
     `network.apply(variables, images, embeddings)` paints, as GhiasiTransformer does, and
     `network.apply(variables, paintings, method="embed")` returns the embeddings of paintings.
-    variables hold "params" of both parts and the transformer's "batch_stats".
+    variables hold "params" and "batch_stats" of both parts.
 
     Fields:
         width: As for GhiasiTransformer.
+        pooling: As for StylePredictor.
         precision: As for nst_jax.ops.convolution.convolve.
 
     Reference: Ghiasi et al. 2017, figure 2.
     """
 
     width: int = 32
+    pooling: Pooling = "max"
     precision: Precision = "float32"
 
     if TYPE_CHECKING:
@@ -175,7 +174,7 @@ class GhiasiNetwork(nn.Module):
     def setup(self) -> None:
         """Linen's: the two parts."""
         self.transformer = GhiasiTransformer(width=self.width, precision=self.precision)
-        self.predictor = PaintingPredictor(precision=self.precision)
+        self.predictor = StylePredictor(pooling=self.pooling, precision=self.precision)
 
     def __call__(
         self,
@@ -196,15 +195,27 @@ class GhiasiNetwork(nn.Module):
         return self.transformer(images, embeddings)
 
     def embed(self, paintings: Float[Array, "batch height width _"]) -> Float[Array, "batch _"]:
-        """Return the embeddings of paintings; see PaintingPredictor.
+        """Return the embeddings of paintings; see StylePredictor.
 
         Args:
             paintings: RGB in [0, 1], and perhaps how much of each pixel counts.
 
         Raises:
-            ValueError: As PaintingPredictor.
+            ValueError: As StylePredictor.
         """
         return self.predictor(paintings)
+
+    def paint_in_training(
+        self, images: Image, statistics: Float[Array, "batch statistics"]
+    ) -> Image:
+        """Return the pictures stylised by the batch's own statistics in the contracting layers.
+
+        Args:
+            images: RGB in [0, 1].
+            statistics: Of as many paintings, from style_predictors.compute_statistics.
+        """
+        embeddings = self.predictor.embed_statistics(statistics)
+        return self.transformer(images, embeddings, train=True)
 
 
 def conditions_shapes() -> tuple[jax.ShapeDtypeStruct, ...]:
@@ -212,52 +223,10 @@ def conditions_shapes() -> tuple[jax.ShapeDtypeStruct, ...]:
     return (jax.ShapeDtypeStruct((1, EMBEDDING_SIZE), jnp.float32),)
 
 
-class Trainee(nn.Module):
-    """What is trained together: the transformer, the teacher and the predictor that ships.
-
-    Fields:
-        width: As for GhiasiTransformer.
-    """
-
-    width: int = 32
-
-    if TYPE_CHECKING:
-
-        def apply(self, *args: Any, **kwargs: Any) -> Any:
-            """Linen's, which is what runs."""
-
-    def setup(self) -> None:
-        """Linen's: the three parts."""
-        self.transformer = GhiasiTransformer(width=self.width)
-        self.teacher = StatisticsPredictor()
-        self.predictor = PaintingPredictor()
-
-    def __call__(
-        self,
-        contents: Image,
-        paintings: Float[Array, "batch style_height style_width 3"],
-        statistics: Float[Array, "batch statistics"],
-        *,
-        train: bool = False,
-    ) -> tuple[Image, Float[Array, "batch size"], Float[Array, "batch size"]]:
-        """Return the contents painted by the teacher's embeddings, those, and the predictor's.
-
-        Args:
-            contents: Photographs, RGB in [0, 1].
-            paintings: As many paintings, of any one size.
-            statistics: Of the paintings, for StatisticsPredictor.
-            train: As for GhiasiTransformer.
-        """
-        taught = self.teacher(statistics)
-        return self.transformer(contents, taught, train=train), taught, self.predictor(paintings)
-
-
-def without_teacher(variables: Params) -> Params:
-    """Return a GhiasiNetwork's variables from those of a Trainee.
+def is_trained(path: Sequence[str]) -> bool:
+    """Return whether a parameter is changed in training: all but those of the predictor's encoder.
 
     Args:
-        variables: A Trainee's, which remain as they are.
+        path: The parameter's names from the outermost module on.
     """
-    params = variables["params"]
-    kept = {part: params[part] for part in ("transformer", "predictor")}
-    return {"params": kept, "batch_stats": variables["batch_stats"]}
+    return "encoder" not in path

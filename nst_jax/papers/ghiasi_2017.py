@@ -10,7 +10,6 @@ others, or move from the photograph's own embedding towards it.
 | first convolution | 32 maps | 32 maps | 8 maps | 16 maps |
 | painting's features | Inception-v3, Mixed_6e | the same | MobileNet-v2 | VGG-16's moments |
 | bottleneck | 100 | 100 | 100 | 100 |
-| predictor that ships | the same | the same | distilled | 6 convolutions, distilled |
 | loss network | VGG-16 | VGG-16, average pooling | the same | VGG-16, torchvision |
 | content layer | | relu3_3 | the same | relu3_3, relu4_2 |
 | style layers | | relu1_2, 2_2, 3_3, 4_3 | the same | relu1_1, 2_1, 3_1, 4_1, 5_1 |
@@ -25,16 +24,17 @@ others, or move from the photograph's own embedding towards it.
 | Adam's rate | 1e-5 | 1e-5 | 1e-5 | 1e-3, cosine to 0 |
 
 Where the paper's column is empty, `paper` has the code's value. Inception-v3 and MobileNet-v2 are
-not at hand. In every preset a teacher embeds paintings by VGG-16's moments; the predictor that
-ships, six convolutions, learns the teacher's embeddings in the same run. The content and style
-weights of `paper`, `authors` and `mobile` are multiplied by the gain between the inputs of VGG-16
-on pixels of 0 to 255 and of torchvision's: squared for content, to the fourth power for style.
+not at hand: in every preset the predictor reads the means and deviations of VGG-16's relu1_1,
+relu2_1 and relu3_1, and only the layers after them are trained. The content and style weights of
+`paper`, `authors` and `mobile` are multiplied by the gain between the inputs of VGG-16 on pixels of
+0 to 255 and of torchvision's: squared for content, to the fourth power for style.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from pathlib import Path
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -43,22 +43,21 @@ from jaxtyping import Array, Float
 from nst_jax import losses, train
 from nst_jax.array_types import Features, Image, Params, Scalar
 from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
-from nst_jax.encoders.vgg import VGG, Pooling, channels_of
+from nst_jax.encoders.vgg import VGG, Pooling
 from nst_jax.losses import LayerWeights
-from nst_jax.networks.ghiasi import (
-    GhiasiNetwork,
-    Trainee,
-    without_teacher,
+from nst_jax.networks.ghiasi import GhiasiNetwork, is_trained
+from nst_jax.networks.style_predictors import (
+    EMBEDDING_SIZE,
+    STATISTICS_LAYERS,
+    compute_statistics,
+    measure_standard,
 )
 from nst_jax.ops.gram import gram_matrix
-from nst_jax.ops.moments import channel_moments
-from nst_jax.runs.report import Report
+from nst_jax.train import Pair
 from nst_jax.train.config import TrainingConfig, check
+from nst_jax.train.datasets import PictureStream
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # vgg_16/conv1 … conv4
-STATISTICS_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-"""The layers whose moments the teacher embeds."""
-
 Distances = Literal["mean", "relative"]
 """How features and Gram matrices are compared: mean squares, or shares of the target's own."""
 
@@ -66,15 +65,9 @@ _DISTANCES = {
     "mean": (losses.content_loss, losses.gram_loss),
     "relative": (losses.relative_content_loss, losses.log_relative_gram_loss),
 }
+_STANDARD_PAINTINGS = 64  # whose statistics standardise the predictor's input
 # How much larger than torchvision's the inputs of the authors' network are: it counts to 255.
 _GAIN = input_gain(CAFFE) / input_gain(TORCHVISION)
-
-
-class Pairs(NamedTuple):
-    """A batch: as many photographs as paintings, each painted after the painting of its place."""
-
-    contents: Image
-    paintings: Image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +75,7 @@ class Config(TrainingConfig):
     """What is trained, on what, and how.
 
     total = content_weight · Σ_l c_l · content_l + style_weight · Σ_l s_l · style_l
-    + tv_weight · total_variation_loss + distillation_weight · distillation_loss,
+    + tv_weight · total_variation_loss,
     with c and s the layers' own weights, and content_l and style_l as distances names them:
     content_loss and gram_loss, or relative_content_loss and log_relative_gram_loss.
     """
@@ -97,7 +90,6 @@ class Config(TrainingConfig):
     content_weight: float = _GAIN**2  # arbitrary_image_stylization_train.py: 1.0
     style_weight: float = 0.5e-3 * _GAIN**4  # arbitrary_image_stylization_train.py: 0.5e-3 a layer
     tv_weight: float = 0.0  # none in the paper
-    distillation_weight: float = 1.0  # ours: it moves the small predictor alone
     # The pictures.
     size: int = 256  # arbitrary_image_stylization_train.py
     shorter_side: tuple[int, int] | None = (256, 256)  # ours: square pictures from ImageNet's
@@ -117,7 +109,7 @@ class Config(TrainingConfig):
         """
         super().__post_init__()
         self.check_least({"width": 1, "style_size": 16})
-        self.check_weights("tv_weight", "distillation_weight")
+        self.check_weights("tv_weight")
         low, high = self.style_shorter_side
         check(
             self.style_size <= low <= high,
@@ -125,6 +117,7 @@ class Config(TrainingConfig):
             f"a range from style_size, {self.style_size}, on",
             (low, high),
         )
+        check(self.encoder == "vgg16", "encoder", "vgg16, which the predictor reads", self.encoder)
         known = get_args(Distances)
         check(self.distances in known, "distances", " or ".join(known), self.distances)
         for name in ("content_layers", "style_layers"):
@@ -186,60 +179,6 @@ PRESETS: Mapping[str, Config] = {
 """Ready configurations by name; vary one with dataclasses.replace."""
 
 
-def distillation_loss(
-    embeddings: Float[Array, "batch size"], taught: Float[Array, "batch size"]
-) -> Scalar:
-    """Return the mean squared difference of a predictor's embeddings from its teacher's.
-
-    L = Σ (e − t)² / (batch · size). The teacher gets no gradient.
-
-    Args:
-        embeddings: The predictor's, e.
-        taught: The teacher's, t.
-
-    Reference: the authors' arbitrary_image_stylization_distill_mobilenet.py.
-    """
-    return jnp.square(embeddings - jax.lax.stop_gradient(taught)).mean()
-
-
-def compute_statistics(features: Features) -> Float[Array, "batch size"]:
-    """Return the channel moments of STATISTICS_LAYERS, one after another: 2,944 numbers a picture.
-
-    Args:
-        features: VGG's, by layer.
-    """
-    found = [moment for layer in STATISTICS_LAYERS for moment in channel_moments(features[layer])]
-    return jnp.concatenate(found, -1)
-
-
-def measure_standard(
-    paintings: Image, encoder: VGG, encoder_params: Params
-) -> dict[str, Float[Array, " size"]]:
-    """Return the mean and the deviation of paintings' statistics, for the teacher's "standard".
-
-    Args:
-        paintings: At least two, of one size.
-        encoder: From load_encoder.
-        encoder_params: Its parameters.
-
-    Raises:
-        ValueError: There are fewer than two.
-    """
-    if len(paintings) < 2:
-        raise ValueError(
-            f"paintings: wanted at least 2, got {len(paintings)}; to paint after a single one, "
-            "train johnson2016"
-        )
-
-    @jax.jit
-    def measure(params, images):
-        return compute_statistics(encoder.apply(params, images, layers=STATISTICS_LAYERS))
-
-    # One at a time: a GPU has room for all, a laptop has not.
-    found = jnp.concatenate([measure(encoder_params, image[None]) for image in paintings])
-    return {"mean": found.mean(0), "deviation": found.std(0) + 1e-3}
-
-
 def make_objective(
     config: Config, encoder: VGG
 ) -> Callable[[Image, Image, Features, Params], tuple[Scalar, dict[str, Scalar]]]:
@@ -275,7 +214,7 @@ def make_objective(
     return objective
 
 
-def make_loss_fn(config: Config, network: Trainee, encoder: VGG) -> train.LossFn:
+def make_loss_fn(config: Config, network: GhiasiNetwork, encoder: VGG) -> train.LossFn:
     """Return loss_fn(key, params, model_state, batch, encoder_params), for make_trainer.
 
     Args:
@@ -286,22 +225,18 @@ def make_loss_fn(config: Config, network: Trainee, encoder: VGG) -> train.LossFn
     encoder = set_encoder(encoder, config)
     objective = make_objective(config, encoder)
 
-    def loss_fn(key, params, model_state, batch: Pairs, encoder_params):
+    def loss_fn(key, params, model_state, batch: Pair, encoder_params):
         del key
-        painted_after = encoder.apply(encoder_params, batch.paintings, layers=_layers(config))
-        (stylized, taught, embeddings), moved = network.apply(
+        after = encoder.apply(encoder_params, batch.style, layers=_layers(config))
+        stylized, moved = network.apply(
             {"params": params, **model_state},
-            *batch,
-            compute_statistics(painted_after),
-            train=True,
+            batch.content,
+            compute_statistics(after),
             mutable=["batch_stats"],
+            method="paint_in_training",
         )
-        total, terms = objective(stylized, batch.contents, painted_after, encoder_params)
-        distillation = config.distillation_weight * distillation_loss(embeddings, taught)
-        return total + distillation, (
-            terms | {"distillation": distillation},
-            {**model_state, **moved},
-        )
+        total, terms = objective(stylized, batch.content, after, encoder_params)
+        return total, (terms, moved)
 
     return loss_fn
 
@@ -315,18 +250,31 @@ def _layers(config: Config) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*STATISTICS_LAYERS, *(layer for layer, _ in config.style_layers))))
 
 
-def init(config: Config, standard: Mapping[str, Float[Array, " size"]]) -> Params:
-    """Return a Trainee's first variables.
+def make_network(config: Config) -> GhiasiNetwork:
+    """Return the network of a configuration."""
+    return GhiasiNetwork(width=config.width, pooling=config.pooling)
+
+
+def init(
+    config: Config, standard: Mapping[str, Float[Array, " statistics"]], encoder_params: Params
+) -> Params:
+    """Return a network's first variables, with the predictor's encoder in place.
 
     Args:
-        config: Its width and seed count.
+        config: Its network and seed count.
         standard: From measure_standard.
+        encoder_params: VGG-16's on torchvision's pixels.
     """
-    size = 2 * sum(map(channels_of, STATISTICS_LAYERS))
-    pictures, statistics = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, size))
     key = jax.random.split(jax.random.key(config.seed))[0]
-    variables = jax.jit(Trainee(width=config.width).init)(key, pictures, pictures, statistics)
-    return {**variables, "standard": {"teacher": dict(standard)}}
+    pictures, embeddings = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, EMBEDDING_SIZE))
+    variables = jax.jit(make_network(config).init)(key, pictures, embeddings)
+    params, stats = variables["params"], variables["batch_stats"]
+    kept = {name: encoder_params["params"][name] for name in params["predictor"]["encoder"]}
+    predictor = {**params["predictor"], "encoder": kept}
+    return {
+        "params": {**params, "predictor": predictor},
+        "batch_stats": {**stats, "predictor": {"head": dict(standard)}},
+    }
 
 
 def fit(
@@ -335,72 +283,118 @@ def fit(
     encoder: VGG,
     encoder_params: Params,
     *,
-    workdir: str,
-    paintings: Image,
-    held_out: Pairs,
-    samples: Pairs,
-    data: Mapping[str, Any],
-    on_step: Callable[[Report], None] | None = None,
-    save_every: int = 250,
-    report_every: int = 250,
+    held_out: Pair,
+    samples: Pair,
+    reporting: train.Reporting,
+    start: Params | None = None,
 ) -> train.Trained:
-    """Train a transformer and its predictors, going on from what workdir holds.
+    """Train a transformer and its predictor, going on from what workdir holds.
 
     Args:
-        stream: Batches of Pairs, of config.size and config.style_size.
+        stream: Gives a Pair a step, as TRAINING opens it.
         config: One of PRESETS, or a variation by dataclasses.replace.
-        encoder: From load_encoder.
+        encoder: From load_encoder; config.pooling and config.precision are set on it here.
         encoder_params: Its parameters.
-        workdir: The run's folder; see train.fit.
-        paintings: Some of one size, from whose statistics the teacher's standard is.
-        held_out: Pairs whose losses are logged, painted as the model file will.
-        samples: Pairs of which stylised sheets are written, likewise.
-        data: What identifies the data, as what JSON can hold: a run is not resumed on others.
-        on_step: Called with every step's losses.
-        save_every: Steps between checkpoints.
-        report_every: Steps between held-out losses, and between sheets.
+        held_out: Photographs and paintings whose losses are logged, each pair's.
+        samples: Photographs and paintings of which sheets are written, each with each.
+        reporting: The run's folder, how often it reports, and what identifies its data and start.
+        start: The variables of a network to begin with; None begins with random ones, and with the
+            standard of the stream's first paintings.
 
     Returns:
         A GhiasiNetwork, its variables (the moving average where there is one), the number of steps
-        done (under config.num_steps after Ctrl-C), and the held-out losses, none after Ctrl-C.
+        done and the held-out losses. After an interruption the former is under the number wanted,
+        and the latter are not measured.
 
     Raises:
-        ValueError: There are fewer than two paintings; or as train.fit.
+        ValueError: There are fewer than two paintings, or the encoder is not VGG-16 on
+            torchvision's pixels; or as train.fit.
         OSError, TrainingDivergedError: As train.fit.
 
     Reference: Ghiasi et al. 2017, section 3.
     """
+    if encoder.preprocessing != TORCHVISION:
+        raise ValueError(
+            "weights: wanted VGG-16 on torchvision's pixels, which the predictor reads, "
+            f"got {config.weights}; leave it out"
+        )
     encoder = set_encoder(encoder, config)
-    trainee = Trainee(width=config.width)
-    start = init(config, measure_standard(paintings, encoder, encoder_params))
-    objective, network = make_objective(config, encoder), GhiasiNetwork(width=config.width)
+    network = make_network(config)
+    if start is None:
+        batches = range(-(-_STANDARD_PAINTINGS // config.batch_size))
+        paintings = jnp.concatenate([jnp.asarray(next(stream).style) for _ in batches])
+        start = init(config, measure_standard(paintings, encoder, encoder_params), encoder_params)
+    objective, apply = make_objective(config, encoder), network.apply
 
     @jax.jit
-    def paint(variables: Params, pairs: Pairs) -> Image:
-        variables = without_teacher(variables)
-        embeddings = network.apply(variables, pairs.paintings, method="embed")
-        return network.apply(variables, pairs.contents, embeddings)
+    def paint(variables: Params, pair: Pair) -> Image:
+        return apply(variables, pair.content, apply(variables, pair.style, method="embed"))
 
     @jax.jit
-    def measure(variables: Params, pairs: Pairs, encoder_params: Params):
-        after = encoder.apply(encoder_params, pairs.paintings, layers=_layers(config))
-        return objective(paint(variables, pairs), pairs.contents, after, encoder_params)
+    def measure(variables: Params, encoder_params: Params):
+        after = encoder.apply(encoder_params, held_out.style, layers=_layers(config))
+        return objective(paint(variables, held_out), held_out.content, after, encoder_params)
 
-    trained = train.fit_network(
-        jax.random.split(jax.random.key(config.seed))[1],
-        trainee,
+    number, each = len(samples.content), len(samples.style)
+    styles = jnp.tile(samples.style, (number, 1, 1, 1))
+    sheet = Pair(jnp.repeat(samples.content, each, axis=0), styles)
+    loss_fn = make_loss_fn(config, network, encoder)
+    trainer = train.make_network_trainer(
+        loss_fn, config, num_steps=config.num_steps, trainable=is_trained
+    )
+    subject = train.Subject(
+        network,
         start,
-        make_loss_fn(config, trainee, encoder),
+        paint=lambda variables: paint(variables, sheet),
+        measure=lambda variables: measure(variables, encoder_params),
+    )
+    return train.fit_network(
+        jax.random.split(jax.random.key(config.seed))[1],
+        trainer,
+        subject,
         stream,
         encoder_params,
         config=config,
         num_steps=config.num_steps,
-        paint=lambda variables: paint(variables, samples),
-        measure=lambda variables: measure(variables, held_out, encoder_params),
-        workdir=workdir,
-        description={"config": dataclasses.asdict(config), "data": data},
-        report_every=report_every,
-        save_every=save_every,
-        on_step=on_step,
+        reporting=reporting,
     )
-    return trained._replace(network=network, variables=without_teacher(trained.variables))
+
+
+def open_stream(
+    config: Config, photographs: Sequence[Path], paintings: Sequence[Path]
+) -> PictureStream:
+    """Return an endless stream of Pairs: photographs of config.size, paintings of style_size.
+
+    Args:
+        config: Its pictures count.
+        photographs: Picture files.
+        paintings: Picture files.
+    """
+    options = train.stream_options(config)
+    of_paintings = options | {
+        "size": config.style_size,
+        "shorter_side": config.style_shorter_side,
+        "seed": (config.seed + 1) % 2**32,
+    }
+    return train.zip_streams(
+        Pair,
+        train.open_stream(photographs, **options),
+        train.open_stream(paintings, **of_paintings),
+    )
+
+
+def _fit_any(paintings, *args, **options) -> train.Trained:
+    del paintings  # they come with the photographs
+    return fit(*args, **options)
+
+
+TRAINING = train.TrainingPaper(
+    name="ghiasi2017",
+    title="Train a fast network to paint after any painting (Ghiasi et al. 2017).",
+    presets=PRESETS,
+    styles="any",
+    make_network=lambda config, num_styles, encoder: make_network(config),
+    fit=_fit_any,
+    open_stream=open_stream,
+)
+"""How these networks are trained."""

@@ -83,7 +83,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     ),
     "ghiasi2017": Architecture(
         network=ghiasi.GhiasiNetwork,
-        settings={"width": _WIDTHS},
+        settings={"width": _WIDTHS, "pooling": get_args(vgg.Pooling)},
         method="__call__",
         surroundings=0,
         margin=ghiasi.TILE_MARGIN,

@@ -11,15 +11,15 @@ from ghiasi_oracle import predicted_instance_norm, torch_ghiasi
 from network_oracle import as_torch, made_arrays, made_pictures
 from vgg_oracle import relative_error
 
-from nst_jax.networks.ghiasi import (
-    TILE_MARGIN,
-    GhiasiNetwork,
-    GhiasiTransformer,
-    Trainee,
-    without_teacher,
-)
+from nst_jax.networks.ghiasi import TILE_MARGIN, GhiasiNetwork, GhiasiTransformer, is_trained
 from nst_jax.networks.layers import PredictedInstanceNorm
-from nst_jax.networks.style_predictors import PaintingPredictor, StatisticsPredictor
+from nst_jax.networks.style_predictors import (
+    STATISTICS_LAYERS,
+    STATISTICS_SIZE,
+    StatisticsHead,
+    StylePredictor,
+    compute_statistics,
+)
 
 SIZE = 6  # of embeddings, fewer than the published 100
 
@@ -94,14 +94,20 @@ def test_layers_have_the_shapes_of_the_papers_table():
     assert found == expected | {f"{name}_norm": shape for name, shape in expected.items()}
 
 
-def test_predictors_are_small():
-    paintings = shapes_of(PaintingPredictor(), (1, 32, 32, 3))["params"]
-    maps = (3, 16, 32, 64, 128, 128, 192)
-    kernels = sum((9 * maps[i] + 1) * maps[i + 1] for i in range(6))
-    moments = 2 * sum(maps[1:])
-    assert count(paintings) == kernels + 2 * moments + (moments + 1) * 256 + 257 * 100
-    statistics = shapes_of(StatisticsPredictor(), (1, 2944))["params"]
-    assert count(statistics) == 2945 * 256 + 2 * 256 + 257 * 100 + 2 * 100
+def test_the_predictor_is_vgg_up_to_relu3_1_and_a_small_head():
+    shapes = shapes_of(GhiasiNetwork(width=2), (1, 16, 16, 3), (1, 100))
+    predictor = shapes["params"]["predictor"]
+    maps = (3, 64, 64, 128, 128, 256)
+    assert sorted(predictor["encoder"]) == ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"]
+    assert count(predictor["encoder"]) == sum((9 * maps[i] + 1) * maps[i + 1] for i in range(5))
+    assert count(predictor["head"]) == (896 + 1) * 256 + 2 * 256 + 257 * 100 + 2 * 100
+    assert count(shapes["batch_stats"]["predictor"]) == 2 * 896
+    paths = [
+        tuple(entry.key for entry in path)
+        for path, _ in jax.tree_util.tree_leaves_with_path(shapes["params"])
+    ]
+    frozen = {path[:2] for path in paths if not is_trained(path)}
+    assert frozen == {("predictor", "encoder")}
 
 
 # What is computed --------------------------------------------------------------------------------
@@ -181,57 +187,57 @@ def test_what_no_region_covers_stays_as_it_is():
     assert np.abs(painted[:, :8] - images[:, :8]).max() > 0.05
 
 
-# Predictors --------------------------------------------------------------------------------------
+# The predictor -----------------------------------------------------------------------------------
 
 
-def made_paintings(*shape, seed=0):
-    return jnp.asarray(made_pictures(*shape, 3, seed=seed))
+@pytest.fixture(scope="module")
+def predict():
+    """Embeddings of paintings by a predictor of made weights, compiled once a shape."""
+    module = StylePredictor()
+    shapes = shapes_of(module, (1, 16, 16, 3))
+    variables = jax.tree.map(jnp.asarray, made_arrays(shapes))
+    return jax.jit(lambda paintings: module.apply(variables, jnp.asarray(paintings)))
 
 
-def predict(paintings, seed=0):
-    module = PaintingPredictor(embedding_size=SIZE)
-    params = made_arrays(shapes_of(module, (1, 32, 32, 3))["params"], seed=seed)
-    return jax.jit(module.apply)({"params": jax.tree.map(jnp.asarray, params)}, paintings)
+def test_a_mask_of_ones_is_no_mask_and_what_is_masked_out_does_not_count(predict):
+    paintings = made_pictures(1, 16, 64, 3)
+    mask = np.zeros((1, 16, 64, 1), np.float32)
+    ones = np.concatenate([paintings, mask + 1], -1)
+    np.testing.assert_allclose(predict(ones), predict(paintings), atol=1e-3)
+    # relu3_1 sees 12 pixels to each side. Beyond, anything may be painted.
+    mask[:, :, 32:] = 1
+    other = paintings.copy()
+    other[:, :, :16] = 0.9
+    found, expected = (predict(np.concatenate([each, mask], -1)) for each in (other, paintings))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.abs(predict(other) - predict(paintings)).max() > 1e-2
 
 
-def test_a_mask_of_ones_is_no_mask_and_what_is_masked_out_does_not_count():
-    paintings = made_paintings(1, 32, 96)
-    whole = predict(paintings)
-    ones = jnp.concatenate([paintings, jnp.ones((1, 32, 96, 1))], -1)
-    np.testing.assert_allclose(predict(ones), whole, rtol=1e-4, atol=1e-5)
-    # Left of the mask by more than the network sees, 52 pixels, anything may be painted.
-    mask = jnp.zeros((1, 32, 96, 1)).at[:, :, 80:].set(1.0)
-    other = paintings.at[:, :, :16].set(0.9)
-    found, expected = (
-        predict(jnp.concatenate([pictures, mask], -1)) for pictures in (other, paintings)
-    )
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    assert np.abs(predict(other) - whole).max() > 1e-3
+def test_statistics_are_means_and_deviations_layer_after_layer():
+    rng = np.random.default_rng(0)
+    features = {
+        layer: rng.normal(1, 2, (2, 6, 4, channels)).astype(np.float32)
+        for layer, channels in zip(STATISTICS_LAYERS, (64, 128, 256), strict=True)
+    }
+    found = compute_statistics({layer: jnp.asarray(x) for layer, x in features.items()})
+    expected = [
+        moment
+        for x in features.values()
+        for moment in (x.astype(np.float64).mean((1, 2)), x.astype(np.float64).std((1, 2)))
+    ]
+    assert found.shape == (2, STATISTICS_SIZE)
+    np.testing.assert_allclose(found, np.concatenate(expected, -1), rtol=1e-4, atol=1e-5)
 
 
 def test_statistics_are_standardised_and_clipped():
-    module = StatisticsPredictor(embedding_size=SIZE)
+    module = StatisticsHead(embedding_size=SIZE)
     variables = module.init(jax.random.key(0), jnp.zeros((1, 4)))
-    standard = {"mean": jnp.array([1.0, 2, 3, 4]), "deviation": jnp.array([1.0, 0.5, 2, 1])}
-    given = {**variables, "standard": standard}
+    standard = {"mean": jnp.array([1.0, 2, 3, 4]), "scale": jnp.array([1.0, 0.5, 2, 1])}
+    given = {**variables, "batch_stats": standard}
     x = jnp.array([[1.5, 2.5, -1.0, 40.0]])
     plain = module.apply(variables, jnp.array([[0.5, 1.0, -2.0, 3.0]]))
     np.testing.assert_allclose(module.apply(given, x), plain, atol=1e-6)
     assert np.abs(module.apply(given, x.at[0, 0].add(1)) - plain).max() > 1e-3
-
-
-def test_the_network_that_paints_is_the_trainee_without_its_teacher():
-    trainee = Trainee(width=2)
-    shapes = shapes_of(trainee, (1, 16, 16, 3), (1, 32, 32, 3), (1, 8))
-    variables = made_arrays({k: shapes[k] for k in ("params", "batch_stats")}, seed=4)
-    variables = jax.tree.map(jnp.asarray, variables) | {"standard": {}}
-    kept = without_teacher(variables)
-    expected = shapes_of(GhiasiNetwork(width=2), (1, 16, 16, 3), (1, 100))
-    assert jax.tree.map(jnp.shape, kept) == jax.tree.map(jnp.shape, expected)
-    paintings = made_paintings(2, 32, 48)
-    found = GhiasiNetwork(width=2).apply(kept, paintings, method="embed")
-    params = {"params": variables["params"]["predictor"]}
-    np.testing.assert_allclose(found, PaintingPredictor().apply(params, paintings), atol=1e-5)
 
 
 # Errors ------------------------------------------------------------------------------------------
@@ -246,7 +252,7 @@ def test_embeddings_and_paintings_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=re.escape("wanted shape (2, 1, 'size'), one embedding")):
         network.apply({"params": {}}, masked, jnp.zeros((2, SIZE)))
     with pytest.raises(ValueError, match="paintings: wanted at least 16 pixels along each side"):
-        PaintingPredictor().apply({"params": {}}, jnp.zeros((1, 15, 40, 3)))
+        StylePredictor().apply({"params": {}}, jnp.zeros((1, 15, 40, 3)))
 
 
 # PyTorch -----------------------------------------------------------------------------------------
