@@ -34,7 +34,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -53,14 +53,12 @@ from nst_jax.networks.style_predictors import (
     measure_standard,
 )
 from nst_jax.ops.gram import gram_matrix
+from nst_jax.runs.config_checks import check
 from nst_jax.train import Pair
-from nst_jax.train.config import TrainingConfig, check
 from nst_jax.train.datasets import PictureStream
+from nst_jax.train.perceptual_training import PerceptualConfig, set_encoder
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # vgg_16/conv1 … conv4
-Distances = Literal["mean", "relative"]
-"""How features and Gram matrices are compared: mean squares, or shares of the target's own."""
-
 _DISTANCES = {
     "mean": (losses.content_loss, losses.gram_loss),
     "relative": (losses.relative_content_loss, losses.log_relative_gram_loss),
@@ -71,30 +69,35 @@ _GAIN = input_gain(CAFFE) / input_gain(TORCHVISION)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(TrainingConfig):
+class Config(PerceptualConfig):
     """What is trained, on what, and how.
 
     total = content_weight · Σ_l c_l · content_l + style_weight · Σ_l s_l · style_l
-    + tv_weight · total_variation_loss,
-    with c and s the layers' own weights, and content_l and style_l as distances names them:
-    content_loss and gram_loss, or relative_content_loss and log_relative_gram_loss.
+    + tv_weight · (the total variation), with c and s the layers' own weights, and content_l and
+    style_l as distances names them.
+
+    Attributes:
+        distances: mean compares by content_loss and gram_loss; relative by relative_content_loss
+            and log_relative_gram_loss, for which all paintings count alike.
+        style_size: Side in pixels of the squares that are cut out of paintings.
+        style_shorter_side: The least and the most pixels that a painting's shorter side is scaled
+            to before.
     """
 
     # The network.
     width: int = 32  # appendix; model.py
     # The loss.
     pooling: Pooling = "average"  # image_stylization/vgg.py
-    distances: Distances = "mean"  # image_stylization/learning.py
+    distances: Literal["mean", "relative"] = "mean"  # arbitrary_image_stylization_losses.py
     content_layers: LayerWeights = (("relu3_3", 1.0),)  # arbitrary_image_stylization_train.py
     style_layers: LayerWeights = tuple((layer, 1.0) for layer in STYLE_LAYERS)  # the same
     content_weight: float = _GAIN**2  # arbitrary_image_stylization_train.py: 1.0
     style_weight: float = 0.5e-3 * _GAIN**4  # arbitrary_image_stylization_train.py: 0.5e-3 a layer
-    tv_weight: float = 0.0  # none in the paper
     # The pictures.
     size: int = 256  # arbitrary_image_stylization_train.py
     shorter_side: tuple[int, int] | None = (256, 256)  # ours: square pictures from ImageNet's
     style_size: int = 256  # arbitrary_image_stylization_train.py
-    style_shorter_side: tuple[int, int] = (256, 512)  # ours: the code's range is of the longer side
+    style_shorter_side: tuple[int, int] = (256, 512)  # ours: crops of random sizes, unpublished
     batch_size: int = 8  # arbitrary_image_stylization_train.py
     # The optimiser.
     num_steps: int = 4_000_000  # section 3
@@ -108,22 +111,26 @@ class Config(TrainingConfig):
             ValueError: One line that names the field.
         """
         super().__post_init__()
-        self.check_least({"width": 1, "style_size": 16})
-        self.check_weights("tv_weight")
-        low, high = self.style_shorter_side
-        check(
-            self.style_size <= low <= high,
-            "style_shorter_side",
-            f"a range from style_size, {self.style_size}, on",
-            (low, high),
-        )
         check(self.encoder == "vgg16", "encoder", "vgg16, which the predictor reads", self.encoder)
-        known = get_args(Distances)
-        check(self.distances in known, "distances", " or ".join(known), self.distances)
-        for name in ("content_layers", "style_layers"):
-            weights = [weight for _, weight in getattr(self, name)]
-            positive = bool(weights) and all(0 <= weight < float("inf") for weight in weights)
-            check(positive, name, "at least one layer, with finite weights of 0 or more", weights)
+        check(bool(self.style_layers), "style_layers", "at least one layer", "none")
+        low, high = sides = self.style_shorter_side
+        wanted = f"a range from style_size, {self.style_size}, on"
+        check(self.style_size <= low <= high, "style_shorter_side", wanted, sides)
+
+    def vary(self, changes: Mapping[str, Any]) -> "Config":
+        """Return the configuration with these fields changed, and with what follows from them.
+
+        Beside what TrainingConfig says: style_shorter_side, unless given, grows with style_size.
+
+        Args:
+            changes: Values by the names of fields.
+        """
+        changes = dict(changes)
+        if "style_size" in changes:
+            factor = changes["style_size"] / self.style_size
+            scaled = tuple(round(side * factor) for side in self.style_shorter_side)
+            changes.setdefault("style_shorter_side", scaled)
+        return super().vary(changes)
 
 
 _AUTHORS = Config(
@@ -239,11 +246,6 @@ def make_loss_fn(config: Config, network: GhiasiNetwork, encoder: VGG) -> train.
         return total, (terms, moved)
 
     return loss_fn
-
-
-def set_encoder(encoder: VGG, config: Config) -> VGG:
-    """Return the encoder with the pooling and the precision that a configuration wants."""
-    return dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
 
 
 def _layers(config: Config) -> tuple[str, ...]:

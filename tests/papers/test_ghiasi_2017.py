@@ -145,9 +145,9 @@ def test_presets_have_the_published_widths_and_weights():
 def test_what_cannot_be_trained_is_refused_in_one_line(encoder):
     for field, value, message in (
         ("style_size", 64, "style_shorter_side: wanted a range from style_size, 64, on"),
-        ("distances", "squares", "distances: wanted mean or relative, got squares"),
+        ("distances", "squares", "distances: wanted mean, relative, got"),
         ("encoder", "vgg19", "encoder: wanted vgg16, which the predictor reads, got vgg19"),
-        ("style_layers", (), "style_layers: wanted at least one layer, with finite weights"),
+        ("style_layers", (), "style_layers: wanted at least one layer, got none"),
     ):
         with pytest.raises(ValueError, match=message):
             dataclasses.replace(SMOKE, **{field: value})
@@ -156,4 +156,9 @@ def test_what_cannot_be_trained_is_refused_in_one_line(encoder):
         measure_standard(one, *encoder)
     with pytest.raises(ValueError, match="paintings: wanted at least 2 that differ; got copies"):
         measure_standard(jnp.concatenate([one, one]), *encoder)
-    assert Config().schedule == "constant"
+
+
+def test_larger_paintings_are_cut_from_larger_ones():
+    config = Config().vary({"style_size": 512})
+    assert config.style_shorter_side == (512, 1024)
+    assert config.shorter_side == Config().shorter_side
