@@ -31,10 +31,9 @@ relu2_1 and relu3_1, and only the layers after them are trained. The content and
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -55,7 +54,6 @@ from nst_jax.networks.style_predictors import (
 from nst_jax.ops.gram import gram_matrix
 from nst_jax.runs.config_checks import check
 from nst_jax.train import Pair
-from nst_jax.train.datasets import PictureStream
 from nst_jax.train.perceptual_training import PerceptualConfig, set_encoder
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # vgg_16/conv1 … conv4
@@ -195,11 +193,12 @@ def make_objective(
 
     Args:
         config: Its loss counts.
-        encoder: From load_encoder, as set_encoder answers it.
+        encoder: As set_encoder answers it.
     """
     content_distance, style_distance = _DISTANCES[config.distances]
-    content_layers = tuple(layer for layer, _ in config.content_layers)
-    style_layers = tuple(layer for layer, _ in config.style_layers)
+    content_layers, style_layers = (
+        tuple(dict(pairs)) for pairs in (config.content_layers, config.style_layers)
+    )
     both = tuple(dict.fromkeys((*content_layers, *style_layers)))
 
     def objective(stylized, contents, painting_features, encoder_params):
@@ -234,22 +233,23 @@ def make_loss_fn(config: Config, network: GhiasiNetwork, encoder: VGG) -> train.
 
     def loss_fn(key, params, model_state, batch: Pair, encoder_params):
         del key
-        after = encoder.apply(encoder_params, batch.style, layers=_layers(config))
+        content, style = map(jnp.asarray, batch)
+        after = encoder.apply(encoder_params, style, layers=_layers(config))
         stylized, moved = network.apply(
             {"params": params, **model_state},
-            batch.content,
+            content,
             compute_statistics(after),
             mutable=["batch_stats"],
             method="paint_in_training",
         )
-        total, terms = objective(stylized, batch.content, after, encoder_params)
+        total, terms = objective(stylized, content, after, encoder_params)
         return total, (terms, moved)
 
     return loss_fn
 
 
 def _layers(config: Config) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*STATISTICS_LAYERS, *(layer for layer, _ in config.style_layers))))
+    return tuple(dict.fromkeys((*STATISTICS_LAYERS, *dict(config.style_layers))))
 
 
 def make_network(config: Config) -> GhiasiNetwork:
@@ -334,12 +334,12 @@ def fit(
 
     @jax.jit
     def measure(variables: Params, encoder_params: Params):
-        after = encoder.apply(encoder_params, held_out.style, layers=_layers(config))
-        return objective(paint(variables, held_out), held_out.content, after, encoder_params)
+        content, style = map(jnp.asarray, held_out)
+        after = encoder.apply(encoder_params, style, layers=_layers(config))
+        return objective(paint(variables, held_out), content, after, encoder_params)
 
-    number, each = len(samples.content), len(samples.style)
-    styles = jnp.tile(samples.style, (number, 1, 1, 1))
-    sheet = Pair(jnp.repeat(samples.content, each, axis=0), styles)
+    styles = jnp.tile(samples.style, (len(samples.content), 1, 1, 1))
+    sheet = Pair(jnp.repeat(samples.content, len(samples.style), axis=0), styles)
     loss_fn = make_loss_fn(config, network, encoder)
     trainer = train.make_network_trainer(
         loss_fn, config, num_steps=config.num_steps, trainable=is_trained
@@ -362,27 +362,13 @@ def fit(
     )
 
 
-def open_stream(
-    config: Config, photographs: Sequence[Path], paintings: Sequence[Path]
-) -> PictureStream:
-    """Return an endless stream of Pairs: photographs of config.size, paintings of style_size.
-
-    Args:
-        config: Its pictures count.
-        photographs: Picture files.
-        paintings: Picture files.
-    """
-    options = train.stream_options(config)
-    of_paintings = options | {
+def _style_options(config: Config) -> dict[str, Any]:
+    """What a configuration says of the stream of paintings."""
+    return train.stream_options(config) | {
         "size": config.style_size,
         "shorter_side": config.style_shorter_side,
         "seed": (config.seed + 1) % 2**32,
     }
-    return train.zip_streams(
-        Pair,
-        train.open_stream(photographs, **options),
-        train.open_stream(paintings, **of_paintings),
-    )
 
 
 def _fit_any(paintings, *args, **options) -> train.Trained:
@@ -397,6 +383,10 @@ TRAINING = train.TrainingPaper(
     styles="any",
     make_network=lambda config, num_styles, encoder: make_network(config),
     fit=_fit_any,
-    open_stream=open_stream,
+    open_stream=lambda config, photographs, paintings: train.zip_streams(
+        Pair,
+        train.open_stream(photographs, **train.stream_options(config)),
+        train.open_stream(paintings, **_style_options(config)),
+    ),
 )
 """How these networks are trained."""

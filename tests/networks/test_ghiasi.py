@@ -115,7 +115,8 @@ def test_the_predictor_is_vgg_up_to_relu3_1_and_a_small_head():
 
 def test_scales_and_biases_are_linear_in_the_embedding():
     x = np.random.default_rng(1).normal(2, 3, (2, 5, 4, 3)).astype(np.float32)
-    embeddings, module = made_embeddings(2), PredictedInstanceNorm()
+    embeddings: Any = made_embeddings(2)
+    module: Any = PredictedInstanceNorm()
     params = made_arrays(shapes_of(module, x.shape, embeddings.shape)["params"], seed=3)
     found = module.apply(
         {"params": jax.tree.map(jnp.asarray, params)}, jnp.asarray(x), jnp.asarray(embeddings)
@@ -125,7 +126,8 @@ def test_scales_and_biases_are_linear_in_the_embedding():
 
 def test_an_embedding_of_zero_starts_as_plain_instance_normalisation():
     x = jnp.asarray(np.random.default_rng(1).normal(2, 3, (1, 5, 4, 3)).astype(np.float32))
-    module, nothing = PredictedInstanceNorm(), jnp.zeros((1, SIZE))
+    module: Any = PredictedInstanceNorm()
+    nothing = jnp.zeros((1, SIZE))
     found = module.apply(module.init(jax.random.key(0), x, nothing), x, nothing)
     np.testing.assert_allclose(found.mean((1, 2)), 0, atol=1e-6)
     np.testing.assert_allclose(found.std((1, 2)), 1, atol=1e-4)

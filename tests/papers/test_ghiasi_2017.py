@@ -1,6 +1,7 @@
 """Oracles: closed forms of the losses, NumPy; the encoder is random and small pictures suffice."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ def encoder():
     return load_encoder("vgg16")
 
 
-def made_pair(seed=0):
+def made_pair(seed=0) -> Any:
     return Pair(
         jnp.asarray(made_pictures(2, 32, 32, 3, seed=seed)),
         jnp.asarray(made_pictures(2, 32, 32, 3, seed=seed + 1)),
@@ -103,8 +104,9 @@ def test_a_step_trains_all_but_the_encoder_and_moves_the_statistics(encoder):
     trainer = make_trainer(ghiasi_2017.make_loss_fn(SMOKE, network, network_and_params[0]), tx)
     state = trainer.init(jax.random.key(0), start["params"], {"batch_stats": start["batch_stats"]})
     before = jax.device_get(state)
-    state, _ = trainer.step(state, made_pair(), network_and_params[1])
-    state, _ = trainer.step(state, made_pair(), network_and_params[1])
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
+        state, _ = trainer.step(state, made_pair(), network_and_params[1])
+        state, _ = trainer.step(state, made_pair(), network_and_params[1])
     after = jax.device_get(state)
 
     def changed(old, new):
@@ -145,7 +147,7 @@ def test_presets_have_the_published_widths_and_weights():
 def test_what_cannot_be_trained_is_refused_in_one_line(encoder):
     for field, value, message in (
         ("style_size", 64, "style_shorter_side: wanted a range from style_size, 64, on"),
-        ("distances", "squares", "distances: wanted mean, relative, got"),
+        ("distances", "squares", "distances: wanted mean, relative, got squares"),
         ("encoder", "vgg19", "encoder: wanted vgg16, which the predictor reads, got vgg19"),
         ("style_layers", (), "style_layers: wanted at least one layer, got none"),
     ):
