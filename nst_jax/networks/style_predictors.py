@@ -77,7 +77,7 @@ class StylePredictor(nn.Module):
                 f"got shape {paintings.shape}"
             )
         features = self.encoder(paintings[..., :3], layers=STATISTICS_LAYERS)
-        return self.head(compute_statistics(features, paintings[..., 3:]))
+        return self.head(compute_statistics(features, masks=paintings[..., 3:]))
 
     def embed_statistics(
         self, statistics: Float[Array, "batch statistics"]
@@ -121,7 +121,7 @@ class StatisticsHead(nn.Module):
 
 
 def compute_statistics(
-    features: Features, masks: Float[Array, "batch height width _"] | None = None
+    features: Features, *, masks: Float[Array, "batch height width _"] | None = None
 ) -> Float[Array, "batch statistics"]:
     """Return the means and deviations of STATISTICS_LAYERS, layer after layer.
 
