@@ -56,7 +56,8 @@ def find_pictures(job: TrainingJob, plan: Plan) -> Pictures:
         samples = held_out[: max(1, _MOST_SAMPLES // plan.num_new)]
         return Pictures(content, (), held_out, samples)
     paintings = _find("style_dir", "paintings", job.style_dir, job.workdir)
-    styles = _load_held_out(job.held_out_style_dir, paintings, job.workdir, size=size)
+    style_size = getattr(plan.config, "style_size", size)
+    styles = _load_held_out(job.held_out_style_dir, paintings, job.workdir, size=style_size)
     few = styles[:_SAMPLE_PAINTINGS]
     samples = Pair(held_out[: _MOST_SAMPLES // len(few)], few)
     number = jnp.arange(max(len(held_out), len(styles)))

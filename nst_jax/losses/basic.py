@@ -92,6 +92,40 @@ def guided_gram_loss(
     return jnp.square(grams - target_grams).mean()
 
 
+def relative_content_loss(features: FeatureMap, target: FeatureMap) -> Scalar:
+    """Return the squared difference of two feature maps as a share of the target's own square.
+
+    L = mean over the batch of Σ (F − P)² / Σ P², the sums over positions and channels. It is 1 for
+    features of 0, whatever the layer and the picture.
+
+    Args:
+        features: The picture's features, F.
+        target: The content image's features, P; not all 0.
+
+    Reference: ours.
+    """
+    difference = jnp.square(features - target).sum((1, 2, 3))
+    return (difference / jnp.square(target).sum((1, 2, 3))).mean()
+
+
+def log_relative_gram_loss(
+    gram: Gram, target_gram: Float[Array, "#batch channels channels"]
+) -> Scalar:
+    """Return the logarithm of how far Gram matrices differ as a share of the target's own square.
+
+    L = mean over the batch of log(1 + Σ (G − A)² / Σ A²), the sums over entries. Paintings of high
+    and of low contrast count alike, and one that is far off does not outweigh the others.
+
+    Args:
+        gram: The picture's Gram matrices, G.
+        target_gram: The style's, A, not all 0; one for the whole batch or one for each picture.
+
+    Reference: ours.
+    """
+    difference = jnp.square(gram - target_gram).sum((1, 2))
+    return jnp.log1p(difference / jnp.square(target_gram).sum((1, 2))).mean()
+
+
 def moment_loss(moments: Moments, target_moments: Moments) -> Scalar:
     """Return the mean squared difference of means plus that of standard deviations.
 

@@ -18,6 +18,8 @@ from nst_jax.networks.layers import (
     Convolution,
     UpsampledConvolution,
     block_means,
+    mix_uncovered,
+    region_shares,
     require_pictures,
 )
 from nst_jax.ops.convolution import Precision, relu
@@ -27,7 +29,6 @@ TILE_MARGIN = 56
 
 _NUM_RESIDUAL_BLOCKS = 5
 _NORM = "_norm"  # what the names of the normalisations end with
-_NOWHERE = 1e-3  # of a pixel in all regions together, below which it belongs to none
 _KERNEL_INIT = nn.initializers.normal(0.01)
 
 
@@ -81,7 +82,7 @@ class DumoulinNetwork(nn.Module):
         """
         self._check(images, style_weights)
         pictures, masks = images[..., :3], images[..., 3:]
-        style = _Style(style_weights, _shares_of(masks))
+        style = _Style(style_weights, region_shares(masks))
         x = relu(self._layer(pictures, style, "contract1", self.width, kernel_size=9))
         x = relu(self._layer(x, style, "contract2", 2 * self.width, stride=2))
         x = relu(self._layer(x, style, "contract3", 4 * self.width, stride=2))
@@ -94,10 +95,7 @@ class DumoulinNetwork(nn.Module):
             )
             x = relu(self._normalize(enlarge(x), style, name))
         painted = nn.sigmoid(self._layer(x, style, "output", 3, kernel_size=9))
-        if style.shares is None:
-            return painted
-        covered = jnp.minimum(masks.sum(-1, keepdims=True), 1)
-        return covered * painted + (1 - covered) * pictures
+        return mix_uncovered(painted, pictures, masks)
 
     def _layer(
         self,
@@ -148,15 +146,6 @@ class _Style(NamedTuple):
 
     weights: Array
     shares: Array | None
-
-
-def _shares_of(masks: Array) -> Array | None:
-    """Each pixel's shares of the regions, which sum to 1; equal ones where it belongs to none."""
-    regions = masks.shape[-1]
-    if regions == 0:
-        return None
-    total = masks.sum(-1, keepdims=True)
-    return jnp.where(total > _NOWHERE, masks / jnp.maximum(total, _NOWHERE), 1 / regions)
 
 
 def is_style_table(path: Sequence[Any]) -> bool:

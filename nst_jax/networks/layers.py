@@ -11,13 +11,15 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
-from nst_jax.array_types import FeatureMap
+from nst_jax.array_types import FeatureMap, Image
 from nst_jax.ops import convolution
 from nst_jax.ops.convolution import Padding, Precision
 from nst_jax.ops.moments import region_moments
 
 Initializer = Callable[..., Array]
 """What makes an array's first values: init(key, shape), as in linen."""
+
+_NOWHERE = 1e-3  # of a pixel in all regions together, below which it belongs to none
 
 
 class _Weighted(nn.Module):
@@ -185,12 +187,96 @@ class ConditionalInstanceNorm(_InstanceStatistics):
         return self._normalized(x) * spread(shares, scale) + spread(shares, bias)
 
 
+class PredictedInstanceNorm(_InstanceStatistics):
+    """Instance normalisation whose scale and bias are linear in an embedding of a painting.
+
+    z = γ (x − μ) / √(σ² + eps) + β with γ = W e + a and β = V e + b for the picture's embedding e.
+    The first a is 1 and the first b is 0. The statistics, and their two collections, are
+    InstanceNorm's.
+
+    A picture may have regions, each with an embedding of its own: γ and β then differ from
+    position to position, as in ConditionalInstanceNorm.
+
+    Reference: Ghiasi et al. 2017, section 2. Regions are ours.
+    """
+
+    kernel_init: Initializer = nn.initializers.normal(0.03)
+
+    @nn.compact
+    def __call__(
+        self,
+        x: FeatureMap,
+        embeddings: Float[Array, "batch ... size"],
+        *,
+        shares: Float[Array, "batch height width regions"] | None = None,
+    ) -> FeatureMap:
+        """Return x normalised, then scaled and shifted as the embeddings want.
+
+        Args:
+            x: Feature maps.
+            embeddings: Each picture's, (batch, size); with shares each region's, (batch, regions,
+                size).
+            shares: How much each position belongs to each region.
+        """
+        scale, bias = (
+            nn.Dense(
+                x.shape[-1],
+                kernel_init=self.kernel_init,
+                bias_init=bias_init,
+                precision=lax.Precision.HIGHEST,
+                name=name,
+            )(embeddings)
+            for name, bias_init in (
+                ("scale", nn.initializers.ones_init()),
+                ("bias", nn.initializers.zeros_init()),
+            )
+        )
+        if shares is None:
+            return self._normalized(x) * _at_each_position(scale) + _at_each_position(bias)
+        return self._normalized(x) * spread(shares, scale) + spread(shares, bias)
+
+
 def spread(
     shares: Float[Array, "batch height width regions"],
     of_regions: Float[Array, "batch regions channels"],
 ) -> FeatureMap:
     """Return what regions have, at each position by its shares of them: Σ_r m_r v_r."""
     return jnp.einsum("bhwr,brc->bhwc", shares, of_regions, precision=lax.Precision.HIGHEST)
+
+
+def region_shares(
+    masks: Float[Array, "batch height width regions"],
+) -> Float[Array, "batch height width regions"] | None:
+    """Return each pixel's shares of the regions, which sum to 1; None where there are no regions.
+
+    A pixel that belongs to none gets equal shares.
+
+    Args:
+        masks: How much each pixel belongs to each region, from 0 to 1.
+    """
+    regions = masks.shape[-1]
+    if regions == 0:
+        return None
+    total = masks.sum(-1, keepdims=True)
+    return jnp.where(total > _NOWHERE, masks / jnp.maximum(total, _NOWHERE), 1 / regions)
+
+
+def mix_uncovered(
+    painted: Image, pictures: Image, masks: Float[Array, "batch height width regions"]
+) -> Image:
+    """Return painted pictures with the original ones back where no region is.
+
+    y = c · painted + (1 − c) · picture with c = min(1, Σ_r m_r); painted itself without regions.
+
+    Args:
+        painted: What the network answers.
+        pictures: What it was given.
+        masks: How much each pixel belongs to each region, from 0 to 1.
+    """
+    if masks.shape[-1] == 0:
+        return painted
+    covered = jnp.minimum(masks.sum(-1, keepdims=True), 1)
+    return covered * painted + (1 - covered) * pictures
 
 
 def block_means(

@@ -22,4 +22,7 @@ from nst_jax.stylizers.one_style import OneStyleStylizer as OneStyleStylizer
 from nst_jax.stylizers.painting import BUCKET as BUCKET
 from nst_jax.stylizers.painting import MAX_PIXELS as MAX_PIXELS
 from nst_jax.stylizers.painting import fit_size as fit_size
+from nst_jax.stylizers.predicted_style import Embedding as Embedding
+from nst_jax.stylizers.predicted_style import EmbeddingMixture as EmbeddingMixture
+from nst_jax.stylizers.predicted_style import PredictedStyleStylizer as PredictedStyleStylizer
 from nst_jax.stylizers.stylizer import Stylizer as Stylizer

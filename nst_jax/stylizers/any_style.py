@@ -1,9 +1,12 @@
-"""What load_stylizer answers for networks that paint after any painting: AdaIN's."""
+"""What load_stylizer answers for networks that paint after any painting: AdaIN's, and Ghiasi's.
+
+They differ in what they keep of a painting: channel moments, or an embedding.
+"""
 
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +53,11 @@ class AnyStyleStylizer(Stylizer):
 
     Reference: Huang and Belongie 2017, §7.
     """
+
+    STYLE: ClassVar[Any] = Style
+    MIXTURE: ClassVar[Any] = Mixture
+    METHOD: ClassVar[str] = "style_moments"
+    """The network's method that turns paintings into the arrays of a style."""
 
     def __call__(
         self,
@@ -107,8 +115,8 @@ class AnyStyleStylizer(Stylizer):
         painting: ImageOfAnySize | Float[np.ndarray, "_ _ _ 3"],
         *,
         mask: Float[Array, "_ _"] | Float[np.ndarray, "_ _"] | None = None,
-    ) -> Style:
-        """Return what is needed of a painting, to be used again and again.
+    ) -> Any:
+        """Return what is needed of a painting, a Style or an Embedding, to be used again and again.
 
         Args:
             painting: One picture, RGB in [0, 1]. It is mirrored to sides that are multiples of 32
@@ -131,7 +139,8 @@ class AnyStyleStylizer(Stylizer):
             pixels = add_masks(pixels, whole, name="style_masks")
         height, width = (round_up(side, BUCKET) for side in pixels.shape[:2])
         image = cut(pixels, top=0, left=0, size=(height, width))[None]
-        return Style(*_encode(self.network, self.variables, image))
+        found = _encode(self.network, self.variables, image, self.METHOD)
+        return self.STYLE(*found if isinstance(found, tuple) else (found,))
 
     def prepare(
         self,
@@ -140,7 +149,7 @@ class AnyStyleStylizer(Stylizer):
         alpha: float = 1.0,
         blend: Sequence[float] | None = None,
         masks: Float[Array, "_ _ _"] | Float[np.ndarray, "_ _ _"] | None = None,
-    ) -> Mixture:
+    ) -> Any:
         """Return what calling with these arguments paints by, for paint.
 
         Args:
@@ -155,7 +164,7 @@ class AnyStyleStylizer(Stylizer):
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha: wanted a number from 0 to 1, got {alpha}")
         styles = self._styles(style)
-        mean, deviation = (jnp.stack(moments, axis=1) for moments in zip(*styles, strict=True))
+        arrays = [jnp.stack(found, axis=1) for found in zip(*styles, strict=True)]
         if masks is not None:
             if blend is not None:
                 raise ValueError("blend: wanted without masks, which share the picture out")
@@ -163,11 +172,11 @@ class AnyStyleStylizer(Stylizer):
         elif len(styles) > 1 or blend is not None:
             shares = _checked_blend(blend, len(styles))
             # AdaIN is affine in the moments: blending them is blending what it answers, eq. (15).
-            mean, deviation = (
-                jnp.sum(shares[None, :, None] * moments, axis=1, keepdims=True)
-                for moments in (mean, deviation)
-            )
-        return Mixture(mean, deviation, jnp.full((1, 1), alpha, jnp.float32), masks)
+            # Predicted scales and biases are affine in the embeddings.
+            arrays = [
+                jnp.sum(shares[None, :, None] * array, axis=1, keepdims=True) for array in arrays
+            ]
+        return self.MIXTURE(*arrays, jnp.full((1, 1), alpha, jnp.float32), masks)
 
     def conditions(self, style: Any) -> Conditions:
         """Return the moments and alpha of a Mixture, or of what prepare makes one of."""
@@ -177,24 +186,24 @@ class AnyStyleStylizer(Stylizer):
         """Return a picture with a channel for each region of a Mixture that has masks."""
         return add_masks(pixels, self._mixture(style).masks)
 
-    def _mixture(self, style: Any) -> Mixture:
-        return style if isinstance(style, Mixture) else self.prepare(style)
+    def _mixture(self, style: Any) -> Any:
+        return style if isinstance(style, self.MIXTURE) else self.prepare(style)
 
-    def _styles(self, style: Any) -> list[Style]:
+    def _styles(self, style: Any) -> list[Any]:
         if style is None or (isinstance(style, Sequence) and len(style) == 0):
             raise ValueError(f"style: {self.name} wants a painting to paint after, got none")
         if isinstance(style, str):
             raise ValueError(
                 f"style: wanted a picture, got the text {style!r}; load_image reads a file"
             )
-        if isinstance(style, Style) or not isinstance(style, Sequence):
+        if isinstance(style, self.STYLE) or not isinstance(style, Sequence):
             style = [style]
-        return [each if isinstance(each, Style) else self.encode_style(each) for each in style]
+        return [each if isinstance(each, self.STYLE) else self.encode_style(each) for each in style]
 
 
-@partial(jax.jit, static_argnums=0)
-def _encode(network, variables, image):
-    return network.apply(variables, image, method="style_moments")
+@partial(jax.jit, static_argnums=(0, 3))
+def _encode(network, variables, image, method):
+    return network.apply(variables, image, method=method)
 
 
 def _checked_blend(blend: Sequence[float] | None, count: int) -> Float[Array, " styles"]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from nst_jax.array_types import Params
 from nst_jax.encoders import vgg
-from nst_jax.networks import dumoulin, huang, johnson
+from nst_jax.networks import dumoulin, ghiasi, huang, johnson
 
 Choices = range | tuple[str, ...]
 """What a setting may be: a whole number within bounds, or one of some words."""
@@ -79,6 +79,17 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         step=4,
         conditions=lambda network: (jax.ShapeDtypeStruct((1, network.num_styles), jnp.float32),),
         num_styles=lambda network: network.num_styles,
+        statistics=lambda network: "estimated",
+    ),
+    "ghiasi2017": Architecture(
+        network=ghiasi.GhiasiNetwork,
+        settings={"width": _WIDTHS, "pooling": get_args(vgg.Pooling)},
+        method="__call__",
+        surroundings=0,
+        margin=ghiasi.TILE_MARGIN,
+        step=4,
+        conditions=lambda network: ghiasi.conditions_shapes(),
+        num_styles=lambda network: 0,
         statistics=lambda network: "estimated",
     ),
     "huang2017": Architecture(

@@ -9,6 +9,7 @@ from nst_jax.stylizers.any_style import AnyStyleStylizer
 from nst_jax.stylizers.many_styles import ManyStylesStylizer
 from nst_jax.stylizers.model_files import EXTENSION, FilePath, load_model
 from nst_jax.stylizers.one_style import OneStyleStylizer
+from nst_jax.stylizers.predicted_style import PredictedStyleStylizer
 from nst_jax.stylizers.stylizer import Stylizer
 
 DEFAULT_MODEL = "huang2017"
@@ -17,6 +18,7 @@ DEFAULT_MODEL = "huang2017"
 _STYLIZERS: dict[str, type[Stylizer]] = {
     "johnson2016": OneStyleStylizer,
     "dumoulin2017": ManyStylesStylizer,
+    "ghiasi2017": PredictedStyleStylizer,
     "huang2017": AnyStyleStylizer,
 }
 

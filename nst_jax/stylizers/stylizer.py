@@ -22,7 +22,7 @@ class Stylizer(ABC):
 
     Attributes:
         name: What it was loaded as.
-        architecture: "johnson2016", "dumoulin2017" or "huang2017".
+        architecture: A name in stylizers.architectures.ARCHITECTURES, such as "huang2017".
         styles: The names of its styles; none where it paints after any painting.
         card: Where the network comes from.
         network: The linen module.

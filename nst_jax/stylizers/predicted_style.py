@@ -1,0 +1,105 @@
+"""What load_stylizer answers for networks whose style is predicted from a painting: Ghiasi's."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from nst_jax.array_types import ImageOfAnySize
+from nst_jax.stylizers.any_style import AnyStyleStylizer
+from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions
+from nst_jax.stylizers.tiling import Pixels
+
+
+class Embedding(NamedTuple):
+    """A painting as the network knows it."""
+
+    vector: Float[Array, "1 100"]
+
+
+class EmbeddingMixture(NamedTuple):
+    """All that a picture is painted by, made by PredictedStyleStylizer.prepare.
+
+    Attributes:
+        vector: Of each region's style.
+        alpha: From 0, the photograph's own embedding, to 1, the style's.
+        masks: Where the regions are, from 0 to 1, of any size; None for one region everywhere.
+    """
+
+    vector: Float[Array, "1 regions 100"]
+    alpha: Float[Array, "1 1"]
+    masks: Float[np.ndarray, "regions _ _"] | None
+
+
+class PredictedStyleStylizer(AnyStyleStylizer):
+    """A network that paints by embeddings of paintings, as Ghiasi et al. 2017 train it.
+
+    It is called as AnyStyleStylizer is. Blends mix embeddings. alpha interpolates between the
+    photograph's own embedding and the style's, so that 0 paints the photograph after itself.
+
+    Reference: Ghiasi et al. 2017, sections 2 and 4.
+    """
+
+    STYLE: ClassVar[Any] = Embedding
+    MIXTURE: ClassVar[Any] = EmbeddingMixture
+    METHOD: ClassVar[str] = "embed"
+
+    def embed(
+        self, painting: ImageOfAnySize | Float[np.ndarray, "_ _ _ 3"]
+    ) -> Float[Array, " 100"]:
+        """Return a painting's embedding; Embedding(vector[None]) is a style again.
+
+        Args:
+            painting: One picture, RGB in [0, 1].
+
+        Raises:
+            ValueError: As encode_style.
+        """
+        return self.encode_style(painting).vector[0]
+
+    def paint_each(
+        self,
+        pictures: Sequence[Pixels],
+        styles: Sequence[Any],
+        *,
+        bucket: int = BUCKET,
+        max_pixels: int = MAX_PIXELS,
+    ) -> list[Pixels]:
+        """Return what paint returns, with a style for each picture.
+
+        Args:
+            pictures: As for paint.
+            styles: As many, each as for a call.
+            bucket: As for a call.
+            max_pixels: As for a call.
+
+        Raises:
+            ValueError: As for paint.
+        """
+        own = [self._after_itself(*pair) for pair in zip(pictures, styles, strict=True)]
+        return super().paint_each(pictures, own, bucket=bucket, max_pixels=max_pixels)
+
+    def conditions(self, style: Any) -> Conditions:
+        """Return the embeddings of an EmbeddingMixture, or of what prepare makes one of.
+
+        Raises:
+            ValueError: Its alpha is below 1: the photograph's embedding is not known here.
+        """
+        mixture = self._mixture(style)
+        if mixture.alpha[0, 0] < 1:
+            raise ValueError(
+                f"alpha: wanted 1 where no photograph is given, got {float(mixture.alpha[0, 0])}; "
+                "call the stylizer with the photograph"
+            )
+        return (mixture.vector if mixture.masks is not None else mixture.vector[:, 0],)
+
+    def _after_itself(self, pixels: Pixels, style: Any) -> EmbeddingMixture:
+        """A mixture of alpha 1 that moves the photograph's embedding towards the style's."""
+        mixture = self._mixture(style)
+        alpha = float(mixture.alpha[0, 0])
+        if alpha == 1:
+            return mixture
+        own = self.encode_style(pixels[None]).vector[:, None]
+        vector = own + alpha * (mixture.vector - own)
+        return mixture._replace(vector=vector, alpha=np.ones((1, 1), np.float32))
