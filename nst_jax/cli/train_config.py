@@ -14,6 +14,7 @@ from tyro.conf import FlagConversionOff, OmitArgPrefixes, arg
 from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, verify
 from nst_jax.jobs.training_plan import check_weights_name
 from nst_jax.losses import LayerWeights
+from nst_jax.losses.styles import StyleLossName
 from nst_jax.train import TrainingPaper
 
 # Groups of options by name: what they are about, and their fields. What no group names is in the
@@ -134,7 +135,8 @@ def field_documentation(config: Any) -> dict[str, str]:
 def _options_for(name: str, config: Any) -> list[tuple[str, Any, Any]]:
     """The option that a field is, or the two of a field of layers and weights."""
     value, text = getattr(config, name), field_documentation(config).get(name, "")
-    hint = get_type_hints(type(config))[name]
+    # A style loss is told by its name alone here, where Python takes one of one's own too.
+    hint = StyleLossName if name == "style_loss" else get_type_hints(type(config))[name]
     if hint == LayerWeights:
         return _layer_options(name, value, text)
     options: dict[str, Any] = {"help": text, "metavar": _METAVARS.get(name)}
