@@ -344,9 +344,7 @@ def fit(
     sheet = Pair(jnp.repeat(samples.content, len(samples.style), axis=0), styles)
     loss_fn = make_loss_fn(config, network, encoder)
     num_steps = reporting.length(config.num_steps)
-    trainer = train.make_network_trainer(
-        loss_fn, config, num_steps=num_steps, trainable=is_trained
-    )
+    trainer = train.make_network_trainer(loss_fn, config, num_steps=num_steps, trainable=is_trained)
     subject = train.Subject(
         network,
         start,
