@@ -7,14 +7,14 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from tyro.conf import FlagConversionOff, OmitArgPrefixes, arg
 
 from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, verify
 from nst_jax.jobs.training_plan import check_weights_name
 from nst_jax.losses import LayerWeights
-from nst_jax.losses.styles import StyleLossName
 from nst_jax.train import TrainingPaper
 
 # Groups of options by name: what they are about, and their fields. What no group names is in the
@@ -31,7 +31,7 @@ _GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "How much of the photograph stays, and how much of the painting comes.",
         (
             *("content_weight", "style_weight", "tv_weight", "tv_loss", "identity_pairs"),
-            *("identity_weight", "content_layers", "style_layers", "identity_layers"),
+            *("identity_weight", "style_loss", "content_layers", "style_layers", "identity_layers"),
         ),
     ),
     "network": (
@@ -135,8 +135,7 @@ def field_documentation(config: Any) -> dict[str, str]:
 def _options_for(name: str, config: Any) -> list[tuple[str, Any, Any]]:
     """The option that a field is, or the two of a field of layers and weights."""
     value, text = getattr(config, name), field_documentation(config).get(name, "")
-    # A style loss is told by its name alone here, where Python takes one of one's own too.
-    hint = StyleLossName if name == "style_loss" else get_type_hints(type(config))[name]
+    hint = _writable(get_type_hints(type(config))[name])
     if hint == LayerWeights:
         return _layer_options(name, value, text)
     options: dict[str, Any] = {"help": text, "metavar": _METAVARS.get(name)}
@@ -149,6 +148,13 @@ def _options_for(name: str, config: Any) -> list[tuple[str, Any, Any]]:
     if isinstance(value, bool):  # the same word whatever the preset has
         return [(name, Annotated[hint, FlagConversionOff, arg(**options)], value)]
     return [(name, Annotated[hint, arg(**options)], value)]
+
+
+def _writable(hint: Any) -> Any:
+    """A field's type without the objects that a command line has no words for."""
+    if get_origin(hint) not in (Union, UnionType):
+        return hint
+    return Union[tuple(kind for kind in get_args(hint) if not dataclasses.is_dataclass(kind))]  # noqa: UP007
 
 
 def _layer_options(name: str, pairs: LayerWeights, text: str) -> list[tuple[str, Any, Any]]:

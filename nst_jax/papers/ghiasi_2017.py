@@ -324,7 +324,9 @@ def fit(
     network = make_network(config)
     if start is None:
         batches = range(-(-_STANDARD_PAINTINGS // config.batch_size))
-        paintings = jnp.concatenate([jnp.asarray(next(stream).style) for _ in batches])
+        key = jax.random.key(config.seed)
+        cut = (train.cut_batch(jax.random.fold_in(key, n), next(stream)).style for n in batches)
+        paintings = jnp.concatenate([jnp.asarray(images) for images in cut])
         start = init(config, measure_standard(paintings, encoder, encoder_params), encoder_params)
     objective, apply = make_objective(config, encoder), network.apply
 
@@ -341,9 +343,8 @@ def fit(
     styles = jnp.tile(samples.style, (len(samples.content), 1, 1, 1))
     sheet = Pair(jnp.repeat(samples.content, len(samples.style), axis=0), styles)
     loss_fn = make_loss_fn(config, network, encoder)
-    trainer = train.make_network_trainer(
-        loss_fn, config, num_steps=config.num_steps, trainable=is_trained
-    )
+    num_steps = reporting.length(config.num_steps)
+    trainer = train.make_network_trainer(loss_fn, config, num_steps=num_steps, trainable=is_trained)
     subject = train.Subject(
         network,
         start,
@@ -357,7 +358,7 @@ def fit(
         stream,
         encoder_params,
         config=config,
-        num_steps=config.num_steps,
+        num_steps=num_steps,
         reporting=reporting,
     )
 
