@@ -81,7 +81,7 @@ POSITIONAL_DEFAULTS = {
 KEYWORDS = {("one_call", "optimize"): "jobs.presets.vary_preset knows Config's fields"}
 MOST_LINES = 400
 # Modules that are longer, until they are parted.
-LONGER = {"ops.convolution_on_cpu": 450, "papers.gatys_2016": 690, "papers.huang_2017": 560}
+LONGER = {"ops.convolution_on_cpu": 450, "papers.huang_2017": 560}
 PAPERS = re.compile(r"(gatys|johnson|dumoulin|huang|ghiasi|li_wand|texler|sanakoyeu)_?20\d\d")
 MAY_ASK_FOR_A_PAPER = {"papers", "jobs", "cli"}
 CONVOLUTIONS = {
