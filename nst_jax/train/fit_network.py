@@ -1,6 +1,5 @@
 """Training as the papers need it: a network that paints, with held-out losses and sheets."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
