@@ -74,7 +74,7 @@ class Picture(NamedTuple):
 
 def add_data_option(parser: argparse.ArgumentParser) -> None:
     """Add --data, which names the folder."""
-    parser.add_argument("--data", type=Path, default=os.environ.get("NST_JAX_DATA"))
+    parser.add_argument("--data", type=Path, default=os.environ.get("NST_JAX_DATA") or None)
 
 
 def require_data(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Path:

@@ -204,7 +204,7 @@ def make_plot(panels: int) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print("no plot: it wants matplotlib, as in pip install 'nst-jax[dev]'")
+        print("no plot: it wants matplotlib: pip install matplotlib")
         return None
     figure = Figure(figsize=(5 * panels, 4), layout="constrained")
     figure.subplots(1, panels)

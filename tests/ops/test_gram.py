@@ -206,6 +206,21 @@ def test_guided_sums_are_a_gram_matrix_and_the_regions_sums():
     )
 
 
+def test_a_flat_region_far_from_the_others_keeps_its_digits():
+    """About the mean of all, the difference of squares would be rounding of 1e6."""
+    rng = np.random.default_rng(5)
+    features = np.full((1, 8, 8, 2), 1000.0, np.float32)
+    features[:, :, :4] += rng.normal(scale=0.01, size=(1, 8, 4, 2)).astype(np.float32)
+    features[:, :, 4:] = rng.normal(size=(1, 8, 4, 2)) - 1000
+    regions = np.zeros((1, 8, 8, 2), np.float32)
+    regions[:, :, :4, 0] = regions[:, :, 4:, 1] = 1
+    mean, variance = region_moments(jnp.asarray(features), jnp.asarray(regions))
+    for r, part in enumerate((features[:, :, :4], features[:, :, 4:])):
+        exact = part.astype(np.float64)
+        np.testing.assert_allclose(mean[:, r], exact.mean((1, 2)), rtol=1e-6)
+        np.testing.assert_allclose(variance[:, r], exact.var((1, 2)), rtol=1e-3)
+
+
 def test_region_moments_match_numpys_of_the_positions_alone():
     features = made_features(2, 4, 5, 3)
     regions = np.zeros((1, 4, 5, 3), np.float32)

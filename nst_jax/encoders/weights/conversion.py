@@ -42,7 +42,7 @@ def require_converter(layout: Format) -> ModuleType:
     except ImportError as error:
         raise ConverterMissingError(
             f"{name}: needed to read weights in {layout}'s format and not installed; "
-            "run pip install 'nst-jax[convert]'"
+            f"run pip install {name}"
         ) from error
 
 

