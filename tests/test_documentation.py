@@ -49,7 +49,7 @@ def test_every_python_block_of_a_page_runs(page, tmp_path, monkeypatch):
     names: dict[str, object] = {}
     for block in blocks_of(page):
         for pattern, smaller in SMALLER.items():
-            block = re.sub(pattern, smaller, block)  # noqa: PLW2901
+            block = re.sub(pattern, smaller, block)
         exec(compile(block, str(page), "exec"), names)
 
 
