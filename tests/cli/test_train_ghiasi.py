@@ -11,7 +11,6 @@ import pytest
 from train_command import (
     SMOKE,
     arrays,
-    assert_refused,
     assert_same,
     make_job,
     make_pictures,
@@ -82,4 +81,7 @@ def test_options_are_the_configurations_and_one_painting_is_too_few(tmp_path, mo
     assert (config.style_size, config.style_shorter_side) == (64, (64, 96))
     assert config.distances == "mean"
     Path("paintings/line.png").unlink()
-    assert_refused(run(*WORDS), "paintings: wanted at least 2 that differ; got copies of one")
+    told = run(*WORDS)
+    assert told.status == 2
+    error = "error: style_dir: wanted at least 2 paintings, got 1; to paint after a single one, "
+    assert told.err.splitlines()[-1].startswith(error)
