@@ -363,13 +363,24 @@ def fit(
     )
 
 
-def _style_options(config: Config) -> dict[str, Any]:
-    """What a configuration says of the stream of paintings."""
-    return train.stream_options(config) | {
+def _open_stream(config, photographs, paintings):
+    """Pairs of photographs and, of sizes of their own, paintings."""
+    if len(paintings) < 2:
+        raise ValueError(
+            f"style_dir: wanted at least 2 paintings, got {len(paintings)}; to paint after a "
+            "single one, train johnson2016"
+        )
+    options = train.stream_options(config)
+    of_paintings = {
         "size": config.style_size,
         "shorter_side": config.style_shorter_side,
         "seed": (config.seed + 1) % 2**32,
     }
+    streams = (
+        train.open_stream(photographs, **options),
+        train.open_stream(paintings, **(options | of_paintings)),
+    )
+    return train.zip_streams(Pair, *streams)
 
 
 def _fit_any(paintings, *args, **options) -> train.Trained:
@@ -384,10 +395,6 @@ TRAINING = train.TrainingPaper(
     styles="any",
     make_network=lambda config, num_styles, encoder: make_network(config),
     fit=_fit_any,
-    open_stream=lambda config, photographs, paintings: train.zip_streams(
-        Pair,
-        train.open_stream(photographs, **train.stream_options(config)),
-        train.open_stream(paintings, **_style_options(config)),
-    ),
+    open_stream=_open_stream,
 )
 """How these networks are trained."""

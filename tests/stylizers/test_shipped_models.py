@@ -6,7 +6,7 @@ import pytest
 
 import nst_jax
 from nst_jax import files
-from nst_jax.papers import dumoulin_2017, huang_2017, johnson_2016
+from nst_jax.papers import dumoulin_2017, ghiasi_2017, huang_2017, johnson_2016
 from nst_jax.stylizers import (
     DEFAULT_MODEL,
     AnyStyleStylizer,
@@ -19,14 +19,15 @@ MEBIBYTE = 2**20
 PRESETS = {
     "johnson2016": johnson_2016.PRESETS,
     "dumoulin2017": dumoulin_2017.PRESETS,
+    "ghiasi2017": ghiasi_2017.PRESETS,
     "huang2017": huang_2017.PRESETS,
 }
-MOST_BYTES = {"huang2017": 6 * MEBIBYTE}  # others: 2 MiB
+MOST_BYTES = {"huang2017": 6 * MEBIBYTE, "ghiasi2017": 4 * MEBIBYTE}  # others: 2 MiB
 each_model = pytest.mark.parametrize("name", list_models())
 
 
 # The strokes of the network of any style are large: in 128 pixels a kitten is lost among them.
-SIZES = {"johnson2016": 128, "dumoulin2017": 128, "huang2017": 256}
+SIZES = {"johnson2016": 128, "dumoulin2017": 128, "ghiasi2017": 256, "huang2017": 256}
 
 
 def load(name, size):
