@@ -1,5 +1,12 @@
 """Neural style transfer in JAX: the papers, reproduced, and a command that paints photographs.
 
+stylize and optimize paint a photograph in one call. Beneath them, by what you want:
+
+- a paper's method and its presets: papers, such as papers.gatys_2016.stylize and its Config;
+- a loss, with its equation: losses, such as losses.gram_loss; one of your own: losses.StyleLoss;
+- the features of a layer: load_encoder, and then encoder.apply(encoder_params, images, layers);
+- a trained network: load_stylizer; to train one: papers.johnson_2016.fit, and train for its data.
+
 Names load what they need when they are first used: importing nst_jax imports no JAX.
 """
 

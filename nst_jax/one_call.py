@@ -44,7 +44,7 @@ def stylize(
     For many pictures of one style load_stylizer is faster, whose answer can also be the model here.
 
     Args:
-        photo: The photograph.
+        photo: The photograph: a path, Pillow's picture or an array (1, height, width, 3) in [0, 1].
         painting: A painting, or a sequence of several, which are mixed in one picture; for a model
             of certain styles their names; None for a model of one style.
         model: A name from stylizers.list_models(), a model's file, or what load_stylizer answered.
@@ -58,6 +58,9 @@ def stylize(
         color_when: Whether the paintings are recoloured, or the result.
         precision: Of the convolutions; bfloat16 is faster and almost as exact.
         max_pixels: Pixels that run at once; larger photographs run in tiles.
+
+    Returns:
+        Pillow's picture, or an array where the photograph is one.
 
     Raises:
         ValueError: A picture or an option is wrong, or two do not fit together.
@@ -109,10 +112,9 @@ def optimize(
     papers.gatys_2016.stylize takes arrays and an encoder, and returns the record too.
 
     Args:
-        photo: The photograph.
+        photo: The photograph: a path, Pillow's picture or an array (1, height, width, 3) in [0, 1].
         painting: A painting, or a sequence of several, which are blended.
-        preset: Where the settings come from that are not given: a name in
-            papers.gatys_2016.PRESETS.
+        preset: A name in papers.gatys_2016.PRESETS, for all settings that are not given.
         masks: Where in the photograph each painting's style goes, in place of a blend.
         style_masks: Which part of each painting counts, or "whole".
         initial: A picture to begin with, in place of what the setting init says.
@@ -123,6 +125,9 @@ def optimize(
             returned as it stands.
         **settings: Fields of papers.gatys_2016.Config: size, num_steps, style_weight, style_loss,
             color ("keep" too), encoder, ...
+
+    Returns:
+        Pillow's picture, or an array where the photograph is one.
 
     Raises:
         ValueError: A picture or a setting is wrong, or two do not fit together.

@@ -20,7 +20,7 @@ import nst_jax
 from nst_jax.cli.errors import BAD_INPUT, FAILURE, INTERRUPTED, TERMINATED, exit_status, one_line
 
 COMMANDS = {
-    "demo": "Paint bundled photographs after bundled paintings, in both ways.",
+    "demo": "Paint bundled photographs after bundled paintings, by stylize and by optimize.",
     "stylize": "Paint photographs by a trained network: one pass each, seconds.",
     "optimize": "Paint a photograph by optimising its pixels: better, minutes.",
     "sweep": "Run a grid of settings of optimize, and report on it.",

@@ -36,7 +36,7 @@ _GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "regions": (
-        "Where in the photograph each painting's style goes, in place of a blend.",
+        "How masks act on the network.",
         ("mask_mode", "mask_growth"),
     ),
     "network": (

@@ -18,10 +18,10 @@ FLAG = arg(help_behavior_hint="")
 
 MASK_HELP = (
     "Where in the photograph each style goes: pictures that are white there, or grey for a soft "
-    "edge, one for each style in turn, of the photograph's proportions; with one less, the last "
-    "style gets what is left. Or one picture that has a flat colour for each style, in the order "
-    "in which the colours first appear, row by row from the upper left. What is in none takes no "
-    "style, nor does what is transparent; where masks overlap, styles share."
+    "edge, one for each style in turn, of the photograph's proportions; with one fewer than "
+    "styles, the last style gets the rest. Or one picture that has a flat colour for each style, "
+    "in the order in which the colours first appear, row by row from the upper left. What is in "
+    "none takes no style, nor does what is transparent; where masks overlap, styles share."
 )
 STYLE_MASK_HELP = (
     "Which part of each painting counts: pictures that are white there, one for each painting in "
@@ -34,8 +34,8 @@ _COLOR_HELP = (
     "histogram: its distributions of red, green and blue."
 )
 _WHEN_HELP = (
-    "before: the painting is recoloured, and then painted after. after: the result is recoloured; "
-    "so it must be where a model has styles of its own."
+    "before: the painting is recoloured before it is used. after: the result is recoloured; models "
+    "with styles of their own know only this."
 )
 
 ColorOption = Annotated[ColorWord, arg(help=_COLOR_HELP, help_behavior_hint="(default: style)")]

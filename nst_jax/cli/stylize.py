@@ -51,7 +51,7 @@ Examples:
 _UNIT = "pictures"
 _STYLE_HELP = (
     "Paintings to paint after, as pictures or folders of them; for a model of certain styles (see "
-    f"above) their names, or '{ALL}'. Of several, each is painted, as NAME_STYLE."
+    f"above) their names, or '{ALL}'. Several make a picture each, called NAME_STYLE."
 )
 _FILES = "FILE [FILE ...]"
 
@@ -95,7 +95,7 @@ class Stylize:
     median_filter: Annotated[
         int | None, arg(metavar="{1,3,5}", help_behavior_hint=f"(default: {MEDIAN_FILTER})")
     ] = None
-    """Of models of one style: smooths the fine grid that they leave. 1 leaves it."""
+    """For models of one style: smooths the fine grid that they leave. 1 does not smooth."""
     precision: Precision = "float32"
     """bfloat16 is faster, and almost as exact."""
     batch_size: Annotated[int, arg(metavar="N")] = 4
@@ -165,8 +165,9 @@ def _check_paintings_are_styles(options: Stylize) -> None:
     if options.model == DEFAULT_MODEL and not options.style and len(options.content) > 1:
         photograph, *paintings = map(str, options.content)
         raise ValueError(
-            "style: wanted paintings behind --style; to paint the first picture after the others: "
-            f"nst-jax stylize {photograph} --style {' '.join(paintings)} -o {options.out}"
+            "style: wanted paintings behind --style; to paint the first picture in "
+            f"the others' style: nst-jax stylize {photograph} --style {' '.join(paintings)} "
+            f"-o {options.out}"
         )
 
 

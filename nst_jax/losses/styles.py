@@ -110,14 +110,17 @@ def mean_of_measures(measured: Sequence[Any], shares: Sequence[float]) -> Any:
 class StyleLoss:
     """One way to compare styles: the loss of a layer, and every default that belongs to it.
 
+    STYLE_LOSSES["gram"] is Gatys'; gram_loss has its equation.
+
     Attributes:
         name: What records, saved runs and reports call it. A saved run is resumed with a loss of
             the same name only.
-        measure: Features of a painting to what is kept of it, a pytree of arrays.
-        distance: Features of a picture and what was kept of a painting to the loss, a scalar.
-        blend: What was kept of several paintings and their shares, of sum 1, to one that stands
-            for all.
-        guided: The same for regions; None where masks cannot guide it.
+        measure: measure(features) returns what is kept of a painting, a pytree of arrays.
+        distance: distance(features, kept) returns the loss, a scalar: how far a picture's features
+            are from what was kept of a painting.
+        blend: blend(measured, shares) returns what stands for several paintings, whose shares have
+            the sum 1.
+        guided: measure and distance for regions; None where masks cannot guide it.
         weight: The style weight that suits it, in parts of the content weight.
         layers: The layers that suit it, each with its weight.
         longest_step: The root mean square that a step of L-BFGS may have, in units of the

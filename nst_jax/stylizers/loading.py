@@ -53,7 +53,7 @@ def load_stylizer(
     stylizer.styles, its number, or weights of a mixture. Those of any style want a painting.
 
     Args:
-        name: A name from list_models(), or the path of a file, which ends in .safetensors.
+        name: A name from stylizers.list_models(), or the path of a .safetensors file.
         precision: Of the convolutions; see nst_jax.ops.convolution.
         median_filter: For a network of one style: see OneStyleStylizer. By default 3 pixels.
 
