@@ -117,6 +117,7 @@ def test_a_run_may_go_on_for_longer_and_says_how_where_it_is_finished(capsys):
     assert main([*words[:4], "p.png", *words[5:], "--num-steps", "2", "--init", "o.png"]) == 0
 
 
+@pytest.mark.slow
 def test_a_second_demo_paints_nothing_twice_that_takes_minutes(capsys, monkeypatch):
     words = ["demo", "--size", "32", "--num-steps", "2"]
     assert main(words) == 0

@@ -89,6 +89,7 @@ def test_the_objective_is_the_sum_of_its_terms(encoder):
 # Training ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_step_trains_all_but_the_encoder_and_moves_the_statistics(encoder):
     network_and_params = encoder
     standard = measure_standard(made_pair().style, *network_and_params)
