@@ -10,7 +10,8 @@ import pytest
 
 from nst_jax import files
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
+PARITY = [sys.executable, "-m", "experiments.gatys_2016.parity"]
 # Each with what three steps' losses may differ by: neural-style's noise is 4e-6, of which float32's
 # rounding is one per cent. The paper's is not here, since from its own faint noise L-BFGS leaps
 # beyond float32 on pictures as small as these, in PyTorch as in ours.
@@ -24,8 +25,8 @@ def run(out, *options):
         *("--style", assets / "style" / "van_gogh_harvest.jpg"),
     )
     return subprocess.run(
-        [sys.executable, "parity.py", "--size", "96", "--out", out, *pictures, *options],
-        cwd=ROOT / "experiments",
+        [*PARITY, "--size", "96", "--out", out, *pictures, *options],
+        cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},  # PyTorch's threads wait busily for a core
         capture_output=True,
         text=True,
@@ -73,8 +74,8 @@ def test_without_pictures_it_says_how_to_name_them(tmp_path):
     pytest.importorskip("torch")
     environment = {k: v for k, v in os.environ.items() if k != "NST_JAX_DATA"}
     done = subprocess.run(
-        [sys.executable, "parity.py", "--out", tmp_path],
-        cwd=ROOT / "experiments",
+        [*PARITY, "--out", tmp_path],
+        cwd=ROOT,
         env=environment,
         capture_output=True,
         text=True,
