@@ -14,7 +14,7 @@ STAMP := $(VENV)/.nst-jax-installed
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 KEY := $(shell (pwd; cat pyproject.toml) | cksum | tr ' \t' '--')
 
-.PHONY: help demo test test-all lint notebooks oracle gpu environment runtime development
+.PHONY: help demo test test-slow test-all lint notebooks oracle gpu environment runtime development
 
 help:
 	@echo "make demo       paint the bundled photographs; pictures in ./nst-jax-demo"
@@ -31,6 +31,9 @@ demo: runtime
 
 test: development
 	NST_JAX_TEST_LIMIT=$(TEST_LIMIT) $(PYTEST) -m "not slow and not oracle and not gpu"
+
+test-slow: development
+	$(PYTEST) -m "slow and not oracle and not gpu" --jaxtyping-packages=nst_jax,beartype.beartype
 
 test-all: development
 	$(PYTEST) -m "not oracle and not gpu" --jaxtyping-packages=nst_jax,beartype.beartype
