@@ -78,8 +78,8 @@ def test_options_are_the_configurations_and_one_painting_is_too_few(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     make_folders()
     config = make_job(*WORDS, "--style-size", "64", "--distances", "mean").config
-    assert (config.style_size, config.style_shorter_side) == (64, (64, 96))
-    assert config.distances == "mean"
+    assert (config.style_size, config.style_shorter_side) == (64, (64, 96))  # pyright: ignore
+    assert config.distances == "mean"  # pyright: ignore
     Path("paintings/line.png").unlink()
     told = run(*WORDS)
     assert told.status == 2
