@@ -1,4 +1,4 @@
-# make demo | test | test-all | lint | notebooks | oracle | gpu
+# make demo | test | test-slow | test-all | lint | notebooks | oracle | gpu
 #
 # Each target uses the active virtual environment, or makes .venv here with PYTHON, and installs what
 # it needs once: a stamp in the environment remembers this folder and this pyproject.toml.
@@ -19,6 +19,7 @@ KEY := $(shell (pwd; cat pyproject.toml) | cksum | tr ' \t' '--')
 help:
 	@echo "make demo       paint the bundled photographs; pictures in ./nst-jax-demo"
 	@echo "make test       run the quick tests: none takes more than TEST_LIMIT=$(TEST_LIMIT) seconds"
+	@echo "make test-slow  run the slow ones alone, with every call's types checked"
 	@echo "make test-all   run the slow ones too, and check every call's types and shapes"
 	@echo "make lint       ruff and pyright"
 	@echo "make notebooks  run every notebook"

@@ -1,7 +1,7 @@
 """How far pictures are from one another, as figures and tables tell it: one number an image.
 
 Nothing here is minimised by a training. Networks and weights are arguments: encoders come from
-load_encoder, LPIPS' weights from nst_jax.encoders.pretrained.load_lpips_weights.
+load_encoder, LPIPS' weights from nst_jax.encoders.weights.pretrained.load_lpips_weights.
 
 Of ArtFID (Wright and Ommer 2022), (1 + LPIPS) · (1 + FID), the first term can be had with what is
 here. The second is left out: it wants an Inception network trained on paintings, whose weights are

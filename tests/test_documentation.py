@@ -54,8 +54,11 @@ def test_every_python_block_of_a_page_runs(page, tmp_path, monkeypatch):
 
 
 def test_pages_link_to_what_is_there():
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    folders = (ROOT / "docs", ROOT / "experiments")
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    for page in (*pages, *(page for folder in folders for page in sorted(folder.rglob("*.md")))):
         text = page.read_text(encoding="utf-8")
-        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)|src=\"([^\"]+)\"", text):
+            link = "".join(link)
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name} links to {link}"

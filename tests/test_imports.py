@@ -24,6 +24,7 @@ def loaded_after(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["stylise"]])
 def test_what_computes_nothing_loads_neither_jax_nor_numpy(words):
     loaded = loaded_after(f"from nst_jax import cli; cli.main({words})")
@@ -44,6 +45,7 @@ def test_a_command_loads_what_it_needs(words, unneeded):
     assert not loaded_after(f"from nst_jax import cli; cli.main({words.split()})") & unneeded
 
 
+@pytest.mark.slow
 def test_the_package_loads_when_it_is_used():
     assert not loaded_after("import nst_jax; dir(nst_jax)") & {"jax", "numpy"}
     loaded = loaded_after("import nst_jax; nst_jax.papers.gatys_2016.PRESETS")

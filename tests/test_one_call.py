@@ -32,7 +32,7 @@ def test_one_pass_by_path_by_pillow_and_by_array(pictures):
     np.testing.assert_allclose(np.asarray(by_path) / 255, by_array[0], atol=0.51 / 255)
     both = nst_jax.stylize(content, [style, content], style_size=64, model=stylizer)
     again = stylizer(content, [style, nst_jax.load_image("c.png", size=64)])
-    np.testing.assert_allclose(both, again, atol=0.02)
+    np.testing.assert_allclose(both, again, atol=1e-4)
 
 
 def test_what_cannot_be_painted_is_one_line(pictures):

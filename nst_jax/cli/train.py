@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-import jax
-
 from nst_jax import train
 from nst_jax.cli.environment import check_device, describe_device, keep_compiled_programs
 from nst_jax.cli.errors import INTERRUPTED
@@ -114,8 +112,8 @@ class _Progress:
 
 def _tell_plan(prepared: Prepared) -> None:
     plan, pictures, job = prepared.plan, prepared.pictures, prepared.job
-    leaves = jax.tree_util.tree_leaves_with_path(plan.trained_shapes())
-    sizes = [(math.prod(leaf.shape), is_style_table(path)) for path, leaf in leaves]
+    shapes = plan.trained_shapes()
+    sizes = [(math.prod(shape.shape), is_style_table(path)) for path, shape in shapes.items()]
     parameters = f"{sum(size for size, _ in sizes):,} parameters"
     if plan.num_new < len(plan.styles):
         own = sum(size for size, is_table in sizes if is_table) // len(plan.styles)

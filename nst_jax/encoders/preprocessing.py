@@ -56,6 +56,10 @@ def input_gain(preprocessing: Preprocessing) -> float:
     return sum(preprocessing.scale / std for std in preprocessing.std) / 3
 
 
+CAFFE_GAIN = input_gain(CAFFE) / input_gain(TORCHVISION)
+"""How much larger Caffe's inputs, which count to 255, are than torchvision's."""
+
+
 def preprocess(images: Image, preprocessing: Preprocessing) -> Float[Array, "batch height width 3"]:
     """Return the network's input for RGB pictures in [0, 1].
 

@@ -1,6 +1,6 @@
 """VGG-16 and VGG-19 as encoders: pictures in, the asked layers' feature maps out.
 
-Nothing here reads a file; weights come from nst_jax.encoders.pretrained.
+Nothing here reads a file; weights come from nst_jax.encoders.weights.pretrained.
 """
 
 from collections.abc import Mapping, Sequence

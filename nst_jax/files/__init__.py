@@ -1,4 +1,4 @@
-"""Reading and writing files, and fetching them: the only package that touches disk or internet.
+"""Reading and writing files, and fetching them from the internet.
 
 Files are written whole or not at all. Every error that a caller can cause is one line that names
 the file, the reason and the way out. Of nst_jax it imports array_types alone.
@@ -23,6 +23,7 @@ from nst_jax.files.pictures import load_image as load_image
 from nst_jax.files.pictures import load_origin as load_origin
 from nst_jax.files.pictures import load_pixels as load_pixels
 from nst_jax.files.pictures import load_rgba as load_rgba
+from nst_jax.files.pictures import rgba_from_pillow as rgba_from_pillow
 from nst_jax.files.pictures import save_image as save_image
 from nst_jax.files.pictures import to_pillow as to_pillow
 from nst_jax.files.records import read_record as read_record

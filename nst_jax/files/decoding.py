@@ -7,17 +7,14 @@ import os
 
 import PIL.features
 import PIL.Image
-import PIL.ImageCms
 
-from nst_jax.files.disk import (
-    reason,
-)
+from nst_jax.files.disk import reason
 
 MIN_SIDE = 16  # pixels; below it the deep layers of a VGG have no position left
 
 # The only decoders that a file may reach; Pillow knows dozens, some of them hardly ever attacked.
 _AVIF = ("AVIF",) if PIL.features.check("avif") else ()
-_READ_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", *_AVIF)
+READ_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", *_AVIF)
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
@@ -62,12 +59,17 @@ def decode(stream: io.BufferedReader, name: str) -> PIL.Image.Image:
             f"cannot read {name}: {reason(error)}; the file is cut off or damaged, "
             "fetch or save it again"
         ) from error
+    check_side(picture, name)
+    return picture
+
+
+def check_side(picture: PIL.Image.Image, name: str) -> None:
+    """Raise a ValueError for a picture that is too small to be used, whatever its mode."""
     if min(picture.size) < MIN_SIDE:
         raise ValueError(
             f"cannot use {name}: it is {picture.width}x{picture.height} pixels and its shorter "
             f"side must have at least {MIN_SIDE}; take a larger picture"
         )
-    return picture
 
 
 def _open(stream: io.BufferedReader | io.BytesIO, formats: tuple[str, ...]) -> PIL.Image.Image:
@@ -84,7 +86,7 @@ def _formats_for(stream: io.BufferedReader, name: str) -> tuple[str, ...]:
     """Return the decoders that may see a file; HEIC's, from another package, for HEIC alone."""
     start = stream.peek(64)[:64]
     if start[4:8] != b"ftyp":
-        return _READ_FORMATS
+        return READ_FORMATS
     length = int.from_bytes(start[:4], "big")
     brands = {start[8:12], *(start[at : at + 4] for at in range(16, min(length, 64) - 3, 4))}
     if brands & _AVIF_BRANDS:
@@ -95,7 +97,7 @@ def _formats_for(stream: io.BufferedReader, name: str) -> tuple[str, ...]:
             )
         return _AVIF
     if not brands & _HEIC_BRANDS:
-        return _READ_FORMATS
+        return READ_FORMATS
     try:
         importlib.import_module("pillow_heif").register_heif_opener()
     except ImportError as error:

@@ -15,7 +15,7 @@ import PIL.ImageCms
 from jaxtyping import Float
 
 from nst_jax.array_types import Image
-from nst_jax.files.decoding import MIN_SIDE, decode
+from nst_jax.files.decoding import MIN_SIDE, READ_FORMATS, check_side, decode
 from nst_jax.files.disk import (
     FilePath,
     check_name,
@@ -116,7 +116,24 @@ def load_rgba(
     """
     name = quoted(path)
     with open_to_read(path) as stream:
-        colours, alpha = convert_to_srgb(decode(stream, name), name)
+        return rgba_from_pillow(decode(stream, name), max_pixels=max_pixels, name=name)
+
+
+def rgba_from_pillow(
+    decoded: PIL.Image.Image, *, max_pixels: int | None = None, name: str = "the picture"
+) -> Float[np.ndarray, "height width 4"]:
+    """Return what load_rgba returns, of a picture that Pillow has opened or made.
+
+    Args:
+        decoded: The picture, in any mode.
+        max_pixels: As for load_rgba.
+        name: What errors call it.
+
+    Raises:
+        ValueError: As load_rgba, of what does not come from the file.
+    """
+    check_side(decoded, name)
+    colours, alpha = convert_to_srgb(decoded, name)
     factor = math.sqrt((max_pixels or math.inf) / (colours.width * colours.height))
     if factor < 1:
         width, height = (max(1, int(side * factor)) for side in colours.size)
@@ -184,7 +201,7 @@ def save_image(
 def load_origin(path: FilePath) -> str | None:
     """Return the line that save_image was given as origin; None where there is none."""
     try:
-        with open_to_read(path) as stream, PIL.Image.open(stream) as picture:
+        with open_to_read(path) as stream, PIL.Image.open(stream, formats=READ_FORMATS) as picture:
             origin = picture.getexif().get(_EXIF_SOFTWARE)
     except Exception:  # whatever a file trips Pillow into, it says nothing of its origin
         return None
@@ -271,11 +288,7 @@ def from_pillow(
         ValueError: As load_pixels, of what does not come from the file.
     """
     _check_size(size)
-    if min(decoded.size) < MIN_SIDE:
-        raise ValueError(
-            f"cannot use {name}: it is {decoded.width}x{decoded.height} pixels and its shorter "
-            f"side must have at least {MIN_SIDE}; take a larger picture"
-        )
+    check_side(decoded, name)
     picture = lay_on_white(*convert_to_srgb(decoded, name))
     if size is None:
         pixels = np.array(picture, dtype=np.float32)

@@ -4,13 +4,10 @@ import io
 import warnings
 
 import numpy as np
-import PIL.features
 import PIL.Image
 import PIL.ImageCms
 
-from nst_jax.files.disk import (
-    reason,
-)
+from nst_jax.files.disk import reason
 
 _UNASSOCIATED = {"La": "LA", "RGBa": "RGBA"}  # colours multiplied by alpha, and plain ones
 _EXIF_ORIENTATION = 0x0112

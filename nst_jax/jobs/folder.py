@@ -30,7 +30,7 @@ _WAITING = 4  # batches' worth of pictures that wait for others of their size
 
 Pixels = Float[np.ndarray, "_ _ 3"]
 Size = tuple[int, int]
-Group = list[tuple[Task, Pixels]]
+Group = list[tuple[int, Pixels]]  # a task by its number, and its photograph
 OnProgress = Callable[[int, int | None], None]
 
 
@@ -163,12 +163,8 @@ def _paint_all(
     on_progress: OnProgress | None,
     cancel: Cancel | None,
 ) -> None:
-    wanted = [
-        [number for number in range(len(renderings)) if job.out is None or task.outputs[number]]
-        for task in tasks
-    ]
-    total = sum(map(len, wanted))
-    places = {id(task): number for number, task in enumerate(tasks)}
+    numbers = range(len(renderings))
+    total = sum(_is_wanted(job, task, number) for task in tasks for number in numbers)
     if job.out is None:
         report.pictures = [[None] * len(renderings) for _ in tasks]
     tell = on_progress or (lambda done, of: None)
@@ -176,7 +172,7 @@ def _paint_all(
     largest: Counter[tuple[Size, int]] = Counter()
     for run_size, group in _groups(_readable(job, tasks, renderings, report), job):
         for number, rendering in enumerate(renderings):
-            mine = [(t, pixels) for t, pixels in group if number in wanted[places[id(t)]]]
+            mine = [each for each in group if _is_wanted(job, tasks[each[0]], number)]
             if not mine:
                 continue
             if cancel is not None and cancel.is_set():
@@ -187,20 +183,23 @@ def _paint_all(
             given = [pixels for _, pixels in mine]
             filled = given + given[-1:] * (largest[run_size, number] - len(given))
             painted = rendering.paint(stylizer, filled, max_pixels=job.max_pixels)
-            for (task, _), result in zip(mine, painted, strict=False):
-                _keep(job, task, places[id(task)], number, result, report)
+            for (place, _), result in zip(mine, painted, strict=False):
+                _keep(job, tasks[place].outputs[number], place, number, result, report)
             tell(report.done, total)
 
 
-def _groups(
-    pictures: Iterable[tuple[Task, Pixels]], job: FolderJob
-) -> Iterator[tuple[Size, Group]]:
+def _is_wanted(job: FolderJob, task: Task, number: int) -> bool:
+    """Whether a rendering of a photograph is to be made: all are where none is written."""
+    return job.out is None or task.outputs[number] is not None
+
+
+def _groups(pictures: Iterable[tuple[int, Pixels]], job: FolderJob) -> Iterator[tuple[Size, Group]]:
     """Gather pictures that run at one size, as many as run at once; the last groups are smaller."""
     waiting: dict[Size, Group] = {}
-    for task, pixels in pictures:
+    for place, pixels in pictures:
         run_size = fit_size(*pixels.shape[:2])
         group = waiting.setdefault(run_size, [])
-        group.append((task, pixels))
+        group.append((place, pixels))
         if len(group) >= min(job.batch_size, job.max_pixels // math.prod(run_size)):
             yield run_size, waiting.pop(run_size)
         elif sum(map(len, waiting.values())) >= _WAITING * job.batch_size:
@@ -210,34 +209,34 @@ def _groups(
 
 
 def _readable(
-    job: FolderJob, tasks: Iterable[Task], renderings: Sequence[Rendering], report: Report
-) -> Iterator[tuple[Task, Pixels]]:
+    job: FolderJob, tasks: Sequence[Task], renderings: Sequence[Rendering], report: Report
+) -> Iterator[tuple[int, Pixels]]:
     """Decode pictures ahead of the painting; those that cannot be read or painted are reported."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        ahead: deque[tuple[Task, Future[Pixels]]] = deque()
-        tasks = iter(tasks)
+        ahead: deque[tuple[int, Future[Pixels]]] = deque()
+        rest = iter(range(len(tasks)))
         while True:
-            for task in itertools.islice(tasks, _THREADS + 1 - len(ahead)):
-                decoding = pool.submit(pictures.load_pixels, task.content, size=job.size)
-                ahead.append((task, decoding))
+            for place in itertools.islice(rest, _THREADS + 1 - len(ahead)):
+                content = tasks[place].content
+                ahead.append((place, pool.submit(pictures.load_pixels, content, size=job.size)))
             if not ahead:
                 return
-            task, decoding = ahead.popleft()
+            place, decoding = ahead.popleft()
             try:
                 pixels = decoding.result()
                 for rendering in renderings:
                     rendering.check(pixels)
             except (ValueError, OSError) as error:
-                report.give_up(error, sum(output is not None for output in task.outputs))
+                numbers = range(len(renderings))
+                report.give_up(error, sum(_is_wanted(job, tasks[place], n) for n in numbers))
             else:
-                yield task, pixels
+                yield place, pixels
 
 
 def _keep(
-    job: FolderJob, task: Task, place: int, number: int, painted: Pixels, report: Report
+    job: FolderJob, output: Path | None, place: int, number: int, painted: Pixels, report: Report
 ) -> None:
     """Write a result, or put it into the report."""
-    output: Path | None = task.outputs[number]
     if output is None:
         report.pictures[place][number] = painted
     else:

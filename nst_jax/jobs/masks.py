@@ -18,6 +18,7 @@ WHOLE = "whole"
 """Stands for a painting that is taken whole, in place of its mask."""
 
 _MAX_PIXELS = 1 << 22  # more in no mask: a network sees one a 256th as large
+_MAX_VALUES = 1 << 26  # of all masks together, a quarter of a gigabyte
 _OPAQUE = 0.5  # what is less so belongs to no flat colour
 
 
@@ -35,7 +36,8 @@ def load_masks(given: Sequence[Any], count: int) -> Masks | None:
     """
     if not given:
         return None
-    rgba = [pictures.load_rgba(each, max_pixels=_MAX_PIXELS, name="mask") for each in given]
+    most = min(_MAX_PIXELS, _MAX_VALUES // max(count, 1))
+    rgba = [pictures.load_rgba(each, max_pixels=most, name="mask") for each in given]
     if len(rgba) == 1:
         opaque = rgba[0][..., 3] >= _OPAQUE
         if opaque.any() and (count > 2 or is_coloured(rgba[0][..., :3][opaque][None])):

@@ -17,6 +17,7 @@ from nst_jax.encoders.vgg import VGG
 from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.jobs import pictures
 from nst_jax.jobs.masks import check_mask, check_style_masks, load_masks, load_style_masks
+from nst_jax.losses.styles import guided_names
 from nst_jax.papers import gatys_2017
 from nst_jax.papers.gatys_2016 import PRESETS, Config, Record, plan, stylize
 from nst_jax.pixels.levels import Level
@@ -190,7 +191,7 @@ def load_pictures(job: PaintJob) -> Pictures:
     if not job.styles:
         raise ValueError("style: wanted at least one painting after the photograph, got none")
     initial = job.initial
-    if config.init not in ("content", "noise", "style"):
+    if config.begins_with_file:
         if initial is None and not os.path.exists(config.init):
             raise ValueError(
                 f"init: wanted content, noise, style or a picture's file, got {config.init!r}"
@@ -204,7 +205,8 @@ def load_pictures(job: PaintJob) -> Pictures:
     if (job.masks or job.style_masks) and config.loss.guided is None:
         option = "mask" if job.masks else "style_mask"
         raise ValueError(
-            f"{option}: wanted with --style-loss gram or moments, got {config.style_loss}"
+            f"{option}: wanted with --style-loss {' or '.join(guided_names())}, "
+            f"got {config.style_loss}"
         )
     masks = load_masks(job.masks, len(styles))
     check_mask(job.masks, masks, np.asarray(content[0]))

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from nst_jax.runs.record import describe_config
 from nst_jax.runs.report import DivergedError
 
 _MAY_OVERWRITE, _IDENTITY = "overwrite", "identity"  # what a saved state says besides
+_ORIGIN = re.compile(r"nst-jax \S+, (?P<steps>\d+) steps, (?P<identity>[0-9a-f]{64})")
 
 
 def paint_file(
@@ -155,17 +157,17 @@ def describe_origin(identity: str, num_steps: int) -> str:
 
 def _is_finished(out: Path, identity: str, num_steps: int, *, overwrite: bool) -> bool:
     """Whether OUT is this run's picture; an error if it is another's, and may not be replaced."""
-    origin = files.load_origin(out)
-    if origin is None or not origin.startswith("nst-jax "):  # BMP, or edited: who can tell?
+    found = _ORIGIN.fullmatch(files.load_origin(out) or "")
+    if found is None:  # BMP, or edited: who can tell?
         return not overwrite
-    _, steps, made_by = (part.strip() for part in origin.split(","))
-    if made_by == identity and steps == f"{num_steps} steps":
+    steps, made_by = int(found["steps"]), found["identity"]
+    if made_by == identity and steps == num_steps:
         return True
     if overwrite:
         return False
     if made_by == identity:
         raise ValueError(
-            f"resume: {quoted(out)} is finished with {steps}, and {num_steps} are asked for; "
+            f"resume: {quoted(out)} is finished with {steps} steps, and {num_steps} are asked for; "
             f"--init {out} goes on from it under a new name, or --overwrite begins afresh"
         )
     raise ValueError(

@@ -86,7 +86,7 @@ def load_rgba(picture: Any, *, max_pixels: int, name: str) -> Rgba:
         grey = np.asarray(picture, np.float32)[..., None]
         return np.concatenate([np.repeat(grey, 3, axis=-1), np.ones_like(grey)], axis=-1)
     if isinstance(picture, PIL.Image.Image):
-        return np.asarray(picture.convert("RGBA"), np.float32) / 255
+        return files.rgba_from_pillow(picture, max_pixels=max_pixels, name=name)
     pixels = load_pixels(picture, name=name)
     return np.concatenate([pixels, np.ones_like(pixels[..., :1])], axis=-1)
 

@@ -165,7 +165,7 @@ def steps_done(workdir: FilePath, plan: Plan) -> int:
     for stage in reversed(plan.stages):
         saved = max(saved_steps(Path(workdir, stage.folder, "checkpoints")), default=0)
         # What follows begins when a stage is complete, whose checkpoints may be gone by then.
-        done = stage.num_steps + done if done else min(saved, stage.num_steps)
+        done = stage.num_steps + done if done else saved
     return done
 
 

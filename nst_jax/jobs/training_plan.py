@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from nst_jax import files, stylizers, train
 from nst_jax.array_types import Image, Params
@@ -106,12 +107,14 @@ class Plan(NamedTuple):
         """Whether the network's file does not hold the encoder that it needs, but names it."""
         return ARCHITECTURES[self.paper.name].outside is not None
 
-    def trained_shapes(self) -> Params:
-        """Return the shapes of the network's parameters, without an encoder's, which are fixed."""
-        shapes = variable_shapes(self.paper.name, self.network)
-        for part in (ARCHITECTURES[self.paper.name].outside or "").split("/")[1:]:
-            shapes = {**shapes, "params": {k: v for k, v in shapes["params"].items() if k != part}}
-        return shapes["params"]
+    def trained_shapes(self) -> dict[tuple[str, ...], Any]:
+        """Return the shapes of the parameters that are trained, by their paths."""
+        shapes = flatten_dict(variable_shapes(self.paper.name, self.network)["params"])
+        outside = tuple((ARCHITECTURES[self.paper.name].outside or "").split("/")[1:])
+        trainable = self.paper.trainable or (
+            lambda path: not outside or path[: len(outside)] != outside
+        )
+        return {path: shape for path, shape in shapes.items() if trainable(path)}
 
 
 def make_plan(job: TrainingJob) -> Plan:
@@ -131,7 +134,8 @@ def make_plan(job: TrainingJob) -> Plan:
             raise ValueError(f"{name}: wanted 0 or more steps, got {steps}")
     if job.time_limit is not None and not 0 < job.time_limit < float("inf"):
         raise ValueError(f"time_limit: wanted seconds, above 0, got {job.time_limit}")
-    job = dataclasses.replace(job, config=_without_first_stages(job, paper))
+    if job.start_from is not None:
+        job = dataclasses.replace(job, config=paper.without_first_stages(job.config))
     if job.add_style is not None:
         plan = _plan_addition(job, paper)
     elif paper.styles == "any":
@@ -159,13 +163,6 @@ def check_weights_name(paper: TrainingPaper, weights: str | None) -> None:
             f"weights: wanted a name, as the network's file has room for no more, got {weights!r}; "
             f"choose from {', '.join(WEIGHT_SETS)}"
         )
-
-
-def _without_first_stages(job: TrainingJob, paper: TrainingPaper) -> Any:
-    """The configuration; a network to begin with has had a warm start."""
-    if job.start_from is None or len(paper.stages(job.config)) == 1:
-        return job.config
-    return dataclasses.replace(job.config, warm_start_steps=0)
 
 
 def _plan_fixed_styles(job: TrainingJob, paper: TrainingPaper) -> Plan:
@@ -202,7 +199,7 @@ def _plan_any_style(job: TrainingJob, paper: TrainingPaper) -> Plan:
         network=paper.make_network(job.config, 0, encoder),
         styles=(),
         paintings={},
-        fit=partial(paper.fit, ()),
+        fit=paper.fit,
     )
 
 

@@ -1,8 +1,7 @@
-"""Distances that style transfer minimises, and the conversion of published weights to them.
+"""Distances on features and pictures that style transfer minimises.
 
 Every loss on features is a mean, so that a weight keeps its meaning when a picture changes size.
-Papers and codebases sum, halve or divide otherwise: the tables below name their conventions, and
-the convert_*_weight functions turn a weight published for one into the weight for another.
+published.py converts weights that were published for other conventions.
 """
 
 from collections.abc import Callable, Mapping

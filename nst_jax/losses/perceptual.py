@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from nst_jax.array_types import Features, Image, ImageOfAnySize, Params, Scalar
 from nst_jax.encoders.encoder import Encoder
+from nst_jax.losses import styles
 from nst_jax.losses.basic import (
     TOTAL_VARIATION_LOSSES,
     LayerWeights,
@@ -68,7 +69,14 @@ class Weights(NamedTuple):
 
 
 def weigh_layers(layers: LayerWeights, weight: float) -> dict[str, float]:
-    """Return {layer: weight · the layer's own weight}, as Weights has them."""
+    """Return {layer: weight · the layer's own weight}, as Weights has them.
+
+    Raises:
+        ValueError: A layer is named twice.
+    """
+    names = [layer for layer, _ in layers]
+    if len(set(names)) < len(names):
+        raise ValueError(f"layers: wanted each once, got {' '.join(names)}")
     return {layer: weight * own for layer, own in layers}
 
 
@@ -217,11 +225,10 @@ def _measure_styles(
         if layer not in skipped and guides is None:
             kept[layer] = loss.measure(found)
             continue
-        if loss.guided is None:
-            raise ValueError(f"style_loss: {loss.name} has no form for regions")
+        guided = loss.require_guided()
         nothing = jnp.zeros((1, *found.shape[1:3], 1), found.dtype)
         guide = nothing if layer in skipped or guides is None else jnp.asarray(guides[layer])
-        kept[layer] = jax.tree.map(lambda one: one[:, 0], loss.guided.measure(found, guide))
+        kept[layer] = jax.tree.map(lambda one: one[:, 0], guided.measure(found, guide))
     return kept
 
 
@@ -317,11 +324,9 @@ def feature_terms(
     """
     loss, pairs = find_style_loss(style_loss), tuple(weights.style.items())
     if targets.guides is None:
-        style = sum_over_layers(loss.distance, features, targets.style, pairs)
-    elif loss.guided is None:
-        raise ValueError(f"style_loss: {loss.name} has no form for regions")
+        style = styles.style_loss(loss, features, targets.style, layer_weights=pairs)
     else:
-        distance, guides = loss.guided.distance, targets.guides
+        distance, guides = loss.require_guided().distance, targets.guides
         guided = {layer: (features[layer], jnp.asarray(guides[layer])) for layer, _ in pairs}
         style = sum_over_layers(
             lambda found, wanted: distance(found[0], wanted, found[1]),

@@ -165,6 +165,24 @@ class StyleLoss:
         """Return the name, as reports and errors show it."""
         return self.name
 
+    def require_guided(self) -> Guided:
+        """Return how regions are compared.
+
+        Raises:
+            ValueError: Masks cannot guide this loss.
+        """
+        if self.guided is None:
+            raise ValueError(
+                "style_loss: wanted one that compares region by region where there are masks, "
+                f"{' or '.join(guided_names())}, got {self}"
+            )
+        return self.guided
+
+
+def guided_names() -> tuple[str, ...]:
+    """Return the names of the losses that masks can guide."""
+    return tuple(name for name, loss in STYLE_LOSSES.items() if loss.guided is not None)
+
 
 def find_style_loss(loss: Any) -> StyleLoss:
     """Return the record of a style loss, given its name or itself.

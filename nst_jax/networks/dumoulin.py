@@ -17,7 +17,6 @@ from nst_jax.networks.layers import (
     ConditionalInstanceNorm,
     Convolution,
     UpsampledConvolution,
-    block_means,
     mix_uncovered,
     region_shares,
     require_pictures,
@@ -120,10 +119,7 @@ class DumoulinNetwork(nn.Module):
 
     def _normalize(self, x: Array, style: "_Style", name: str) -> Array:
         norm = ConditionalInstanceNorm(num_styles=self.num_styles, name=name + _NORM)
-        if style.shares is None:
-            return norm(x, style.weights)
-        side = style.shares.shape[1] // x.shape[1]
-        return norm(x, style.weights, shares=block_means(style.shares, side))
+        return norm(x, style.weights, shares=style.shares)
 
     def _check(self, images: Array, style_weights: Array) -> None:
         require_pictures(images[..., :3], least=8)

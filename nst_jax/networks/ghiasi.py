@@ -18,7 +18,6 @@ from nst_jax.networks.layers import (
     Convolution,
     PredictedInstanceNorm,
     UpsampledConvolution,
-    block_means,
     mix_uncovered,
     region_shares,
     require_pictures,
@@ -88,11 +87,7 @@ class GhiasiTransformer(nn.Module):
         shares = region_shares(masks)
 
         def steer(x: Array, name: str) -> Array:
-            norm = PredictedInstanceNorm(name=f"{name}_norm")
-            if shares is None:
-                return norm(x, embeddings)
-            side = shares.shape[1] // x.shape[1]
-            return norm(x, embeddings, shares=block_means(shares, side))
+            return PredictedInstanceNorm(name=f"{name}_norm")(x, embeddings, shares=shares)
 
         x = pictures
         contracting = ((self.width, 9, 1), (2 * self.width, 3, 2), (4 * self.width, 3, 2))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image
+from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.networks.layers import (
     Convolution,
     Initializer,
@@ -31,8 +32,6 @@ PADDING = 40
 TILE_MARGIN = 12
 """How far, in pixels of the output, the zero padding of the outer convolutions is felt."""
 
-# ImageNet's, red first; what VGG's pictures are centred by.
-_MEAN = (0.485, 0.456, 0.406)
 _NUM_RESIDUAL_BLOCKS = 5
 
 
@@ -99,7 +98,7 @@ class JohnsonNetwork(nn.Module):
         self._check_fields()
         require_pictures(images, least=2 * PADDING + 4)
         norm = partial(self._normalize, train=train)
-        mean = jnp.array(_MEAN, images.dtype).reshape(1, 1, 1, 3)
+        mean = jnp.array(TORCHVISION.mean, images.dtype).reshape(1, 1, 1, 3)
         x = self._convolve(255 * (images - mean), "contract1", self.width, kernel_size=9)
         x = relu(norm(x, "contract1"))
         for name, features in (("contract2", 2 * self.width), ("contract3", 4 * self.width)):

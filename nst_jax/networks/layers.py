@@ -96,6 +96,13 @@ class _InstanceStatistics(nn.Module):
         mean, var = self._exchanged(mean, var)
         return (x - _at_each_position(mean)) * lax.rsqrt(_at_each_position(var) + self.eps)
 
+    def _styled(self, x: FeatureMap, scale: Array, bias: Array, shares: Array | None) -> FeatureMap:
+        """The map normalised, scaled and shifted: alike everywhere, or by shares of regions."""
+        if shares is None:
+            return self._normalized(x) * _at_each_position(scale) + _at_each_position(bias)
+        shares = block_means(shares, shares.shape[1] // x.shape[1])
+        return self._normalized(x) * spread(shares, scale) + spread(shares, bias)
+
 
 class RegionMoments(_InstanceStatistics):
     """The channels' means and standard deviations within each of a picture's regions.
@@ -173,7 +180,7 @@ class ConditionalInstanceNorm(_InstanceStatistics):
             x: Feature maps.
             style_weights: Each picture's weights over the styles, (batch, num_styles); with shares
                 each region's, (batch, regions, num_styles).
-            shares: How much each position belongs to each region.
+            shares: How much each position belongs to each region; of x's size, or the picture's.
         """
         shape = (self.num_styles, x.shape[-1])
         scales = self.param("scale", nn.initializers.ones_init(), shape, jnp.float32)
@@ -182,9 +189,7 @@ class ConditionalInstanceNorm(_InstanceStatistics):
             jnp.matmul(style_weights, table, precision=lax.Precision.HIGHEST)
             for table in (scales, biases)
         )
-        if shares is None:
-            return self._normalized(x) * _at_each_position(scale) + _at_each_position(bias)
-        return self._normalized(x) * spread(shares, scale) + spread(shares, bias)
+        return self._styled(x, scale, bias, shares)
 
 
 class PredictedInstanceNorm(_InstanceStatistics):
@@ -200,8 +205,6 @@ class PredictedInstanceNorm(_InstanceStatistics):
     Reference: Ghiasi et al. 2017, section 2. Regions are ours.
     """
 
-    kernel_init: Initializer = nn.initializers.normal(0.03)
-
     @nn.compact
     def __call__(
         self,
@@ -216,12 +219,12 @@ class PredictedInstanceNorm(_InstanceStatistics):
             x: Feature maps.
             embeddings: Each picture's, (batch, size); with shares each region's, (batch, regions,
                 size).
-            shares: How much each position belongs to each region.
+            shares: How much each position belongs to each region; of x's size, or the picture's.
         """
         scale, bias = (
             nn.Dense(
                 x.shape[-1],
-                kernel_init=self.kernel_init,
+                kernel_init=nn.initializers.normal(0.03),
                 bias_init=bias_init,
                 precision=lax.Precision.HIGHEST,
                 name=name,
@@ -231,9 +234,7 @@ class PredictedInstanceNorm(_InstanceStatistics):
                 ("bias", nn.initializers.zeros_init()),
             )
         )
-        if shares is None:
-            return self._normalized(x) * _at_each_position(scale) + _at_each_position(bias)
-        return self._normalized(x) * spread(shares, scale) + spread(shares, bias)
+        return self._styled(x, scale, bias, shares)
 
 
 def spread(

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from nst_jax.array_types import Features, Image, Params
 from nst_jax.encoders.preprocessing import TORCHVISION
-from nst_jax.encoders.vgg import VGG, Pooling, channels_of
+from nst_jax.encoders.vgg import VGG, Pooling
 from nst_jax.networks.layers import block_means
 from nst_jax.ops.convolution import Precision
 from nst_jax.ops.moments import region_moments
@@ -20,9 +20,6 @@ EMBEDDING_SIZE = 100
 
 STATISTICS_LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 """The layers of VGG-16 whose means and deviations the predictor reads."""
-
-STATISTICS_SIZE = 2 * sum(map(channels_of, STATISTICS_LAYERS))
-"""How many numbers these are: 896."""
 
 LEAST_SIDE = 16
 """The shortest side of a painting that the predictor takes, in pixels."""
@@ -96,12 +93,7 @@ class StatisticsHead(nn.Module):
     The collection "batch_stats" holds the "mean" and the "scale" of many paintings' statistics, by
     which they are standardised. The hidden layer has 256 units. It and the embedding are
     layer-normalised.
-
-    Fields:
-        embedding_size: How many numbers an embedding has.
     """
-
-    embedding_size: int = EMBEDDING_SIZE
 
     if TYPE_CHECKING:
 
@@ -117,7 +109,7 @@ class StatisticsHead(nn.Module):
         x = (statistics - mean.value.reshape(1, -1)) / scale.value.reshape(1, -1)
         x = _dense(_HIDDEN, "hidden")(jnp.clip(x, -_CLIPPED_AT, _CLIPPED_AT))
         x = nn.relu(nn.LayerNorm(name="hidden_norm")(x))
-        return nn.LayerNorm(name="embedding_norm")(_dense(self.embedding_size, "embedding")(x))
+        return nn.LayerNorm(name="embedding_norm")(_dense(EMBEDDING_SIZE, "embedding")(x))
 
 
 def compute_statistics(

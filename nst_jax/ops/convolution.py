@@ -49,8 +49,8 @@ def convolve(
         stride: Step between outputs, the same in both directions.
         padding: What lies outside x: zeros, its reflection without the edge, or nothing.
         precision: 'float32', or 'bfloat16': operands rounded to bfloat16 (relative error up to
-            2⁻⁸ each) and products added up in float32. On the CPU only wide 3×3 layers are
-            rounded, because narrow ones would become slower.
+            2⁻⁸ each) and products added up in float32. On the CPU wide 3×3 layers are rounded, and
+            strided kernels other than 3×3; others would become slower.
 
     Raises:
         ValueError: A kernel of even side with padding, or a reflection wider than x.
@@ -98,7 +98,7 @@ def convolve_transposed(
         x: Input, channels last.
         kernel: Not turned around: its first row acts above the position that it belongs to.
         bias: Added to every position.
-        precision: As for convolve.
+        precision: As for convolve; always float32 on the CPU.
 
     Reference: the layers of stride ½ in Johnson et al. 2016, supplement, table 1.
     """
@@ -122,7 +122,8 @@ def upsample_convolve(
 ) -> Float[Array, "batch _ _ channels_out"]:
     """Return the 3×3 convolution of x enlarged twice by repetition.
 
-    convolve(upsample_nearest(x), kernel, bias, padding=padding, precision=precision).
+    convolve(upsample_nearest(x), kernel, bias, padding=padding, precision=precision), but always in
+    float32 on the CPU.
 
     Reference: Dumoulin et al. 2017, appendix, table 1; after Odena et al. 2016.
     """

@@ -2,7 +2,7 @@
 
 nst_jax.ops.convolution decides when; everything here equals the plain `jax.lax` operation.
 
-What is rearranged, and why (measured with `experiments/speed/gatys.py` and before it):
+What is rearranged, and why (`python -m experiments.speed.gatys` measures it):
 
 - An unpadded convolution is about three times slower than a zero-padded one. Reflection padding
   therefore convolves with zero padding and crops.
@@ -10,9 +10,10 @@ What is rearranged, and why (measured with `experiments/speed/gatys.py` and befo
   in tiles of 4×4 outputs 36 in place of 144. On two AVX2 cores the latter take half of the plain
   convolution's time for 256 channels at 64², seven tenths for 128 at 256², the kernel's transform
   counted. But they round: what is 0 outside a region is no longer exactly so, and on flat ground,
-  where max pooling's ties fall by the last bit, two programs may part. So they serve values alone,
-  such as painted pictures and targets, and kernels' gradients; what is differentiated goes by the
-  small tiles, of sums alone. A feature and its target may differ in the last bits therefore.
+  where max pooling's ties fall by the last bit, two programs may part. Tiles of 4×4
+  therefore compute only values that are not differentiated, and kernels' gradients. Differentiated
+  values use the 2×2 tiles, whose coefficients, but for the kernel's, are 0 and ±1. So a feature and
+  its target may differ in the last bits.
 - A large kernel on three channels keeps the processor's lanes empty: the picture is folded into
   blocks of 2×2 pixels, twelve channels, first.
 - A fractionally strided convolution spends nine tenths of its gradient on zeros, and one of an

@@ -1,7 +1,7 @@
-"""What style losses compare: statistics of a feature map over its positions.
+"""Gram matrices of a feature map over its positions: of all, or of each region.
 
-Each function takes feature maps and returns arrays without positions, one entry an image of the
-batch. Distances between statistics are in nst_jax.losses.
+Each function returns arrays without positions, one entry an image of the batch. Distances between
+them are in nst_jax.losses.
 """
 
 import jax

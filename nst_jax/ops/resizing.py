@@ -1,4 +1,4 @@
-"""Changes of a picture's size, as arrays; reading and writing pictures is in files.py."""
+"""Changes of a picture's size, as arrays; reading and writing pictures is in files/pictures.py."""
 
 import jax
 from jaxtyping import Array, Float

@@ -39,7 +39,7 @@ from jaxtyping import Array, Float, Int
 
 from nst_jax import train
 from nst_jax.array_types import Image, ImageOfAnySize, Params, check_picture
-from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
+from nst_jax.encoders.preprocessing import CAFFE_GAIN
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling
 from nst_jax.losses import LayerWeights
 from nst_jax.networks import dumoulin
@@ -49,8 +49,6 @@ from nst_jax.train import perceptual_training
 from nst_jax.train.perceptual_training import PerceptualConfig, make_objective
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # vgg_16/conv1 … conv4
-# How much larger than torchvision's the inputs of the authors' network are: it counts to 255.
-_GAIN = input_gain(CAFFE) / input_gain(TORCHVISION)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +68,8 @@ class Config(PerceptualConfig):
     style_size: int = 256  # ours: unpublished
     content_layers: LayerWeights = (("relu3_3", 1.0),)  # image_stylization_train.py: conv3
     style_layers: LayerWeights = tuple((layer, 1.0) for layer in STYLE_LAYERS)
-    content_weight: float = _GAIN**2  # image_stylization_train.py: 1.0
-    style_weight: float = 1e-4 * _GAIN**4  # image_stylization_train.py: 1e-4 a layer
+    content_weight: float = CAFFE_GAIN**2  # image_stylization_train.py: 1.0
+    style_weight: float = 1e-4 * CAFFE_GAIN**4  # image_stylization_train.py: 1e-4 a layer
     # The pictures.
     size: int = 256  # appendix
     shorter_side: tuple[int, int] | None = (256, 256)  # ours: square pictures from ImageNet's

@@ -1,7 +1,7 @@
 """Gatys, Ecker, Bethge, Hertzmann and Shechtman: Controlling Perceptual Factors (CVPR 2017).
 
 Here is the control of scale: a new style image that has one painting's forms and another's fine
-texture. Control of colour is config.color of gatys_2016, by nst_jax.color, and high resolution is
+texture. Control of colour is config.color of gatys_2016, by nst_jax.ops.color. High resolution is
 its preset gatys_2017_high_resolution.
 
 | mixing of scales, §6.1 | paper | authors' code | ours: cpu |
@@ -21,7 +21,6 @@ as the authors' matching of both.
 """
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -40,7 +39,7 @@ from nst_jax.pixels import programs
 from nst_jax.pixels.levels import Level, Problem, describe_levels, optimize_levels, plan_levels
 from nst_jax.pixels.programs import Program
 from nst_jax.pixels.transformations import OptimizerName
-from nst_jax.runs.compile_time import compile_seconds
+from nst_jax.runs.compile_time import stopwatch
 from nst_jax.runs.config_checks import check, check_types
 from nst_jax.runs.record import Record, make_record
 from nst_jax.runs.report import Report
@@ -154,18 +153,14 @@ def mix_scales(
     Reference: Gatys et al. 2017, §6.1.
     """
     coarse, fine = check_picture("coarse", coarse), check_picture("fine", fine)
-    started = time.perf_counter()
     encoder = dataclasses.replace(encoder, pooling=config.pooling, precision=config.precision)
     texture = color.prepare_style(fine, coarse, color=config.color, when="before")
     levels = plan(coarse, config)
-    with compile_seconds() as compiling:
+    with stopwatch() as watch:
         problem = _problem(coarse, texture, config, encoder, encoder_params)
         result = optimize_levels(problem, levels, on_step=on_step)
         jax.block_until_ready(result.image)
-        seconds = {
-            "compile": compiling(),
-            "run": time.perf_counter() - started - compiling(),
-        }
+        seconds = watch()
     info = describe_levels(describe_encoder(encoder), levels, result)
     record = make_record(config, made=result.image, seconds=seconds, steps=result.steps, info=info)
     return result.image, record

@@ -41,7 +41,7 @@ from jaxtyping import Array, Float
 
 from nst_jax import losses, train
 from nst_jax.array_types import Features, Image, Params, Scalar
-from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
+from nst_jax.encoders.preprocessing import CAFFE_GAIN, TORCHVISION
 from nst_jax.encoders.vgg import VGG, Pooling
 from nst_jax.losses import LayerWeights
 from nst_jax.networks.ghiasi import GhiasiNetwork, is_trained
@@ -62,8 +62,6 @@ _DISTANCES = {
     "relative": (losses.relative_content_loss, losses.log_relative_gram_loss),
 }
 _STANDARD_PAINTINGS = 64  # whose statistics standardise the predictor's input
-# How much larger than torchvision's the inputs of the authors' network are: it counts to 255.
-_GAIN = input_gain(CAFFE) / input_gain(TORCHVISION)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +87,10 @@ class Config(PerceptualConfig):
     distances: Literal["mean", "relative"] = "mean"  # arbitrary_image_stylization_losses.py
     content_layers: LayerWeights = (("relu3_3", 1.0),)  # arbitrary_image_stylization_train.py
     style_layers: LayerWeights = tuple((layer, 1.0) for layer in STYLE_LAYERS)  # the same
-    content_weight: float = _GAIN**2  # arbitrary_image_stylization_train.py: 1.0
-    style_weight: float = 0.5e-3 * _GAIN**4  # arbitrary_image_stylization_train.py: 0.5e-3 a layer
+    content_weight: float = CAFFE_GAIN**2  # arbitrary_image_stylization_train.py: 1.0
+    style_weight: float = (
+        0.5e-3 * CAFFE_GAIN**4
+    )  # arbitrary_image_stylization_train.py: 0.5e-3 a layer
     # The pictures.
     size: int = 256  # arbitrary_image_stylization_train.py
     shorter_side: tuple[int, int] | None = (256, 256)  # ours: square pictures from ImageNet's
@@ -111,6 +111,8 @@ class Config(PerceptualConfig):
         super().__post_init__()
         check(self.encoder == "vgg16", "encoder", "vgg16, which the predictor reads", self.encoder)
         check(bool(self.style_layers), "style_layers", "at least one layer", "none")
+        wanted = "gram, which distances compares in one of two ways"
+        check(self.style_loss == "gram", "style_loss", wanted, self.style_loss)
         low, high = sides = self.style_shorter_side
         wanted = f"a range from style_size, {self.style_size}, on"
         check(self.style_size <= low <= high, "style_shorter_side", wanted, sides)
@@ -213,7 +215,7 @@ def make_objective(
         terms = {
             "content": config.content_weight * content,
             "style": config.style_weight * style,
-            "tv": config.tv_weight * losses.total_variation_loss(stylized),
+            "tv": config.tv_weight * losses.TOTAL_VARIATION_LOSSES[config.tv_loss](stylized),
         }
         return terms["content"] + terms["style"] + terms["tv"], terms
 
@@ -320,6 +322,8 @@ def fit(
             "weights: wanted VGG-16 on torchvision's pixels, which the predictor reads, "
             f"got {config.weights}; leave it out"
         )
+    held_out = train.check_pair("held_out", held_out)
+    samples = train.check_pair("samples", samples)
     encoder = set_encoder(encoder, config)
     network = make_network(config)
     if start is None:
@@ -383,18 +387,14 @@ def _open_stream(config, photographs, paintings):
     return train.zip_streams(Pair, *streams)
 
 
-def _fit_any(paintings, *args, **options) -> train.Trained:
-    del paintings  # they come with the photographs
-    return fit(*args, **options)
-
-
 TRAINING = train.TrainingPaper(
     name="ghiasi2017",
     title="Train a fast network to paint after any painting (Ghiasi et al. 2017).",
     presets=PRESETS,
     styles="any",
     make_network=lambda config, num_styles, encoder: make_network(config),
-    fit=_fit_any,
+    fit=fit,
+    trainable=is_trained,
     open_stream=_open_stream,
 )
 """How these networks are trained."""

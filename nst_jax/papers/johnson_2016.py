@@ -36,7 +36,7 @@ import jax.numpy as jnp
 
 from nst_jax import losses, train
 from nst_jax.array_types import Image, ImageOfAnySize, Params, check_picture
-from nst_jax.encoders.preprocessing import CAFFE, TORCHVISION, input_gain
+from nst_jax.encoders.preprocessing import CAFFE_GAIN
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
 from nst_jax.losses import LayerWeights
 from nst_jax.networks.johnson import PADDING, JohnsonNetwork, Normalization, Output
@@ -45,8 +45,6 @@ from nst_jax.train.perceptual_training import PerceptualConfig, make_objective
 from nst_jax.train.perceptual_training import compute_style_grams as compute_style_grams
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # §4.1
-# How much larger than torchvision's are Caffe's inputs, and so roughly the activations.
-_GAIN = input_gain(CAFFE) / input_gain(TORCHVISION)
 
 
 def _published(weight: float, source: str) -> LayerWeights:
@@ -83,8 +81,8 @@ class Config(PerceptualConfig):
     style_size: int = 256  # §4.1, as the training pictures; train.lua: its longer side
     content_layers: LayerWeights = (("relu2_2", 1.0),)  # §4.1
     style_layers: LayerWeights = _CODE_LAYERS  # §4.1
-    content_weight: float = _GAIN**2  # train.lua: 1; the paper gives none
-    style_weight: float = 5.0 * _GAIN**4  # train.lua: 5; the paper gives none
+    content_weight: float = CAFFE_GAIN**2  # train.lua: 1; the paper gives none
+    style_weight: float = 5.0 * CAFFE_GAIN**4  # train.lua: 5; the paper gives none
     tv_weight: float = 1e-6 * 255**2  # §4.1: 1e-6 to 1e-4, on pixels of 0 to 255
     tv_loss: Literal["mean", "half_sum"] = "half_sum"  # losses.TOTAL_VARIATION_LOSSES
     # The pictures.

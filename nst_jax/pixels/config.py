@@ -143,6 +143,11 @@ class Config:
         return find_style_loss(self.style_loss)
 
     @property
+    def begins_with_file(self) -> bool:
+        """Whether init is a picture file's path."""
+        return self.init not in ("content", "noise", "style")
+
+    @property
     def is_mean(self) -> bool:
         """Whether the total is a mean over pixels, whose gradient falls with their number."""
         return self.loss.is_mean and (self.tv_loss == "mean" or self.tv_weight == 0)

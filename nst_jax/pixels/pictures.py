@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_jax.array_types import ImageOfAnySize, check_picture
-from nst_jax.losses.styles import STYLE_LOSSES
 from nst_jax.ops import color as colors
 from nst_jax.ops.color import Color, When
 from nst_jax.pixels.config import Config
@@ -79,25 +78,21 @@ def check_run_pictures(
     styles = [check_picture("style", each) for each in styles]
     if initial_image is not None:
         initial_image = check_picture("initial_image", initial_image)
-    if config.init not in ("content", "noise", "style") and initial_image is None:
+    if config.begins_with_file and initial_image is None:
         raise ValueError(
             f"init: {config.init!r} is not content, noise or style; "
             "for a picture of your own give it as initial_image"
         )
     if config.style_blend is not None and len(config.style_blend) != len(styles):
         raise ValueError(
-            f"style_blend: wanted {len(styles)} non-negative weights, one a style, "
-            f"not all 0; got {config.style_blend}"
+            f"style_blend: wanted {len(styles)} weights, one for each style, "
+            f"got {config.style_blend}"
         )
     if masks is not None and config.style_blend is not None:
         raise ValueError("masks: wanted without style_blend, which mixes styles everywhere")
     some_masks = masks is not None or any(mask is not None for mask in style_masks or ())
-    if some_masks and config.loss.guided is None:
-        guided = ", ".join(name for name, loss in STYLE_LOSSES.items() if loss.guided is not None)
-        raise ValueError(
-            f"style_loss: wanted one that compares region by region where there are masks, "
-            f"{guided}, got {config.loss}"
-        )
+    if some_masks:
+        config.loss.require_guided()
     regions = check_regions(
         masks,
         style_masks,

@@ -11,6 +11,7 @@ import numpy as np
 from nst_jax.array_types import Image, ImageOfAnySize, Params
 from nst_jax.encoders import vgg
 from nst_jax.encoders.encoder import Encoder
+from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
 from nst_jax.losses import perceptual
 from nst_jax.losses.perceptual import Targets, Weights, weigh_layers
@@ -23,8 +24,6 @@ from nst_jax.pixels.programs import Program
 from nst_jax.regions.guidance import Guides
 from nst_jax.regions.run_regions import Size, check_presence
 
-# ImageNet's mean colour, the picture that VGG's preprocessing maps to zero.
-_MEAN_COLOR = (0.485, 0.456, 0.406)
 _LEAST_STYLE_SIZE = 16
 
 
@@ -35,7 +34,7 @@ def set_encoder(encoder: Encoder, config: Config) -> Encoder:
 
     Args:
         encoder: A VGG from load_encoder, or one of your own.
-        config: Its pooling, precision, remat and init count.
+        config: Its pooling, precision and remat count.
 
     Raises:
         ValueError: It is no encoder, or config.remat wants one that runs block by block.
@@ -279,7 +278,7 @@ def initial_picture(
     if config.init == "noise":
         shape = (1, height, width, 3)
         noise = jax.random.normal(jax.random.key(config.seed), shape, jnp.float32)
-        mean = jnp.asarray(_MEAN_COLOR, jnp.float32).reshape(1, 1, 1, 3)
+        mean = jnp.asarray(TORCHVISION.mean, jnp.float32).reshape(1, 1, 1, 3)
         return mean + config.noise_std * noise
     own = content if initial is None else initial
     picture = {"content": content, "style": style}.get(config.init, own)

@@ -1,9 +1,7 @@
 """A picture painted by optimising its pixels: one run, or several that are steps of one batch."""
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,7 +27,7 @@ from nst_jax.pixels.problem import (
     set_encoder,
 )
 from nst_jax.pixels.saved_state import Save, SavedRun
-from nst_jax.runs.compile_time import compile_seconds
+from nst_jax.runs.compile_time import stopwatch
 from nst_jax.runs.record import Record, describe_config, make_record
 from nst_jax.runs.report import DivergedError, Report
 
@@ -94,9 +92,9 @@ def stylize(
     identity = {"config": describe_config(config), "fingerprint": given.fingerprint()}
     if resume is not None:
         check_same_run(identity, resume[1])
-    before = resume[1]["seconds"] if resume else {"compile": 0.0, "run": 0.0}
+    before = resume[1]["seconds"] if resume else None
     pictures, finish = _recolored(given, config), partial(_finish, config, given.content)
-    with _stopwatch(before) as seconds:
+    with stopwatch(before=before) as seconds:
         levels = plan(pictures.content, config, styles=pictures.styles)
         check_sizes(pictures, config, levels[-1])
         guides = plan_guides(pictures, config, encoder, levels)
@@ -170,7 +168,7 @@ def stylize_together(
         for own, config in zip(pictures, configs, strict=True)
     ]
     levels = min(plans, key=len)
-    with _stopwatch({"compile": 0.0, "run": 0.0}) as seconds:
+    with stopwatch() as seconds:
         problems = []
         for own, config in zip(pictures, configs, strict=True):
             check_sizes(own, config, levels[-1])
@@ -213,20 +211,6 @@ def check_same_run(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:
         raise ValueError(
             "resume: the saved run had other pictures or masks; give the same ones or start afresh"
         )
-
-
-@contextmanager
-def _stopwatch(before: Mapping[str, float]) -> Iterator[Callable[[], dict[str, float]]]:
-    """Seconds of compiling and of all else since it was entered, on top of what was before."""
-    started = time.perf_counter()
-    with compile_seconds() as compiling:
-
-        def seconds() -> dict[str, float]:
-            compiled = compiling()
-            run = time.perf_counter() - started - compiled
-            return {"compile": before["compile"] + compiled, "run": before["run"] + run}
-
-        yield seconds
 
 
 def _make_record(

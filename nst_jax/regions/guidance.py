@@ -72,7 +72,9 @@ def propagate_masks(
     elif mode == "inside":
         found = {layer: 1 - seen for layer, seen in _seen(1 - masks, encoder, layers).items()}
     else:
-        sizes = {layer: seen.shape[1:] for layer, seen in _seen(masks, encoder, layers).items()}
+        # Of no masks, since their sizes alone are wanted.
+        seen = _seen(masks[:0], encoder, layers)
+        sizes = {layer: of_none.shape[1:] for layer, of_none in seen.items()}
         found = {
             layer: resize_masks(masks, height=height, width=width)
             for layer, (height, width) in sizes.items()

@@ -1,7 +1,8 @@
 """How long JAX has been compiling."""
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from jax import monitoring
@@ -28,3 +29,25 @@ def compile_seconds() -> Iterator[Callable[[], float]]:
         yield lambda: spent[0]
     finally:
         monitoring.unregister_event_duration_listener(listen)
+
+
+@contextmanager
+def stopwatch(
+    *, before: Mapping[str, float] | None = None
+) -> Iterator[Callable[[], dict[str, float]]]:
+    """Yield a function that returns the seconds since the block began, as records have them.
+
+    {"compile": ..., "run": ...}: those of compiling, and all others.
+
+    Args:
+        before: Seconds that are added, of the same run in earlier processes.
+    """
+    started, earlier = time.perf_counter(), before or {"compile": 0.0, "run": 0.0}
+    with compile_seconds() as compiling:
+
+        def seconds() -> dict[str, float]:
+            compiled = compiling()
+            run = time.perf_counter() - started - compiled
+            return {"compile": earlier["compile"] + compiled, "run": earlier["run"] + run}
+
+        yield seconds

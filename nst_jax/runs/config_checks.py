@@ -1,6 +1,7 @@
 """Checks that every configuration of a run wants: each field against its own type."""
 
 import dataclasses
+import functools
 import numbers
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -19,10 +20,15 @@ def check_types(config: Any) -> None:
     Raises:
         ValueError: One line that names the field.
     """
-    hints = get_type_hints(type(config))
+    hints = _hints_of(type(config))
     for field in dataclasses.fields(config):
         hint, value = hints[field.name], getattr(config, field.name)
         check(_is_of(value, hint), field.name, _describe(hint), _shown(value))
+
+
+@functools.cache
+def _hints_of(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def check(true: bool, name: str, wanted: str, got: object) -> None:

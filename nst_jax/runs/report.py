@@ -21,7 +21,7 @@ class DivergedError(Exception):
 
 
 class Report(NamedTuple):
-    """What `run` tells of a step: its number, counted from 1, and numbers on the host."""
+    """What a run reports of a step: its number, counted from 1, and losses on the host."""
 
     step: int
     total: float

@@ -182,6 +182,11 @@ class AnyStyleStylizer(Stylizer):
         """Return the moments and alpha of a Mixture, or of what prepare makes one of."""
         return self._mixture(style)[:3]
 
+    def style_for(self, pixels: Pixels, style: Any) -> Any:
+        """Return a Mixture: a painting is encoded once."""
+        del pixels
+        return self._mixture(style)
+
     def with_regions(self, pixels: Pixels, style: Any) -> MaskedPixels:
         """Return a picture with a channel for each region of a Mixture that has masks."""
         return add_masks(pixels, self._mixture(style).masks)

@@ -6,7 +6,6 @@ sizes, shapes, types and names that it should, or is refused.
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,13 +18,13 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from nst_jax import files
 from nst_jax.array_types import Params
 from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, describe_weights, load_encoder
+from nst_jax.files.disk import FilePath, quoted
 from nst_jax.networks.huang import HuangNetwork, encoder_params_up_to_layer
 from nst_jax.ops.convolution import Precision
 from nst_jax.stylizers.architectures import ARCHITECTURES, Choices, variable_shapes
 
 EXTENSION = ".safetensors"
 
-FilePath = str | os.PathLike[str]
 
 _KIND = "nst_jax network 1"
 _MAX_BYTES = 1 << 30
@@ -68,7 +67,7 @@ def save_model(
 
     Args:
         path: Where to; ends in .safetensors.
-        network: A JohnsonNetwork, DumoulinNetwork or HuangNetwork.
+        network: One of architectures.ARCHITECTURES.
         variables: Its variables.
         styles: The names of its styles, in the order of their rows; each may be part of a file's
             name.
@@ -80,7 +79,7 @@ def save_model(
             or a number is not finite in float16.
         OSError: The file cannot be written.
     """
-    where = f"cannot write {_quoted(path)}"
+    where = f"cannot write {quoted(path)}"
     if Path(path).suffix != EXTENSION:
         raise ValueError(f"{where}: wanted a name that ends in {EXTENSION}")
     try:
@@ -179,7 +178,7 @@ def _build_around_encoder(
     found = describe_weights(architecture, weights=weights)["arrays_sha256"]
     if found != sha256:
         raise ValueError(
-            f"cannot use {_quoted(path)}: it wants the encoder {weights} whose arrays_sha256 is "
+            f"cannot use {quoted(path)}: it wants the encoder {weights} whose arrays_sha256 is "
             f"{str(sha256)[:64]!r}, and this machine has another, {found}; fetch or make that one"
         )
     encoder = dataclasses.replace(encoder, padding="reflect")
@@ -210,7 +209,7 @@ def _parse(
     """The header's network, settings, styles and card, of which the settings are checked."""
     if header.get("kind") != _KIND:
         raise ValueError(
-            f"{_quoted(path)} is not a model of nst_jax: its header does not say {_KIND!r}; "
+            f"{quoted(path)} is not a model of nst_jax: its header does not say {_KIND!r}; "
             "name a file that nst-jax train has made"
         )
     try:
@@ -308,10 +307,6 @@ def _damaged(path: FilePath, error: Exception) -> ValueError:
     text = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
     text = text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]} ..."
     return ValueError(
-        f"cannot use {_quoted(path)}: damaged, or of another version ({text}); fetch or make it "
+        f"cannot use {quoted(path)}: damaged, or of another version ({text}); fetch or make it "
         "again"
     )
-
-
-def _quoted(path: FilePath) -> str:
-    return repr(Path(path).as_posix())

@@ -1,6 +1,5 @@
 """What load_stylizer answers for networks whose style is predicted from a painting: Ghiasi's."""
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -8,7 +7,7 @@ from jaxtyping import Array, Float
 
 from nst_jax.array_types import ImageOfAnySize
 from nst_jax.stylizers.any_style import AnyStyleStylizer
-from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions
+from nst_jax.stylizers.painting import Conditions
 from nst_jax.stylizers.tiling import Pixels
 
 
@@ -58,28 +57,6 @@ class PredictedStyleStylizer(AnyStyleStylizer):
         """
         return self.encode_style(painting).vector[0]
 
-    def paint_each(
-        self,
-        pictures: Sequence[Pixels],
-        styles: Sequence[Any],
-        *,
-        bucket: int = BUCKET,
-        max_pixels: int = MAX_PIXELS,
-    ) -> list[Pixels]:
-        """Return what paint returns, with a style for each picture.
-
-        Args:
-            pictures: As for paint.
-            styles: As many, each as for a call.
-            bucket: As for a call.
-            max_pixels: As for a call.
-
-        Raises:
-            ValueError: As for paint.
-        """
-        own = [self._after_itself(*pair) for pair in zip(pictures, styles, strict=True)]
-        return super().paint_each(pictures, own, bucket=bucket, max_pixels=max_pixels)
-
     def conditions(self, style: Any) -> Conditions:
         """Return the embeddings of an EmbeddingMixture, or of what prepare makes one of.
 
@@ -94,8 +71,8 @@ class PredictedStyleStylizer(AnyStyleStylizer):
             )
         return (mixture.vector if mixture.masks is not None else mixture.vector[:, 0],)
 
-    def _after_itself(self, pixels: Pixels, style: Any) -> EmbeddingMixture:
-        """A mixture of alpha 1 that moves the photograph's embedding towards the style's."""
+    def style_for(self, pixels: Pixels, style: Any) -> EmbeddingMixture:
+        """Return a mixture of alpha 1 that moves the photograph's embedding towards the style's."""
         mixture = self._mixture(style)
         alpha = float(mixture.alpha[0, 0])
         if alpha == 1:

@@ -148,16 +148,20 @@ class Stylizer(ABC):
         Raises:
             ValueError: As for paint.
         """
-        masked = [
-            self.with_regions(pixels, style) for pixels, style in zip(pictures, styles, strict=True)
-        ]
-        conditions = [self.conditions(style) for style in styles]
+        own = [self.style_for(*pair) for pair in zip(pictures, styles, strict=True)]
+        masked = [self.with_regions(*pair) for pair in zip(pictures, own, strict=True)]
+        conditions = [self.conditions(style) for style in own]
         return paint(self._model, masked, conditions, bucket=bucket, max_pixels=max_pixels)
 
     @property
     def least_pixels(self) -> int:
         """The least that max_pixels may be."""
         return least_pixels(self._model)
+
+    def style_for(self, pixels: Pixels, style: Any) -> Any:
+        """Return a style as it is for one picture: what with_regions and conditions are given."""
+        del pixels
+        return style
 
     def with_regions(self, pixels: Pixels, style: Any) -> MaskedPixels:
         """Return what the network is given of a picture: the picture, where it has no regions."""

@@ -50,7 +50,7 @@ def make_batches(
     for place, config in enumerate(configs):
         key = batch_key(config)
         # A file to begin with is one picture for the whole batch.
-        init = config.init if config.init not in ("content", "noise", "style") else None
+        init = config.init if config.begins_with_file else None
         groups.setdefault(place if key is None else (key, init), []).append(place)
     batches = []
     for places in groups.values():

@@ -1,5 +1,6 @@
 """The runs of a sweep: every combination of the axes' values, once for each seed."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -46,7 +47,7 @@ class Grid:
     axes: tuple[Axis, ...]
     seeds: tuple[int, ...]
 
-    @property
+    @functools.cached_property
     def runs(self) -> tuple[Run, ...]:
         """All runs, row by row, seeds innermost."""
         found = []

@@ -2,7 +2,6 @@
 
 import dataclasses
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -20,7 +19,7 @@ from nst_jax.encoders.weights.pretrained import describe_weights, load_encoder
 from nst_jax.files.disk import FilePath
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import Config, Record
-from nst_jax.runs.compile_time import compile_seconds
+from nst_jax.runs.compile_time import stopwatch
 from nst_jax.runs.report import DivergedError, Report
 from nst_jax.sweeps import storage
 from nst_jax.sweeps.axes import describe_value
@@ -86,7 +85,7 @@ class _Pictures(NamedTuple):
 
     def load(self, config: Config) -> tuple[Any, list[Any], Any]:
         """The photograph, the paintings and the picture to begin with, sized as a run has them."""
-        own = storage.begins_with_file(config.init)
+        own = config.begins_with_file
         style_size = config.style_size or config.size
         return (
             files.load_image(self.content, size=config.size),
@@ -175,7 +174,8 @@ def _find_outcomes(
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, weights=weights))
         key = (run.config.encoder, weights, run.config.init)
         if key not in hashes:
-            hashes[key] = storage.hash_inputs(*pictures, run.config.init, network[2])
+            initial = Path(run.config.init) if run.config.begins_with_file else None
+            hashes[key] = storage.hash_inputs(*pictures, initial, network[2])
         inputs = hashes[key]
         name = storage.folder_name(run, inputs)
         place = known.get(storage.hash_of(name), folder / "runs" / name)
@@ -317,16 +317,16 @@ def _run_batch(work: _Work, batch: list[Outcome], encoder: VGG, params: Params) 
         if work.stop.is_set():
             raise _StoppedError
 
-    configs, began = [outcome.run.config for outcome in batch], time.perf_counter()
-    with compile_seconds() as compiling:
+    configs = [outcome.run.config for outcome in batch]
+    with stopwatch() as watch:
         painted = _paint(work.pictures, configs, encoder, params, on_step)
+        whole = watch()
     if len(batch) > 1 and _is_lack_of_memory(painted):
         for outcome in batch:
             _run_batch(work, [outcome], encoder, params)
         return
     results = len(batch) * [painted] if isinstance(painted, Exception) else painted
-    compiled = compiling() / len(batch)
-    seconds = {"compile": compiled, "run": (time.perf_counter() - began) / len(batch) - compiled}
+    seconds = {name: each / len(batch) for name, each in whole.items()}
     for outcome, history, result in zip(batch, histories, results, strict=True):
         _keep(outcome, result, history, seconds)
         work.progress.end(outcome)

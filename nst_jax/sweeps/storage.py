@@ -117,14 +117,14 @@ def store(folder: Path, picture: ImageOfAnySize, record: Record) -> None:
 
 
 def hash_inputs(
-    content: Path, styles: Sequence[Path], initial: str, weights: Mapping[str, str]
+    content: Path, styles: Sequence[Path], initial: Path | None, weights: Mapping[str, str]
 ) -> Inputs:
     """Return the hashes by which a run knows its pictures and its network.
 
     Args:
         content: The photograph's file.
         styles: The paintings' files.
-        initial: A config's init; hashed if it is a file.
+        initial: The picture's file that runs begin with; None where they begin with another.
         weights: What describe_weights says.
 
     Raises:
@@ -133,11 +133,6 @@ def hash_inputs(
     return {
         "content": files.sha256_of(content),
         "styles": [files.sha256_of(style) for style in styles],
-        "initial": files.sha256_of(initial) if begins_with_file(initial) else None,
+        "initial": None if initial is None else files.sha256_of(initial),
         "encoder": weights["arrays_sha256"],
     }
-
-
-def begins_with_file(initial: str) -> bool:
-    """Return whether a config's init is a file's path."""
-    return initial not in ("content", "noise", "style")

@@ -56,7 +56,7 @@ class PictureStream(Stream, Protocol):
         ...
 
 
-def squash(size: int) -> Transform:
+def squash(size: int, *, flip: bool = False) -> Transform:
     """Return a transform that scales every picture to size × size, whatever its aspect.
 
     The filter is Lanczos', as in files.load_image, so that networks train on pictures as sharp as
@@ -67,6 +67,7 @@ def squash(size: int) -> Transform:
 
     Args:
         size: Pixels of a side.
+        flip: Whether half of the pictures are mirrored left to right, where there is a generator.
 
     Raises:
         ValueError: size is below 1.
@@ -74,8 +75,8 @@ def squash(size: int) -> Transform:
     _check_positive("size", size)
 
     def transform(pixels: Pixels, generator: np.random.Generator | None) -> Pixels:
-        del generator
-        return _to_pixels(_to_picture(pixels).resize((size, size), _LANCZOS))
+        square = _to_picture(pixels).resize((size, size), _LANCZOS)
+        return _to_pixels(_perhaps_mirrored(square, flip, generator))
 
     return transform
 
@@ -112,11 +113,17 @@ def random_crop(size: int, *, shorter_side: int | tuple[int, int], flip: bool = 
         left = _choose(0, width - size, generator)
         top = _choose(0, height - size, generator)
         square = _crop_of_scaled(picture, (width, height), (left, top), size)
-        if flip and generator is not None and generator.integers(2):
-            square = square.transpose(PIL.Image.Transpose.FLIP_LEFT_RIGHT)
-        return _to_pixels(square)
+        return _to_pixels(_perhaps_mirrored(square, flip, generator))
 
     return transform
+
+
+def _perhaps_mirrored(
+    square: PIL.Image.Image, flip: bool, generator: np.random.Generator | None
+) -> PIL.Image.Image:
+    if flip and generator is not None and generator.integers(2):
+        return square.transpose(PIL.Image.Transpose.FLIP_LEFT_RIGHT)
+    return square
 
 
 def picture_stream(

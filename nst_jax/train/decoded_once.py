@@ -133,6 +133,7 @@ class CropStream:
         """
         self._make, self._count, self._batch_size, self._seed = make, count, batch_size, seed
         self._position = 0
+        self._order = functools.lru_cache(maxsize=2)(self._make_order)  # a batch may span epochs
 
     def __iter__(self) -> "CropStream":
         """Return itself."""
@@ -157,9 +158,10 @@ class CropStream:
         self._position = state["position"]
 
     def close(self) -> None:
-        """Do nothing: there are no threads."""
+        """Let the device have its memory back."""
+        _decode.cache_clear()
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def _make_order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self._seed, epoch]).permutation(self._count)
 
 

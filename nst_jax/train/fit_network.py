@@ -120,7 +120,7 @@ def fit_network(
         stream,
         *args,
         num_steps=num_steps,
-        description={"config": _describe(config), "data": reporting.data},
+        description={"config": describe_config(config), "data": reporting.data},
         reporting=reporting,
         sample=lambda state: subject.paint(_variables(state)).clip(0, 1),
         evaluate=evaluate,
@@ -134,16 +134,3 @@ def fit_network(
 
 def _variables(state: State) -> Params:
     return {"params": averaged_params(state), **state.model_state}
-
-
-def _describe(config: TrainingConfig) -> dict[str, Any]:
-    """What a checkpoint says of the configuration.
-
-    What older versions had no field for is not mentioned where it is as it was then, so that their
-    checkpoints go on.
-    """
-    described = describe_config(config)
-    return {name: value for name, value in described.items() if (name, value) not in _AS_BEFORE}
-
-
-_AS_BEFORE = (("style_loss", "gram"), ("decode", "always"))

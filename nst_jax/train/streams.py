@@ -20,7 +20,7 @@ from nst_jax.train.decoded_once import concatenate, fits_on_device, open_crop_st
 
 
 class Pair(NamedTuple):
-    """As many photographs as paintings, of one size: what is trained and measured on."""
+    """As many photographs as paintings, each of one size: what is trained and measured on."""
 
     content: Image | Float[np.ndarray, "batch height width 3"]
     style: Image | Float[np.ndarray, "batch height width 3"]
@@ -86,7 +86,7 @@ def open_stream(
             num_threads=os.cpu_count() or 1,
         )
     if shorter_side is None:
-        transform = datasets.squash(size)
+        transform = datasets.squash(size, flip=flip)
     else:
         transform = datasets.random_crop(size, shorter_side=shorter_side, flip=flip)
     return datasets.picture_stream(

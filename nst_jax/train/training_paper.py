@@ -37,9 +37,13 @@ class TrainingPaper:
             step, the others on photographs alone.
         make_network: (config, num_styles, encoder) -> the linen module; num_styles is 0 for any.
         fit: (paintings, stream, config, encoder, encoder_params, *, held_out, samples, reporting,
-            start=None) -> Trained. paintings are the styles' pictures, none for any style; held_out
-            and samples are pictures, or a Pair for any style.
+            start=None) -> Trained. paintings are the styles' pictures; held_out and samples are
+            pictures. For any style there are no paintings, and each of these two is a Pair.
+        trainable: Whether a parameter is trained, by its names from the outermost module on; None
+            where all are, but for an encoder that a file of such networks leaves out.
         stages: (config) -> the parts of a training in their order; the last is the run's own.
+        without_first_stages: (config) -> the configuration of a training that begins with a trained
+            network: of its last stage alone.
         open_stream: (config, photographs, paintings) -> the batches of a training.
         add_style: (painting, network, variables, stream, config, encoder, encoder_params, *,
             held_out, samples, reporting) -> Trained: teaches a trained network one more style.
@@ -51,7 +55,9 @@ class TrainingPaper:
     styles: Styles
     make_network: Callable[[Any, int, Any], Any]
     fit: Callable[..., Trained]
+    trainable: Callable[[Sequence[str]], bool] | None = None
     stages: Callable[[Any], tuple[Stage, ...]] = lambda config: (Stage(config.num_steps),)
+    without_first_stages: Callable[[Any], Any] = lambda config: config
     open_stream: Callable[[Any, Sequence[Path], Sequence[Path]], PictureStream] = (
         lambda config, photographs, paintings: open_stream(photographs, **stream_options(config))
     )

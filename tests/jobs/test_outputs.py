@@ -71,6 +71,7 @@ def test_names_that_differ_in_case_alone_are_refused_where_they_are_one(folder, 
     Path("more").mkdir()
     os.rename("photos/b.png", "more/A.png")
     contents = ("photos/a.png", "more/A.png")
+    monkeypatch.setattr(outputs, "ignores_case", lambda folder: False)
     assert written(plan(*contents)) == [["out/a.png"], ["out/A.png"]]
     monkeypatch.setattr(outputs, "ignores_case", lambda folder: True)
     with pytest.raises(ValueError, match=r"'photos/a\.png' and 'more/A\.png' would both become"):

@@ -11,14 +11,18 @@ from nst_jax import train
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
 from nst_jax.networks.dumoulin import DumoulinNetwork
+from nst_jax.networks.ghiasi import GhiasiTransformer
 from nst_jax.networks.huang import Decoder
 from nst_jax.networks.johnson import JohnsonNetwork
+from nst_jax.networks.style_predictors import StylePredictor
 
 PICTURE = (1, 48, 48, 3)
 NETWORKS = {
     "johnson, batch": (JohnsonNetwork(width=4, normalization="batch"), [PICTURE]),
     "johnson, instance": (JohnsonNetwork(width=4, normalization="instance"), [PICTURE]),
     "dumoulin": (DumoulinNetwork(num_styles=2, width=4), [PICTURE, (1, 2)]),
+    "ghiasi": (GhiasiTransformer(width=2), [(1, 16, 16, 3), (1, 6)]),
+    "ghiasi, predictor": (StylePredictor(), [PICTURE]),
     "huang": (Decoder(architecture="vgg16"), [(1, 6, 6, 512)]),
     "vgg": (VGG("vgg16", TORCHVISION), [PICTURE]),
 }

@@ -73,8 +73,9 @@ def test_pooling_equals_loops(backend, shape):
     for (pooling, ceil_mode), (alone, y, dx, cotangent, dy) in found:
         wanted = pool_by_loops(x, cotangent, direction, pooling=pooling, ceil_mode=ceil_mode)
         np.testing.assert_array_equal(alone, y)
-        for mine, theirs in zip((y, dx, dy), wanted, strict=True):
-            np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-6, err_msg=pooling)
+        for mine, theirs in zip((y, dx), wanted[:2], strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-6, err_msg=pooling)
+        np.testing.assert_allclose(dy, wanted[2], rtol=1e-6, atol=1e-6, err_msg=pooling)
 
 
 @pytest.mark.parametrize("shape", [(2, 6, 8, 3), (1, 7, 5, 3)])

@@ -49,6 +49,7 @@ def test_ctrl_c_twice_is_a_keyboard_interrupt():
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["SIGINT", "SIGTERM"])
 def test_sigterm_after_any_other_signal_ends_the_process_at_once(first):
     code = (

@@ -32,7 +32,10 @@ def paths(tmp_path) -> list[Path]:
 
 def test_names_that_are_not_utf_8_count_by_their_bytes(tmp_path):
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
-    path.write_bytes(b"12345")
+    try:
+        path.write_bytes(b"12345")
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 alone, so that there are no others")
     found = train.describe_pictures([path])
     assert found == {"count": 1, "sha256": hashlib.sha256(b"caf\xe9.png\x005\n").hexdigest()}
 

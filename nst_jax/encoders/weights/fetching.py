@@ -1,10 +1,8 @@
 """Getting weights onto this machine: downloading them, and converting what others wrote."""
 
 import hashlib
-import os
 import re
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 from nst_jax import files
@@ -12,9 +10,8 @@ from nst_jax.encoders.weights import weight_files
 from nst_jax.encoders.weights.conversion import read_foreign, require_converter
 from nst_jax.encoders.weights.weight_files import StoredWeights, cached_path
 from nst_jax.encoders.weights.weight_sets import WEIGHT_SETS, WeightSet
-
-FilePath = str | os.PathLike[str]
-Progress = Callable[[int, int | None], None]
+from nst_jax.files.disk import FilePath
+from nst_jax.files.downloads import Progress
 
 _MAX_DOWNLOAD = 1 << 30  # bytes; torchvision's VGG-19, the largest, has 575 million
 

@@ -18,11 +18,11 @@ from nst_jax.encoders.weights.conversion import LayerArrays, check_arrays, read_
 from nst_jax.encoders.weights.filter_scaling import normalize_arrays
 from nst_jax.encoders.weights.weight_files import StoredWeights, cached_path
 from nst_jax.encoders.weights.weight_sets import WEIGHT_SETS
+from nst_jax.files.disk import FilePath
 
 FILTER_MEANS = "vgg16_filter_means.safetensors"
 """The asset that makes vgg16-normalized out of vgg16-lpips."""
 
-FilePath = str | os.PathLike[str]
 Version = tuple[Path, int, int]
 
 _LPIPS_VERSION = "0.1.0"

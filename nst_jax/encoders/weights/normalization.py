@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -18,9 +18,8 @@ from nst_jax.encoders.weights import weight_files
 from nst_jax.encoders.weights.filter_scaling import FLOOR, filter_means, normalize_arrays
 from nst_jax.encoders.weights.lookup import load_weights
 from nst_jax.encoders.weights.weight_files import StoredWeights
-
-FilePath = str | os.PathLike[str]
-Progress = Callable[[int, int | None], None]
+from nst_jax.files.disk import FilePath
+from nst_jax.files.downloads import Progress
 
 _DEEPEST_POSITION = 16  # pixels that one position of block 5 stands for
 

@@ -25,9 +25,8 @@ from nst_jax.encoders.weights.normalization import normalize as normalize
 from nst_jax.encoders.weights.weight_files import cached_path
 from nst_jax.encoders.weights.weight_sets import WEIGHT_SETS as WEIGHT_SETS
 from nst_jax.encoders.weights.weight_sets import WeightSet
+from nst_jax.files.disk import FilePath
 from nst_jax.ops.convolution import Precision
-
-FilePath = str | os.PathLike[str]
 
 _LPIPS_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 

@@ -9,7 +9,6 @@ from nst_jax import losses, train
 from nst_jax.encoders.vgg import Architecture, channels_of
 from nst_jax.losses import LayerWeights
 from nst_jax.runs.config_checks import check
-from nst_jax.train import Pair as Pair
 from nst_jax.train.config import TrainingConfig
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # §6

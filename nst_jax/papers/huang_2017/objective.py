@@ -17,7 +17,7 @@ from nst_jax.networks.huang import (
 from nst_jax.ops.feature_transforms import adain
 from nst_jax.ops.moments import channel_moments
 from nst_jax.papers.huang_2017.config import STYLE_LAYERS, Config
-from nst_jax.train import Pair as Pair
+from nst_jax.train import Pair
 
 # What each part of the decoder takes, the layers of the part, and what it is to answer.
 _PARTS = (

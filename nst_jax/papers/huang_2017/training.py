@@ -22,7 +22,7 @@ from nst_jax.papers.huang_2017.objective import (
     set_encoder,
 )
 from nst_jax.runs.interrupts import deferred_interrupt
-from nst_jax.train import Pair as Pair
+from nst_jax.train import Pair
 
 
 def make_network(config: Config, encoder: VGG) -> HuangNetwork:
@@ -90,7 +90,8 @@ def fit(
                 warm_reporting = reporting._replace(workdir=folder, report_every=0, time_limit=None)
                 warm = run.invert_parts(warm_key, decoder_params, warm_reporting)
                 if interrupted():
-                    whole = warm.num_steps + config.num_steps
+                    whole = reporting.length(config.num_steps)
+                    whole = train.NOT_PLANNED if whole is None else warm.num_steps + whole
                     return run.complete(warm._replace(held_out={}, num_steps=whole))
                 decoder_params, done = warm.variables["params"], warm.step
         else:
@@ -193,11 +194,6 @@ class _Run:
         return self.encoder.apply(encoder_params, images, layers=(LAYER,))[LAYER]
 
 
-def _fit_any(paintings, *args, **options) -> train.Trained:
-    del paintings  # they come with the photographs
-    return fit(*args, **options)
-
-
 def _stages(config: Config) -> tuple[train.Stage, ...]:
     whole = train.Stage(config.num_steps)
     if not config.warm_start_steps:
@@ -211,7 +207,8 @@ TRAINING = train.TrainingPaper(
     presets=PRESETS,
     styles="any",
     make_network=lambda config, num_styles, encoder: make_network(config, encoder),
-    fit=_fit_any,
+    fit=fit,
+    without_first_stages=lambda config: dataclasses.replace(config, warm_start_steps=0),
     stages=_stages,
     open_stream=lambda config, photographs, paintings: train.open_pair_stream(
         Pair, photographs, paintings, **train.stream_options(config)

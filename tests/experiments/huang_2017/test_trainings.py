@@ -19,7 +19,6 @@ from nst_jax.papers import huang_2017, johnson_2016
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 
-short_trainings.SIZE = 16
 # Photographs prepared -----------------------------------------------------------------------------
 
 
