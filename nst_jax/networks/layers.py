@@ -172,7 +172,7 @@ class ConditionalInstanceNorm(_InstanceStatistics):
         x: FeatureMap,
         style_weights: Float[Array, "batch ... num_styles"],
         *,
-        shares: Float[Array, "batch height width regions"] | None = None,
+        shares: Float[Array, "batch picture_height picture_width regions"] | None = None,
     ) -> FeatureMap:
         """Return x normalised, then scaled and shifted as the weighted styles want.
 
@@ -211,7 +211,7 @@ class PredictedInstanceNorm(_InstanceStatistics):
         x: FeatureMap,
         embeddings: Float[Array, "batch ... size"],
         *,
-        shares: Float[Array, "batch height width regions"] | None = None,
+        shares: Float[Array, "batch picture_height picture_width regions"] | None = None,
     ) -> FeatureMap:
         """Return x normalised, then scaled and shifted as the embeddings want.
 

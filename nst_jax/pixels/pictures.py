@@ -85,7 +85,7 @@ def check_run_pictures(
         )
     if config.style_blend is not None and len(config.style_blend) != len(styles):
         raise ValueError(
-            f"style_blend: wanted {len(styles)} weights, one for each style, "
+            f"style_blend: wanted a weight for each style, {len(styles)} in all, "
             f"got {config.style_blend}"
         )
     if masks is not None and config.style_blend is not None:

@@ -404,7 +404,10 @@ BAD_INPUTS = {
     "unequal scales": ("--scales 0.5 1 --scale-shares 1", "scale_shares: wanted 2"),
     "falling scales": ("--scales 1 0.5", "scales: wanted rising factors"),
     "unknown preset": ("--preset gatys", "preset: wanted default, paper"),
-    "blend of wrong length": ("--style-blend 1 2", "style_blend: wanted 1 non-negative"),
+    "blend of wrong length": (
+        "--style-blend 1 2",
+        "style_blend: wanted a weight for each style, 1",
+    ),
     "negative blend": ("--style-blend -1", "style_blend: wanted finite weights, 0 or more"),
     "small size": ("--size 8", "size: wanted 16 pixels or more, got 8"),
     "size too small for the shape": ("--size 20", "size 20 makes 'c.png' 20x15 pixels"),
