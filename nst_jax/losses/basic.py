@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import FeatureMap, Features, Gram, Image, Scalar
@@ -123,6 +124,38 @@ def log_relative_gram_loss(
     """
     difference = jnp.square(gram - target_gram).sum((1, 2))
     return jnp.log1p(difference / jnp.square(target_gram).sum((1, 2))).mean()
+
+
+def log_relative_color_loss(
+    image: Image, target: Float[Array, "#batch target_height target_width 3"]
+) -> Scalar:
+    """Return the logarithms of how far the colours' mean and covariance are from a painting's.
+
+    L = mean over the batch of log(1 + ‖μ − μ'‖² / (tr Σ' + 1e-3))
+    + log(1 + ‖Σ − Σ'‖² / (‖Σ'‖² + 1e-6)), with the mean μ and the covariance Σ of RGB over pixels,
+    and the Frobenius norm. Second moments about 0, as Gram matrices are, say mostly how bright a
+    picture is. Covariances say how its colours vary.
+
+    Args:
+        image: The picture, RGB in [0, 1].
+        target: The painting, RGB in [0, 1]; one for the whole batch or one for each picture.
+
+    Reference: ours.
+    """
+    (mean, covariance), (wanted_mean, wanted) = map(_color_moments, (image, target))
+    spread = jnp.trace(wanted, axis1=1, axis2=2) + 1e-3
+    of_means = jnp.square(mean - wanted_mean).sum(1) / spread
+    difference = jnp.square(covariance - wanted).sum((1, 2))
+    of_covariances = difference / (jnp.square(wanted).sum((1, 2)) + 1e-6)
+    return (jnp.log1p(of_means) + jnp.log1p(of_covariances)).mean()
+
+
+def _color_moments(image):
+    pixels = image.reshape(image.shape[0], -1, 3)
+    mean = pixels.mean(1)
+    centred = pixels - mean[:, None]
+    covariance = jnp.einsum("bpi,bpj->bij", centred, centred, precision=lax.Precision.HIGHEST)
+    return mean, covariance / pixels.shape[1]
 
 
 def moment_loss(moments: Moments, target_moments: Moments) -> Scalar:

@@ -16,7 +16,8 @@ others, or move from the photograph's own embedding towards it.
 | content loss | Σ ΔF² / U | mean ΔF² | the same | Σ ΔF² / Σ F² |
 | style loss, D = ΔG | Σ D² / U | mean D² | the same | log(1 + Σ D² / Σ G²) |
 | content weight | | 1 | 1 | 1 |
-| style weight a layer | | 5e-4 | 5e-4 | 18 × (0.2, 0.2, 0.25, 0.25, 0.1) |
+| style weight a layer | | 5e-4 | 5e-4 | 11 × (0.5, 0.4, 0.25, 0.3, 0.15) |
+| color weight | none | none | none | 4.4 |
 | total variation, mean ΔI² | none | 5e3 | 5e3 | 2 |
 | photographs | ImageNet, 256 x 256 | the same | the same | random crops of 128 |
 | paintings | random crops | 256 x 256 | the same | crops of 256 from 256 to 384 |
@@ -69,12 +70,13 @@ class Config(PerceptualConfig):
     """What is trained, on what, and how.
 
     total = content_weight · Σ_l c_l · content_l + style_weight · Σ_l s_l · style_l
-    + tv_weight · (the total variation), with c and s the layers' own weights, and content_l and
-    style_l as distances names them.
+    + color_weight · (the colours' distance) + tv_weight · (the total variation), with c and s the
+    layers' own weights, and content_l and style_l as distances names them.
 
     Attributes:
         distances: mean compares by content_loss and gram_loss; relative by relative_content_loss
             and log_relative_gram_loss, for which all paintings count alike.
+        color_weight: More brings the painting's palette sooner (log_relative_color_loss).
         style_size: Side in pixels of the squares that are cut out of paintings.
         style_shorter_side: The least and the most pixels that a painting's shorter side is scaled
             to before.
@@ -88,9 +90,8 @@ class Config(PerceptualConfig):
     content_layers: LayerWeights = (("relu3_3", 1.0),)  # arbitrary_image_stylization_train.py
     style_layers: LayerWeights = tuple((layer, 1.0) for layer in STYLE_LAYERS)  # the same
     content_weight: float = CAFFE_GAIN**2  # arbitrary_image_stylization_train.py: 1.0
-    style_weight: float = (
-        0.5e-3 * CAFFE_GAIN**4
-    )  # arbitrary_image_stylization_train.py: 0.5e-3 a layer
+    style_weight: float = 0.5e-3 * CAFFE_GAIN**4  # the same: 0.5e-3 a layer
+    color_weight: float = 0.0
     # The pictures.
     size: int = 256  # arbitrary_image_stylization_train.py
     shorter_side: tuple[int, int] | None = (256, 256)  # ours: square pictures from ImageNet's
@@ -109,6 +110,7 @@ class Config(PerceptualConfig):
             ValueError: One line that names the field.
         """
         super().__post_init__()
+        self.check_weights("color_weight")
         check(self.encoder == "vgg16", "encoder", "vgg16, which the predictor reads", self.encoder)
         check(bool(self.style_layers), "style_layers", "at least one layer", "none")
         wanted = "gram, which distances compares in one of two ways"
@@ -118,9 +120,7 @@ class Config(PerceptualConfig):
         check(self.style_size <= low <= high, "style_shorter_side", wanted, sides)
 
     def vary(self, changes: Mapping[str, Any]) -> "Config":
-        """Return the configuration with these fields changed, and with what follows from them.
-
-        Beside what TrainingConfig says: style_shorter_side, unless given, grows with style_size.
+        """Return TrainingConfig.vary's, where style_shorter_side grows with style_size.
 
         Args:
             changes: Values by the names of fields.
@@ -142,15 +142,12 @@ _CPU = Config(
     pooling="max",
     distances="relative",
     content_layers=(("relu3_3", 0.5), ("relu4_2", 0.5)),
-    style_layers=(
-        ("relu1_1", 0.2),
-        ("relu2_1", 0.2),
-        ("relu3_1", 0.25),
-        ("relu4_1", 0.25),
-        ("relu5_1", 0.1),
+    style_layers=tuple(
+        (f"relu{block}_1", share) for block, share in enumerate((0.5, 0.4, 0.25, 0.3, 0.15), 1)
     ),
     content_weight=1.0,
-    style_weight=18.0,
+    style_weight=11.0,
+    color_weight=4.4,
     tv_weight=2.0,
     size=128,
     shorter_side=(160, 320),
@@ -188,10 +185,10 @@ PRESETS: Mapping[str, Config] = {
 
 def make_objective(
     config: Config, encoder: VGG
-) -> Callable[[Image, Image, Features, Params], tuple[Scalar, dict[str, Scalar]]]:
-    """Return objective(stylized, contents, painting_features, encoder_params) -> (total, terms).
+) -> Callable[[Image, Pair, Features, Params], tuple[Scalar, dict[str, Scalar]]]:
+    """Return objective(stylized, pair, painting_features, encoder_params) -> (total, terms).
 
-    terms holds 'content', 'style' and 'tv', already weighted: total is their sum.
+    terms holds 'content', 'style', 'tv' and, if wanted, 'color', weighted: total is their sum.
 
     Args:
         config: Its loss counts.
@@ -203,7 +200,8 @@ def make_objective(
     )
     both = tuple(dict.fromkeys((*content_layers, *style_layers)))
 
-    def objective(stylized, contents, painting_features, encoder_params):
+    def objective(stylized, pair, painting_features, encoder_params):
+        contents = jnp.asarray(pair.content)
         wanted = encoder.apply(encoder_params, contents, layers=content_layers)
         found = encoder.apply(encoder_params, stylized, layers=both)
         grams, target_grams = (
@@ -217,7 +215,10 @@ def make_objective(
             "style": config.style_weight * style,
             "tv": config.tv_weight * losses.TOTAL_VARIATION_LOSSES[config.tv_loss](stylized),
         }
-        return terms["content"] + terms["style"] + terms["tv"], terms
+        if config.color_weight:
+            color = losses.log_relative_color_loss(stylized, jnp.asarray(pair.style))
+            terms["color"] = config.color_weight * color
+        return sum(terms.values(), jnp.zeros(())), terms
 
     return objective
 
@@ -244,7 +245,7 @@ def make_loss_fn(config: Config, network: GhiasiNetwork, encoder: VGG) -> train.
             mutable=["batch_stats"],
             method="paint_in_training",
         )
-        total, terms = objective(stylized, content, after, encoder_params)
+        total, terms = objective(stylized, Pair(content, style), after, encoder_params)
         return total, (terms, moved)
 
     return loss_fn
@@ -340,9 +341,8 @@ def fit(
 
     @jax.jit
     def measure(variables: Params, encoder_params: Params):
-        content, style = map(jnp.asarray, held_out)
-        after = encoder.apply(encoder_params, style, layers=_layers(config))
-        return objective(paint(variables, held_out), content, after, encoder_params)
+        after = encoder.apply(encoder_params, jnp.asarray(held_out.style), layers=_layers(config))
+        return objective(paint(variables, held_out), held_out, after, encoder_params)
 
     styles = jnp.tile(samples.style, (len(samples.content), 1, 1, 1))
     sheet = Pair(jnp.repeat(samples.content, len(samples.style), axis=0), styles)

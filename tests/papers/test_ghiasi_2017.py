@@ -66,7 +66,7 @@ def test_the_objective_is_the_sum_of_its_terms(encoder):
         for name, pictures in (("x", pair.content), ("y", pair.style))
     }
     total, terms = ghiasi_2017.make_objective(config, network)(
-        pair.style, pair.content, features["x"], params
+        pair.style, Pair(pair.content, pair.content), features["x"], params
     )
     arrays = {k: {n: np.asarray(f, np.float64) for n, f in v.items()} for k, v in features.items()}
     x, y = (arrays[name]["relu1_2"] for name in "xy")
@@ -81,7 +81,19 @@ def test_the_objective_is_the_sum_of_its_terms(encoder):
     image = np.asarray(pair.style, np.float64)
     steps = (np.diff(image, axis=1) ** 2).mean() + (np.diff(image, axis=2) ** 2).mean()
     assert terms["content"] == pytest.approx(2 * content, rel=1e-3)
-    assert terms["style"] == pytest.approx(18 * 0.5 * np.log1p(shares).mean(), rel=1e-3)
+    colors = {
+        name: [(p.mean(0), np.cov(p.T, bias=True)) for p in pictures.reshape(2, -1, 3)]
+        for name, pictures in zip("xy", np.asarray([*pair], np.float64), strict=True)
+    }
+    color = np.mean(
+        [
+            np.log1p(((mean - m) ** 2).sum() / (np.trace(c) + 1e-3))
+            + np.log1p(((cov - c) ** 2).sum() / ((c**2).sum() + 1e-6))
+            for (m, c), (mean, cov) in zip(colors["x"], colors["y"], strict=True)
+        ]
+    )
+    assert terms["color"] == pytest.approx(4.4 * color, rel=1e-3)
+    assert terms["style"] == pytest.approx(11 * 0.5 * np.log1p(shares).mean(), rel=1e-3)
     assert terms["tv"] == pytest.approx(2 * steps, rel=1e-4)
     assert total == pytest.approx(float(sum(terms.values())), rel=1e-6)
 
@@ -148,7 +160,6 @@ def test_presets_have_the_published_widths_and_weights():
 def test_what_cannot_be_trained_is_refused_in_one_line(encoder):
     for field, value, message in (
         ("style_size", 64, "style_shorter_side: wanted a range from style_size, 64, on"),
-        ("distances", "squares", "distances: wanted mean, relative, got squares"),
         ("encoder", "vgg19", "encoder: wanted vgg16, which the predictor reads, got vgg19"),
         ("style_layers", (), "style_layers: wanted at least one layer, got none"),
     ):
