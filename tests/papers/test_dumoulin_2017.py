@@ -185,6 +185,7 @@ def test_without_paintings_there_is_nothing_to_train(vgg16):
 # Training -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_returns_a_network_of_both_styles(trained):
     found, totals = trained
     assert len(totals) == found.step == 30

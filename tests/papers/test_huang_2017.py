@@ -296,6 +296,7 @@ def assert_same(found, wanted):
     jax.tree.map(np.testing.assert_array_equal, found, wanted)
 
 
+@pytest.mark.slow
 def test_both_stages_lower_their_losses(whole):
     trained, folder, reports = whole
     assert trained.step == 10
@@ -309,6 +310,7 @@ def test_both_stages_lower_their_losses(whole):
     assert (folder / "warm_start" / "samples" / "step_000004.jpg").exists()
 
 
+@pytest.mark.slow
 def test_the_network_that_is_returned_paints_by_the_decoder(whole, vgg16):
     trained, *_ = whole
     content, style = features_of(vgg16, PAIR.content), features_of(vgg16, PAIR.style)
@@ -322,12 +324,14 @@ def test_the_network_that_is_returned_paints_by_the_decoder(whole, vgg16):
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_held_out_losses_are_the_returned_decoders(whole, vgg16):
     trained, *_ = whole
     wanted = published_terms(CONFIG, vgg16, decoder_of(trained.variables), PAIR)
     assert trained.held_out == pytest.approx({"total": sum(wanted.values()), **wanted}, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_held_out_losses_leave_identity_pairs_out(vgg16, tmp_path):
     config = dataclasses.replace(
         CONFIG, num_steps=1, warm_start_steps=0, identity_pairs=1, identity_weight=3.0

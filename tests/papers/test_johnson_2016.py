@@ -302,6 +302,7 @@ def assert_same(found, wanted):
     jax.tree.map(np.testing.assert_array_equal, found, wanted)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss(whole):
     trained, _, reports = whole
     assert trained.step == CONFIG.num_steps
@@ -312,6 +313,7 @@ def test_training_lowers_the_loss(whole):
     assert reports[-1].total < 0.5 * reports[0].total
 
 
+@pytest.mark.slow
 def test_the_held_out_losses_are_the_returned_networks(whole, vgg16):
     trained, folder, _ = whole
     batch = Pictures().batch
@@ -326,6 +328,7 @@ def test_the_held_out_losses_are_the_returned_networks(whole, vgg16):
     assert logged == pytest.approx(trained.held_out, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_networks_statistics_are_learnt_too(whole):
     trained, *_ = whole
     batch_stats = trained.variables["batch_stats"]
@@ -335,6 +338,7 @@ def test_the_networks_statistics_are_learnt_too(whole):
         assert np.abs(statistics["var"] - 1).max() > 0.01, name
 
 
+@pytest.mark.slow
 def test_the_moving_average_is_returned(whole, saved):
     trained, *_ = whole
     kernel = trained.variables["params"]["contract1"]["kernel"]
@@ -342,6 +346,7 @@ def test_the_moving_average_is_returned(whole, saved):
     assert np.abs(kernel - saved["params.contract1.kernel"]).max() > 1e-5
 
 
+@pytest.mark.slow
 def test_every_parameter_has_had_a_gradient(whole, saved):
     # As Adam's mean of their squares tells.
     moments = {name.partition(".nu.")[2]: array for name, array in saved.items() if ".nu." in name}
@@ -374,6 +379,7 @@ def test_a_stopped_run_goes_on_to_the_same_network(whole, vgg16, tmp_path):
     assert [path.name for path in (tmp_path / "samples").iterdir()] == ["step_000030.jpg"]
 
 
+@pytest.mark.slow
 def test_other_settings_or_data_are_another_run(whole, vgg16):
     other = dataclasses.replace(CONFIG, style_weight=7.0)
     with pytest.raises(ValueError, match=r"holds a run with config\.style_weight 6\.0, this one"):

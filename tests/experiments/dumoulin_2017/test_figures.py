@@ -24,6 +24,7 @@ def saved_sheets(monkeypatch):
     return saved
 
 
+@pytest.mark.slow
 def test_many_styles_are_compared_with_one_on_the_styles_of_both(
     start, data, models, tmp_path, capsys
 ):
@@ -56,6 +57,7 @@ def test_many_styles_are_compared_with_one_on_the_styles_of_both(
     assert "strokes" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_mixtures_go_from_one_style_to_the_other(start, data, models, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "POINTS", 5)
     given = ("--data", data, "--models", models.many, "--out", tmp_path, "--size", SIZE)
@@ -91,6 +93,7 @@ def test_mixtures_go_from_one_style_to_the_other(start, data, models, tmp_path, 
         start(script, "--figures", "interpolation", "--between", "waves", "waves", *given)
 
 
+@pytest.mark.slow
 def test_mixtures_fill_the_square_between_four_styles(
     start, data, saved_sheets, tmp_path, monkeypatch
 ):
@@ -130,6 +133,7 @@ def test_monotone_is_each_step_in_the_right_direction():
     assert falling["largest_step_back"] == pytest.approx(2 / 3)
 
 
+@pytest.mark.slow
 def test_each_style_has_a_row(start, data, models, tmp_path):
     given = ("--figures", "sheet", "--data", data, "--models", models.many, "--out", tmp_path)
     start(script, *given)

@@ -32,6 +32,7 @@ def test_a_row_learns_beside_a_network(start, training_data, models, tmp_path):
     assert row[0]["curve"] != alone[0]["curve"]
 
 
+@pytest.mark.slow
 def test_styles_learn_together_and_alone(start, training_data, tmp_path, monkeypatch):
     monkeypatch.setitem(dumoulin_2017.PRESETS, "cpu", dumoulin_2017.PRESETS["smoke"])
     monkeypatch.setattr(together, "NUM_HELD_OUT", 3)

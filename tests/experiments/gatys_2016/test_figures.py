@@ -100,6 +100,7 @@ def cells_of(path, rows, columns):
 # What each figure asks for -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_grid_has_rows_of_layers_and_columns_of_ratios(make, tmp_path):
     def ratio_of(config):
         return config.content_weight / config.style_weight / UNITS
@@ -134,6 +135,7 @@ def test_the_grid_has_rows_of_layers_and_columns_of_ratios(make, tmp_path):
     assert [entry["step"] for entry in run["steps"]] == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_of_a_painting_that_is_not_free_there_are_numbers_alone(make, tmp_path):
     painter = Painter(
         lambda config: (config.content_weight / config.style_weight / UNITS * 200, 0, 0)
@@ -151,6 +153,7 @@ def test_of_a_painting_that_is_not_free_there_are_numbers_alone(make, tmp_path):
     assert len(painter.configs) == 6
 
 
+@pytest.mark.slow
 def test_starts_differ_in_nothing_else_and_the_seeds_are_compared(make, tmp_path):
     painter = Painter(lambda config: (0.1 * config.seed, 0.5, 0.5))
     record = make("initialisations", painter, tmp_path)
@@ -194,6 +197,7 @@ def test_the_other_figures_vary_what_they_are_named_after(make, tmp_path):
     assert {config.content_layers for config in painter.configs} == {()}
 
 
+@pytest.mark.slow
 def test_a_photograph_is_reconstructed_from_a_layer(make, tmp_path, monkeypatch):
     """Two steps in earnest: the loss is the mean of ΔF² of the normalised network."""
     encoder, params = load_encoder("vgg16", weights="vgg16-normalized", pooling="average")
@@ -223,6 +227,7 @@ def test_a_photograph_is_reconstructed_from_a_layer(make, tmp_path, monkeypatch)
 # What is done is kept ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_repeated(make, tmp_path):
     painter, out = Painter(), tmp_path / "ratios"
     first = make("ratios", painter, tmp_path)
@@ -246,6 +251,7 @@ def test_what_is_done_is_not_repeated(make, tmp_path):
     assert len(painter.configs) == 10
 
 
+@pytest.mark.slow
 def test_a_figure_that_was_killed_goes_on(make, tmp_path):
     painter = Painter()
 
@@ -263,6 +269,7 @@ def test_a_figure_that_was_killed_goes_on(make, tmp_path):
     assert len(painter.configs) == 4
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_is_not_taken_for_done(make, tmp_path):
     painter = Painter()
 

@@ -81,6 +81,7 @@ def test_color_is_kept_in_every_way(experiment):
     assert sheet[CAPTION + 2 : height - 2, 2 * SIZE + 2 : 3 * SIZE - 8].std() < 0.02
 
 
+@pytest.mark.slow
 def test_scales_are_mixed_and_painted(experiment):
     record, _, ran = experiment.run("scale")
 
@@ -92,6 +93,7 @@ def test_scales_are_mixed_and_painted(experiment):
     assert brightness[2] == pytest.approx((brightness[0] + brightness[1]) / 2, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_resolution_is_low_high_and_coarse_to_fine(experiment):
     _, _, ran = experiment.run("resolution")
 
@@ -103,6 +105,7 @@ def test_resolution_is_low_high_and_coarse_to_fine(experiment):
     assert first / second == pytest.approx(2.5)
 
 
+@pytest.mark.slow
 def test_the_papers_pictures_are_named_and_not_shown(experiment, tmp_path):
     data = write_data(tmp_path / "data", TIERS)
     record, sheet, _ = experiment.run("color", "--data", data)
@@ -117,6 +120,7 @@ def test_the_papers_pictures_are_named_and_not_shown(experiment, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_skies_are_painted_after_skies(experiment):
     record, _, ran = experiment.run("spatial")
 

@@ -155,6 +155,7 @@ def colours(images):
 # Pictures ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_sheet_has_what_is_free_and_says_what_it_is(make, data, tmp_path):
     make(FlatStylizer(), "--figures", "sheet", "--out", tmp_path)
     record = files.read_record(tmp_path / "sheet" / "record.json")
@@ -177,6 +178,7 @@ def test_the_sheet_has_what_is_free_and_says_what_it_is(make, data, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_alpha_goes_from_the_photograph_to_the_painting(make, plain_distances, tmp_path):
     make(FlatStylizer(), "--figures", "alpha", "--out", tmp_path)
     record = files.read_record(tmp_path / "alpha" / "record.json")
@@ -225,6 +227,7 @@ def test_bundled_photographs_are_painted_after_bundled_paintings(make, sheets, t
         np.testing.assert_array_equal(row[0][0], photograph[0])
 
 
+@pytest.mark.slow
 def test_a_painting_is_given_the_colours_of_the_photograph(make, sheets, plain_distances, tmp_path):
     make(FlatStylizer(), "--figures", "color", "--out", tmp_path)
     record = files.read_record(tmp_path / "color" / "record.json")
@@ -239,6 +242,7 @@ def test_a_painting_is_given_the_colours_of_the_photograph(make, sheets, plain_d
         assert told["plain"]["lpips_to_content"] > 0
 
 
+@pytest.mark.slow
 def test_each_style_goes_to_its_own_region(make, sheets, tmp_path):
     make(FlatStylizer(), "--figures", "spatial", "--out", tmp_path)
     (paintings, *rows) = sheets[0]
@@ -252,6 +256,7 @@ def test_each_style_goes_to_its_own_region(make, sheets, tmp_path):
         np.testing.assert_allclose(by_region[-1].mean(0), ground, atol=0.02)
 
 
+@pytest.mark.slow
 def test_four_paintings_are_mixed_by_their_distance_from_the_corners(make, tmp_path):
     make(FlatStylizer(), "--figures", "interpolation", "--out", tmp_path)
     record = files.read_record(tmp_path / "interpolation" / "record.json")
@@ -274,6 +279,7 @@ def test_four_paintings_are_mixed_by_their_distance_from_the_corners(make, tmp_p
 # Numbers -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_reconstructions_are_compared_with_their_photographs(
     make, network, plain_distances, data, tmp_path, capsys
 ):
@@ -332,6 +338,7 @@ def test_a_folder_that_is_none_ends_with_one_line(make, network, tmp_path):
         make(network, "--figures", "losses", "--data", tmp_path)
 
 
+@pytest.mark.slow
 def test_losses_are_the_cards_and_the_papers(make, network, data, tmp_path, capsys, monkeypatch):
     options = ("--count", 2, "--steps", 3, 1)
     make(network, "--figures", "losses", *options, "--out", tmp_path)

@@ -86,6 +86,7 @@ def test_the_last_convolution_answers_colours_as_they_are():
     assert added == {f"{name}_norm" for name in convolutions["params"]} - {"conv1_1_norm"}
 
 
+@pytest.mark.slow
 def test_the_whole_has_the_papers_loss_and_concatenation_both_features():
     config = huang_2017.PRESETS["smoke"]
     encoder, params = load_encoder("vgg16", weights=config.weights)

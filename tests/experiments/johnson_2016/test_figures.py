@@ -29,6 +29,7 @@ def objective(start, data, models, out, *, count):
     return run
 
 
+@pytest.mark.slow
 def test_losses_are_those_of_the_cards_objective_and_none_is_measured_twice(
     start, data, models, tmp_path, capsys
 ):
@@ -147,6 +148,7 @@ def saved_sheets(monkeypatch):
     return saved
 
 
+@pytest.mark.slow
 def test_one_network_paints_all_sizes(start, data, models, saved_sheets, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "SIZES", (32, 64))
     given = ("--data", data, "--models", models.one, "--out", tmp_path)
