@@ -23,14 +23,16 @@ from nst_jax.cli.shared_options import (
 )
 from nst_jax.jobs import folder
 from nst_jax.jobs.folder import FolderJob, Report
-from nst_jax.jobs.styles import ALL, STYLE_SIZE, StyleChoice
+from nst_jax.jobs.styles import ALL, StyleChoice
 from nst_jax.ops.convolution import Precision
 from nst_jax.progress import describe_seconds, follow_parts
 from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.stylizers import (
     DEFAULT_MODEL,
+    INSTALL,
     MAX_PIXELS,
     MEDIAN_FILTER,
+    describe_published,
     list_models,
     model_path,
     read_styles,
@@ -68,7 +70,7 @@ class Stylize:
     out: Annotated[str, arg(aliases=("-o",), metavar="OUT")]
     """The picture to write; for several pictures the folder, where they keep their names."""
     model: Annotated[str, arg(metavar="NAME|FILE")] = DEFAULT_MODEL
-    """A model that comes along (see above), or a .safetensors file made by nst-jax train."""
+    """A model of those above, or a .safetensors file made by nst-jax train."""
     style: Annotated[
         tuple[str, ...], arg(metavar="STYLE [STYLE ...]", help_behavior_hint="", help=_STYLE_HELP)
     ] = ()
@@ -79,7 +81,8 @@ class Stylize:
     ] = None
     """Longer side of the results."""
     style_size: Annotated[
-        int | None, arg(metavar="PIXELS", help_behavior_hint=f"(default: {STYLE_SIZE})")
+        int | None,
+        arg(metavar="PIXELS", help_behavior_hint="(default: 512; 256 for ghiasi2017-magenta)"),
     ] = None
     """Longer side of the paintings: less makes a crisper picture, more a softer one."""
     alpha: Annotated[float, arg(metavar="A", help_behavior_hint="(default: 1)")] = 1.0
@@ -175,7 +178,14 @@ def _describe_models() -> str:
     """The models that come along and their styles, for the help text."""
     styles = {name: read_styles(model_path(name)) for name in list_models()}
     lines = [f"  {name}: {', '.join(found) or 'any painting'}" for name, found in styles.items()]
-    return "\n".join(["Models and their styles:", *lines])
+    return "\n".join(
+        [
+            "Models and their styles:",
+            *lines,
+            f"Magenta's, as published (once: {INSTALL}):",
+            *(f"  {name}: {text}" for name, text in describe_published().items()),
+        ]
+    )
 
 
 def _describe(out: str, report: Report, seconds: float, compiling: float) -> list[str]:

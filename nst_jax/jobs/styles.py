@@ -33,9 +33,6 @@ from nst_jax.stylizers import (
 ALL = "all"
 """Stands for every style of a model."""
 
-STYLE_SIZE = 512
-"""Pixels of the longer side that paintings are scaled to where the user says nothing."""
-
 Pixels = Float[np.ndarray, "_ _ 3"]
 
 
@@ -198,7 +195,7 @@ class StyleChoice:
     Attributes:
         names: Of a model's own styles; or pictures, or folders of them.
         blend: Weights of the styles in one picture.
-        size: Pixels of the paintings' longer side.
+        size: Pixels of the paintings' longer side; None is what the model is best given.
         alpha: How much of the style is taken.
         masks: Pictures of where each style is painted.
         style_masks: Pictures of which part of each painting counts.
@@ -298,7 +295,7 @@ def _after_pictures(
     alpha = 1.0 if choice.alpha is None else choice.alpha
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha: wanted a number from 0 to 1, got {alpha}")
-    loaded = _load_paintings(choice.names, choice.size or STYLE_SIZE)
+    loaded = _load_paintings(choice.names, choice.size or stylizer.style_size)
     names = tuple(loaded)
     _check_blend(choice.blend, names)
     regions = _regions_for(choice, len(names))
