@@ -155,11 +155,18 @@ class _SteeredNetwork(nn.Module):
     precision: Precision = "float32"
 
     if TYPE_CHECKING:
-        transformer: Any
-        predictor: Any
 
         def apply(self, *args: Any, **kwargs: Any) -> Any:
             """Linen's, which is what runs."""
+
+    def setup(self) -> None:
+        """Linen's: the two parts."""
+        self.transformer = GhiasiTransformer(width=self.width, precision=self.precision)
+        self.predictor: Any = self._make_predictor()
+
+    @nn.nowrap
+    def _make_predictor(self) -> nn.Module:
+        raise NotImplementedError
 
     def __call__(
         self,
@@ -208,10 +215,9 @@ class GhiasiNetwork(_SteeredNetwork):
 
     pooling: Pooling = "max"
 
-    def setup(self) -> None:
-        """Linen's: the two parts."""
-        self.transformer = GhiasiTransformer(width=self.width, precision=self.precision)
-        self.predictor = StylePredictor(pooling=self.pooling, precision=self.precision)
+    @nn.nowrap
+    def _make_predictor(self) -> StylePredictor:
+        return StylePredictor(pooling=self.pooling, precision=self.precision)
 
     def paint_in_training(
         self, images: Image, statistics: Float[Array, "batch statistics"]
@@ -242,10 +248,9 @@ class MobileGhiasiNetwork(_SteeredNetwork):
 
     LEAST_PAINTING: ClassVar[int] = PAINTING_STEP
 
-    def setup(self) -> None:
-        """Linen's: the two parts."""
-        self.transformer = GhiasiTransformer(width=self.width, precision=self.precision)
-        self.predictor = MobilePredictor(precision=self.precision)
+    @nn.nowrap
+    def _make_predictor(self) -> MobilePredictor:
+        return MobilePredictor(precision=self.precision)
 
 
 def conditions_shapes() -> tuple[jax.ShapeDtypeStruct, ...]:

@@ -74,6 +74,15 @@ def describe_published() -> dict[str, str]:
     return {name: published.paints for name, published in _PUBLISHED.items()}
 
 
+def published_sha256(name: str) -> tuple[str, ...]:
+    """Return the SHA-256 of each of the files that hold a published model.
+
+    Args:
+        name: One of list_published().
+    """
+    return tuple(FILES[file] for file in _PUBLISHED[name].files)
+
+
 def is_installed() -> bool:
     """Return whether the package and the library that reads its files are on this machine."""
     return importlib.util.find_spec("onnx") is not None and all(
@@ -114,7 +123,7 @@ def load_published(name: str, *, precision: Precision = "float32") -> Model:
     card = {
         "paper": published.paper,
         "source": f"{PACKAGE} {VERSION}: {', '.join(published.files)}",
-        "source_sha256": [FILES[file] for file in published.files],
+        "source_sha256": list(published_sha256(name)),
         "licence": _LICENCE,
     }
     return Model(published.architecture, network, _nested(variables), styles, card)
