@@ -23,6 +23,7 @@ from nst_jax.cli.shared_options import (
 )
 from nst_jax.jobs import folder
 from nst_jax.jobs.folder import FolderJob, Report
+from nst_jax.jobs.sampled_styles import RANDOM
 from nst_jax.jobs.styles import ALL, StyleChoice
 from nst_jax.ops.convolution import Precision
 from nst_jax.progress import describe_seconds, follow_parts
@@ -53,7 +54,9 @@ Examples:
 _UNIT = "pictures"
 _STYLE_HELP = (
     "Paintings to paint after, as pictures or folders of them; for a model of certain styles (see "
-    f"above) their names, or '{ALL}'. Several make a picture each, called NAME_STYLE."
+    f"above) their names, or '{ALL}'. Several make a picture each, called NAME_STYLE. "
+    f"'{RANDOM}' draws a style around the paintings named beside it, or the bundled ones, for "
+    "ghiasi2017 models."
 )
 _FILES = "FILE [FILE ...]"
 
@@ -76,6 +79,8 @@ class Stylize:
     ] = ()
     style_blend: Annotated[tuple[float, ...], arg(metavar="W [W ...]", help_behavior_hint="")] = ()
     """Paint one picture in a mixture of the styles, with these weights, one for each of --style."""
+    seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 0)")] = None
+    """Which style is drawn, for --style random."""
     size: Annotated[
         int | None, arg(metavar="PIXELS", help_behavior_hint="(default: as they are)")
     ] = None
@@ -145,6 +150,7 @@ def _job(options: Stylize, given: frozenset[str]) -> FolderJob:
         alpha=options.alpha if "alpha" in given else None,
         masks=options.mask,
         style_masks=options.style_mask,
+        seed=options.seed,
         color=options.color if "color" in given else None,
         color_when=options.color_when if "color_when" in given else None,
     )
