@@ -3,13 +3,14 @@
 import importlib.metadata
 import importlib.util
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import nst_jax
 from nst_jax import files, stylizers
 from nst_jax.cli import main
-from nst_jax.stylizers import load_stylizer, magenta
+from nst_jax.stylizers import PredictedStyleStylizer, load_stylizer, magenta
 from nst_jax.stylizers.architectures import ARCHITECTURES, variable_shapes
 
 
@@ -77,13 +78,14 @@ def without_rounding(data):
 def answer(data, *inputs):
     opened = session(data)
     names = [each.name for each in opened.get_inputs()]
-    return opened.run(None, dict(zip(names, inputs, strict=True)))[0]
+    return np.asarray(opened.run(None, dict(zip(names, inputs, strict=True)))[0])
 
 
 @pytest.mark.oracle
 def test_any_painting_is_painted_as_by_the_published_graphs():
     predict, transform = (published(f"arbitrary_{part}.onnx") for part in ("predict", "transform"))
     stylizer = load_stylizer("ghiasi2017-magenta")
+    assert isinstance(stylizer, PredictedStyleStylizer)
     embedding = answer(without_rounding(predict), PAINTING)
     np.testing.assert_allclose(stylizer.embed(PAINTING), embedding.ravel(), atol=1e-5)
     painted = np.asarray(stylizer(CONTENT, PAINTING))
@@ -121,8 +123,8 @@ def test_it_can_be_saved_and_holds_all_arrays(name, tmp_path):
     assert loaded.architecture == stylizer.architecture
     assert "Apache-2.0" in loaded.card["licence"]
     style = PAINTING if loaded.styles == () else 4
-    painted = [np.asarray(each(CONTENT[:, :64, :64], style)) for each in (stylizer, loaded)]
-    np.testing.assert_allclose(*painted, atol=0.02)  # float16 in the file
+    first, second = (each(CONTENT[:, :64, :64], style) for each in (stylizer, loaded))
+    np.testing.assert_allclose(first, second, atol=0.02)  # float16 in the file
 
 
 # Without the package ------------------------------------------------------------------------------
@@ -169,7 +171,7 @@ def test_one_line_says_what_to_install(monkeypatch, tmp_path, capsys):
     ):
         load_stylizer("ghiasi2017-magenta")
     monkeypatch.chdir(tmp_path)
-    nst_jax.save_image("photo.png", CONTENT[:, :64, :64])
+    nst_jax.save_image("photo.png", jnp.asarray(CONTENT[:, :64, :64]))
     command = ["stylize", "photo.png", "--model", "dumoulin2017-magenta", "-o", "out.png"]
     assert main([*command, "--style", "style03"]) == 2
     printed = capsys.readouterr().err

@@ -40,8 +40,8 @@ def test_distances_are_relative_ones_of_central_squares(monkeypatch):
 
     content, style = wide[:, :, 22:278], tall[:, 12:268]
     distance = np.sum((gram(painted) - gram(style)) ** 2) / np.sum(gram(style) ** 2)
-    expected = dict.fromkeys((*judge.STYLE_LAYERS, "style"), distance)
-    expected["content"] = np.sum((painted - content) ** 2) / np.sum(content**2)
+    of_content = np.sum((painted - content) ** 2) / np.sum(content**2)
+    expected = {**dict.fromkeys((*judge.STYLE_LAYERS, "style"), distance), "content": of_content}
     assert found == pytest.approx(expected, rel=1e-4)
 
 
