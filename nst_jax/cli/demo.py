@@ -106,7 +106,7 @@ def _save(name: str, image: ImageOfAnySize, *, origin: str | None = None) -> Non
 def make_sheet(pictures: Sequence[ImageOfAnySize]) -> ImageOfAnySize:
     """Return the pictures side by side on white, all as high as the last one."""
     height = pictures[-1].shape[1]
-    gap = jnp.ones((1, height, _GAP, 3))
+    gap = jnp.ones((1, height, _GAP, 3), jnp.float32)
     row = []
     for picture in pictures:
         width = max(1, round(picture.shape[2] * height / picture.shape[1]))

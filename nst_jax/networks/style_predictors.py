@@ -104,8 +104,8 @@ class StatisticsHead(nn.Module):
     def __call__(self, statistics: Float[Array, "batch statistics"]) -> Float[Array, "batch _"]:
         """Return the embeddings."""
         size = statistics.shape[-1:]
-        mean = self.variable("batch_stats", "mean", jnp.zeros, size)
-        scale = self.variable("batch_stats", "scale", jnp.ones, size)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, size, jnp.float32)
+        scale = self.variable("batch_stats", "scale", jnp.ones, size, jnp.float32)
         x = (statistics - mean.value.reshape(1, -1)) / scale.value.reshape(1, -1)
         x = _dense(_HIDDEN, "hidden")(jnp.clip(x, -_CLIPPED_AT, _CLIPPED_AT))
         x = nn.relu(nn.LayerNorm(name="hidden_norm")(x))
@@ -124,7 +124,7 @@ def compute_statistics(
     found = []
     for layer in STATISTICS_LAYERS:
         x = features[layer]
-        counted = jnp.ones((*x.shape[:3], 1))
+        counted = jnp.ones((*x.shape[:3], 1), jnp.float32)
         if masks is not None and masks.shape[-1]:
             counted = block_means(masks, masks.shape[1] // x.shape[1])
         mean, variance = region_moments(x, counted)

@@ -218,7 +218,7 @@ def make_objective(
         if config.color_weight:
             color = losses.log_relative_color_loss(stylized, jnp.asarray(pair.style))
             terms["color"] = config.color_weight * color
-        return sum(terms.values(), jnp.zeros(())), terms
+        return sum(terms.values(), jnp.zeros((), jnp.float32)), terms
 
     return objective
 
@@ -271,8 +271,8 @@ def init(
         encoder_params: VGG-16's on torchvision's pixels.
     """
     key = jax.random.split(jax.random.key(config.seed))[0]
-    pictures, embeddings = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, EMBEDDING_SIZE))
-    variables = jax.jit(make_network(config).init)(key, pictures, embeddings)
+    inputs = (jnp.zeros(shape, jnp.float32) for shape in ((1, 32, 32, 3), (1, EMBEDDING_SIZE)))
+    variables = jax.jit(make_network(config).init)(key, *inputs)
     params, stats = variables["params"], variables["batch_stats"]
     kept = {name: encoder_params["params"][name] for name in params["predictor"]["encoder"]}
     predictor = {**params["predictor"], "encoder": kept}

@@ -1,7 +1,6 @@
 """Oracles: the published formulas, written out by hand for single pixels."""
 
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -12,12 +11,6 @@ from nst_jax.encoders.preprocessing import (
     input_gain,
     preprocess,
 )
-
-
-@pytest.fixture
-def unchecked(monkeypatch):
-    """Run as users do, without the type checks that stand before our own messages in tests."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def test_torchvision_shifts_and_scales_rgb_by_hand():

@@ -157,9 +157,11 @@ def test_presets_have_the_published_widths_and_weights():
     assert dataclasses.replace(authors, tv_weight=0.0, num_steps=4_000_000) == paper
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_what_cannot_be_trained_is_refused_in_one_line(encoder):
     for field, value, message in (
         ("style_size", 64, "style_shorter_side: wanted a range from style_size, 64, on"),
+        ("distances", "squares", "distances: wanted mean, relative, got squares"),
         ("encoder", "vgg19", "encoder: wanted vgg16, which the predictor reads, got vgg19"),
         ("style_layers", (), "style_layers: wanted at least one layer, got none"),
     ):

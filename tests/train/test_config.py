@@ -9,6 +9,8 @@ import pytest
 from nst_jax import train
 from nst_jax.papers import dumoulin_2017, huang_2017, johnson_2016
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 SMOKE = johnson_2016.PRESETS["smoke"]
 PICTURE = np.zeros((1, 48, 48, 3), np.float32)
 
