@@ -89,7 +89,10 @@ def _rows(
         )
 
         def optimize(pair: Pair, config: gatys_2016.Config = config) -> ImageOfAnySize:
-            return gatys_2016.stylize(pair.content, pair.style, config, *network)[0]
+            image, record = gatys_2016.stylize(pair.content, pair.style, config, *network)
+            if record["info"]["interrupted"]:
+                raise KeyboardInterrupt  # what was stopped is of fewer steps
+            return image
 
         yield f"optimize, {steps} steps", {"num_steps": steps}, chosen, optimize
 
@@ -161,14 +164,14 @@ def _plot(rows: dict[str, Any], path: Path) -> None:
         count = len(rows[next(iter(optimized))]["pairs"])
         label = f"optimize, by steps ({count} pair{'s' if count > 1 else ''})"
         axes.plot(*zip(*optimized.values(), strict=True), "o-", color="C1", label=label)
-    for i, (name, at) in enumerate(places.items()):
+    for i, (name, at) in enumerate(sorted(places.items(), key=lambda each: each[1])):
         text = name.removeprefix("optimize, ").removesuffix(" steps")
         if name not in optimized:
             axes.plot(*at, "s", color="C0")
         axes.annotate(text, at, xytext=(5, 5 if i % 2 else -10), textcoords="offset points", size=8)
     axes.set(xlabel="distance to the photograph at relu4_2", ylabel="distance of Gram matrices")
-    axes.set_xlim(0, None)
-    axes.set_ylim(0, None)
+    axes.set_xlim(0, 1.3 * max(x for x, _ in places.values()))  # names are to the right
+    axes.set_ylim(0, 1.1 * max(y for _, y in places.values()))
     axes.grid(alpha=0.3)
     if optimized:
         axes.legend()

@@ -97,7 +97,7 @@ def test_rows_are_painted_judged_and_kept(
 
     def stylize(content, style, config):
         ran.append(config)
-        return content, {}
+        return content, {"info": {"interrupted": False}}
 
     monkeypatch.setattr(script.gatys_2016, "stylize", stylize)
     words = ("--data", data, "--figures", "distances", "--out", tmp_path, "--steps", 3, 5)
@@ -114,6 +114,15 @@ def test_rows_are_painted_judged_and_kept(
     assert rows[predicted]["mean"]["content"] == pytest.approx(np.mean(found))
     assert min(found) > 0.01
     assert (tmp_path / "distances/distances.png").stat().st_size > 1000
+
+    # What Ctrl-C stopped is no row.
+    monkeypatch.setattr(
+        script.gatys_2016, "stylize", lambda content, *_: (content, {"info": {"interrupted": True}})
+    )
+    with pytest.raises(KeyboardInterrupt):
+        start(script, *words, 7, "--models", any_style, "--optimize-pairs", 1)
+    assert "optimize, 7 steps" not in files.read_record(tmp_path / "distances/record.json")["rows"]
+    monkeypatch.setattr(script.gatys_2016, "stylize", stylize)
 
     # A second run paints nothing; another count is another row.
     start(script, *words, "--models", any_style, "--optimize-pairs", 1)
