@@ -54,7 +54,7 @@ def decode(stylizer, features):
 
 
 def assert_painted(found, wanted):
-    assert 0.05 < float(jnp.std(wanted))
+    assert float(jnp.std(wanted)) > 0.05
     np.testing.assert_allclose(found, wanted, atol=2e-3)
 
 
