@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array, Float, Int
 
 from nst_jax.array_types import FeatureMap
 
@@ -19,7 +19,7 @@ _UNIT_EPS = 1e-6
 
 def nearest_patches(
     features: FeatureMap, source: Source, *, size: int, weights: SourceWeights | None = None
-) -> Int32[Array, "batch _ _"]:
+) -> Int[Array, "batch _ _"]:
     """Return, for each patch of size × size positions, the number of the patch most like it.
 
     argmax_j ⟨Φ_i(x), Φ_j(y)⟩ / ‖Φ_j(y)‖, where patches overlap and are counted along rows. Products
@@ -54,7 +54,7 @@ def nearest_patches(
 
 
 def assemble_patches(
-    source: Source, nearest: Int32[Array, "batch rows columns"], *, size: int
+    source: Source, nearest: Int[Array, "batch rows columns"], *, size: int
 ) -> Float[Array, "batch height width channels"]:
     """Return a map put together from patches of another; where they overlap, their mean.
 
