@@ -2,6 +2,8 @@
 test_patch_matching between them, and SciPy and NumPy where regions are.
 """
 
+from typing import Any
+
 import compiled
 import jax.numpy as jnp
 import numpy as np
@@ -15,14 +17,23 @@ from nst_jax.jobs.folder import FolderJob
 from nst_jax.jobs.styles import StyleChoice
 from nst_jax.networks.huang import Decoder
 from nst_jax.ops.feature_transforms import decorate, match_distributions, whiten_and_color
-from nst_jax.stylizers import AnyStyleStylizer, FeatureTransformStylizer, load_stylizer
+from nst_jax.stylizers import (
+    AnyStyleStylizer,
+    FeatureTransformStylizer,
+    Transform,
+    load_stylizer,
+)
 
 
 def decorate_small(content, style):
     return decorate(content, style, patch_size=4)  # as many positions as a side here has
 
 
-TRANSFORMS = {"efdm": match_distributions, "wct": whiten_and_color, "decorator": decorate_small}
+TRANSFORMS: dict[Transform, Any] = {
+    "efdm": match_distributions,
+    "wct": whiten_and_color,
+    "decorator": decorate_small,
+}
 each_transform = pytest.mark.parametrize("transform", TRANSFORMS)
 
 CONTENT = made_painting(1, height=32)
@@ -94,8 +105,9 @@ def test_regions_take_their_own_styles_by_their_own_statistics(stylizers, transf
     assert_painted(found, decode(stylizer, jnp.concatenate(parts, axis=2)))
 
 
+@pytest.mark.slow
 def test_regions_are_decorated_apart(stylizers):
-    """Each as if its style were everywhere, where only it is; nothing happens in none."""
+    """Where two overlap both are seen; nothing happens where none is."""
     stylizer = stylizers["decorator"]
     masks = np.zeros((2, 32, 64), np.float32)
     masks[0] = 1
@@ -114,7 +126,9 @@ def test_regions_are_decorated_apart(stylizers):
     half[:, :8] = 1
     nowhere = np.asarray(stylizer(CONTENT, [FIRST, SECOND], masks=0.5 * half.repeat(2, 0)))
     plain = np.asarray(decode(stylizer, encode(stylizer, CONTENT)))
-    assert np.abs(nowhere - plain).max() > 0.01
+    assert np.abs(nowhere - plain)[:, :, :8].max() > 0.01
+    # Beyond the region's position and the decoder's 26 pixels.
+    np.testing.assert_allclose(nowhere[:, :, 48:], plain[:, :, 48:], atol=1e-4)
 
 
 @pytest.mark.parametrize("transform", ["efdm", "wct"])
@@ -136,6 +150,7 @@ def test_patches_of_what_counts_alone_are_taken(stylizers):
 
 
 @each_transform
+@pytest.mark.slow
 def test_each_picture_may_have_a_style_of_its_own(stylizers, transform):
     stylizer = stylizers[transform]
     pictures = [CONTENT[0], made_painting(5, height=32)[0]]
@@ -153,6 +168,7 @@ def test_each_picture_may_have_a_style_of_its_own(stylizers, transform):
 
 
 @each_transform
+@pytest.mark.slow
 def test_flat_pictures_and_paintings_give_pictures(stylizers, transform):
     flat = np.full((1, 32, 32, 3), 0.5, np.float32)
     for content, painting in ((flat, FIRST), (CONTENT, flat), (flat, flat)):

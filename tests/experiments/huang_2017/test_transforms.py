@@ -66,7 +66,10 @@ def test_distances_are_relative():
     encoder, params = load_encoder("vgg16")
     layers = (*transforms.STYLE_LAYERS, "relu4_2")
     own, photograph, painting = (
-        {k: np.asarray(v, np.float64)[0] for k, v in encoder.apply(params, x, layers).items()}
+        {
+            k: np.asarray(v, np.float64)[0]
+            for k, v in encoder.apply(params, x, layers=layers).items()
+        }
         for x in (picture, content, style)
     )
 
