@@ -20,7 +20,7 @@ from nst_jax.ops.color import When
 from nst_jax.ops.convolution import Precision
 from nst_jax.progress import follow_painting, is_watched
 from nst_jax.runs.interrupts import Cancel
-from nst_jax.stylizers import DEFAULT_MODEL, MAX_PIXELS
+from nst_jax.stylizers import DEFAULT_MODEL, MAX_PIXELS, Transform
 
 
 def stylize(
@@ -28,6 +28,7 @@ def stylize(
     painting: Any = None,
     *,
     model: Any = DEFAULT_MODEL,
+    transform: Transform | None = None,
     alpha: float | None = None,
     blend: Sequence[float] = (),
     size: int | None = None,
@@ -48,6 +49,7 @@ def stylize(
         painting: A painting, or a sequence of several, which are mixed in one picture; for a model
             of certain styles their names; None for a model of one style.
         model: A name from stylizers.list_models(), a model's file, or what load_stylizer answered.
+        transform: How features take on a painting's, by default "adain"; see load_stylizer.
         alpha: How much of the style: from 0, the photograph, to 1, the default.
         blend: Weights of several paintings; equal ones by default.
         size: Pixels of the result's longer side; the photograph's own by default.
@@ -84,7 +86,13 @@ def stylize(
         color_when=color_when,
     )
     job = FolderJob(
-        [photo], choice, model=model, precision=precision, size=size, max_pixels=max_pixels
+        [photo],
+        choice,
+        model=model,
+        transform=transform,
+        precision=precision,
+        size=size,
+        max_pixels=max_pixels,
     )
     report = folder.run(job)
     if report.failures:

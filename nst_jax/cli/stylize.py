@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -44,6 +44,7 @@ Examples:
   nst-jax stylize photos/ --style paintings/ -o painted/ --size 1024
   nst-jax stylize photo.jpg --style a.jpg b.jpg --style-blend 2 1 -o out.png --alpha 0.7
   nst-jax stylize photo.jpg --style sky.jpg land.jpg --mask sky.png -o out.png --color keep
+  nst-jax stylize photo.jpg --style painting.jpg -o out.png --transform decorator --alpha 0.7
   nst-jax stylize photo.jpg --model johnson2016-starry_night -o out.png
   nst-jax stylize photo.jpg --model dumoulin2017 --style all -o painted/
   nst-jax stylize photo.jpg --model dumoulin2017 --style wave udnie --mask sky.png -o out.png"""
@@ -53,6 +54,9 @@ _STYLE_HELP = (
     "Paintings to paint after, as pictures or folders of them; for a model of certain styles (see "
     f"above) their names, or '{ALL}'. Several make a picture each, called NAME_STYLE."
 )
+CommandTransform = Literal["adain", "wct", "decorator"]
+"""Those of stylizers.Transform whose pictures differ from AdaIN's to the eye."""
+
 _FILES = "FILE [FILE ...]"
 
 
@@ -78,6 +82,13 @@ class Stylize:
         int | None, arg(metavar="PIXELS", help_behavior_hint="(default: as they are)")
     ] = None
     """Longer side of the results."""
+    transform: Annotated[
+        CommandTransform | None,
+        arg(metavar="{adain,wct,decorator}", help_behavior_hint="(default: adain)"),
+    ] = None
+    """How features take on the painting's, for huang2017. adain: its means and deviations, as the
+    network was trained. wct: its covariance too, so that colours are its throughout. decorator: its
+    patches, so that strokes are its own and small things are lost; try --alpha 0.7."""
     style_size: Annotated[
         int | None, arg(metavar="PIXELS", help_behavior_hint=f"(default: {STYLE_SIZE})")
     ] = None
@@ -152,6 +163,7 @@ def _job(options: Stylize, given: frozenset[str]) -> FolderJob:
         model=options.model,
         precision=options.precision,
         median_filter=options.median_filter,
+        transform=options.transform,
         size=options.size,
         batch_size=options.batch_size,
         max_pixels=options.max_pixels,

@@ -177,6 +177,28 @@ def moment_loss(moments: Moments, target_moments: Moments) -> Scalar:
     return jnp.square(mean - target_mean).mean() + jnp.square(deviation - target_deviation).mean()
 
 
+def log_relative_moment_loss(moments: Moments, target_moments: Moments) -> Scalar:
+    """Return the logarithm of how far moments differ as a share of the target's own square.
+
+    L = mean over the batch of log(1 + (‖μ − μ'‖² + ‖σ − σ'‖²) / (‖μ'‖² + ‖σ'‖²)), the norms over
+    channels. Layers and paintings count alike, whatever their scale, and one that is far off does
+    not outweigh the others.
+
+    Args:
+        moments: The picture's channel means and standard deviations, μ and σ.
+        target_moments: The style's, μ' and σ'.
+
+    Reference: ours.
+    """
+
+    def squares(first: Array, second: Array) -> Array:
+        return jnp.square(first).sum(-1) + jnp.square(second).sum(-1)
+
+    (mean, deviation), (target_mean, target_deviation) = moments, target_moments
+    difference = squares(mean - target_mean, deviation - target_deviation)
+    return jnp.log1p(difference / squares(target_mean, target_deviation)).mean()
+
+
 def total_variation_loss(image: Image) -> Scalar:
     """Return the mean squared step between vertical neighbours plus that between horizontal ones.
 

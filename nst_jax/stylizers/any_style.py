@@ -140,7 +140,7 @@ class AnyStyleStylizer(Stylizer):
         height, width = (round_up(side, BUCKET) for side in pixels.shape[:2])
         image = cut(pixels, top=0, left=0, size=(height, width))[None]
         found = _encode(self.network, self.variables, image, self.METHOD)
-        return self.STYLE(*found if isinstance(found, tuple) else (found,))
+        return self._as_style(found)
 
     def prepare(
         self,
@@ -164,19 +164,11 @@ class AnyStyleStylizer(Stylizer):
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha: wanted a number from 0 to 1, got {alpha}")
         styles = self._styles(style)
-        arrays = [jnp.stack(found, axis=1) for found in zip(*styles, strict=True)]
-        if masks is not None:
-            if blend is not None:
-                raise ValueError("blend: wanted without masks, which share the picture out")
-            masks = complete_masks(masks, len(styles))
-        elif len(styles) > 1 or blend is not None:
-            shares = _checked_blend(blend, len(styles))
-            # AdaIN is affine in the moments: blending them is blending what it answers, eq. (15).
-            # Predicted scales and biases are affine in the embeddings.
-            arrays = [
-                jnp.sum(shares[None, :, None] * array, axis=1, keepdims=True) for array in arrays
-            ]
-        return self.MIXTURE(*arrays, jnp.full((1, 1), alpha, jnp.float32), masks)
+        if masks is None:
+            return self._blended(styles, _checked_blend(blend, len(styles)), alpha)
+        if blend is not None:
+            raise ValueError("blend: wanted without masks, which share the picture out")
+        return self._shared_out(styles, complete_masks(masks, len(styles)), alpha)
 
     def conditions(self, style: Any) -> Conditions:
         """Return the moments and alpha of a Mixture, or of what prepare makes one of."""
@@ -190,6 +182,27 @@ class AnyStyleStylizer(Stylizer):
     def with_regions(self, pixels: Pixels, style: Any) -> MaskedPixels:
         """Return a picture with a channel for each region of a Mixture that has masks."""
         return add_masks(pixels, self._mixture(style).masks)
+
+    def _as_style(self, found: Any) -> Any:
+        """What the network answers of a painting, as a style."""
+        return self.STYLE(*found if isinstance(found, tuple) else (found,))
+
+    def _blended(self, styles: Sequence[Any], shares: Float[Array, " styles"], alpha: float) -> Any:
+        """A mixture of styles that is painted everywhere.
+
+        AdaIN is affine in the moments: blending them is blending what it answers, eq. (15).
+        Predicted scales and biases are affine in the embeddings.
+        """
+        arrays = [
+            jnp.sum(shares[None, :, None] * jnp.stack(found, axis=1), axis=1, keepdims=True)
+            for found in zip(*styles, strict=True)
+        ]
+        return self.MIXTURE(*arrays, jnp.full((1, 1), alpha, jnp.float32), None)
+
+    def _shared_out(self, styles: Sequence[Any], masks: Any, alpha: float) -> Any:
+        """A mixture of styles of which each has its region."""
+        arrays = [jnp.stack(found, axis=1) for found in zip(*styles, strict=True)]
+        return self.MIXTURE(*arrays, jnp.full((1, 1), alpha, jnp.float32), masks)
 
     def _mixture(self, style: Any) -> Any:
         return style if isinstance(style, self.MIXTURE) else self.prepare(style)

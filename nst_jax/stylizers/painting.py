@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from nst_jax.stylizers.architectures import ARCHITECTURES
 from nst_jax.stylizers.model_files import Model
@@ -34,8 +33,9 @@ MAX_PIXELS = 2_000_000
 """Pixels that run at once; for so many a network of width 32 wants about half a gigabyte, and one
 of any style a gigabyte."""
 
-Conditions = tuple[Float[Array, "1 ..."], ...]
-"""What a network takes besides pictures, for one picture."""
+Conditions = tuple[Any, ...]
+"""What a network takes besides pictures, for one picture: arrays whose first axis is 1, or trees
+of them."""
 
 Statistics = dict[str, dict[str, Any]]
 """Each instance normalisation's "mean" and "var", of shape (1, channels)."""
@@ -55,6 +55,27 @@ def fit_size(height: int, width: int, *, bucket: int = BUCKET) -> Size:
 def least_pixels(model: Model) -> int:
     """Return the least that may run at once; of smaller tiles little more than margins is left."""
     return round_up(2 * ARCHITECTURES[model.architecture].margin + 16, 128) ** 2
+
+
+def require_room(model: Model, height: int, width: int, *, max_pixels: int) -> None:
+    """Raise a ValueError for a picture that is too large where a network does without tiles.
+
+    Args:
+        model: The network.
+        height: The picture's, in pixels.
+        width: The picture's.
+        max_pixels: How many run at once.
+
+    Raises:
+        ValueError: It is.
+    """
+    is_whole = ARCHITECTURES[model.architecture].statistics(model.network) == "whole"
+    if is_whole and height * width > max_pixels:
+        raise ValueError(
+            f"max_pixels: wanted {height * width}, since but for adain a transform needs the whole "
+            f"picture at once, {width} by {height} pixels, got {max_pixels}; raise it, or make the "
+            "picture smaller (--size)"
+        )
 
 
 def paint(
@@ -87,6 +108,7 @@ def paint(
     if len(sizes) != 1:
         raise ValueError(f"pictures: wanted sizes that one bucket holds, got {sorted(sizes)}")
     size = sizes.pop()
+    require_room(model, *size, max_pixels=max_pixels)
     at_once = max_pixels // math.prod(size)
     if at_once:
         return _paint_whole(model, pictures, conditions, size=size, at_once=at_once)
@@ -272,7 +294,7 @@ def _take(model: Model, pixels: MaskedPixels, top: int, left: int, size: Size) -
 def _run(
     program: Any, model: Model, variables: Any, images: Any, conditions: Sequence[Conditions]
 ) -> Any:
-    together = tuple(jnp.concatenate(arrays) for arrays in zip(*conditions, strict=True))
+    together = jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *conditions)
     method = ARCHITECTURES[model.architecture].method
     return program(model.network, method, variables, images, together)
 

@@ -4,13 +4,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from nst_jax.array_types import Image, Params
 from nst_jax.stylizers.model_files import Model
-from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions, least_pixels, paint
+from nst_jax.stylizers.painting import (
+    BUCKET,
+    MAX_PIXELS,
+    Conditions,
+    fit_size,
+    least_pixels,
+    paint,
+    require_room,
+)
 from nst_jax.stylizers.tiling import MaskedPixels, Pixels
 
 
@@ -83,7 +92,7 @@ class Stylizer(ABC):
         painted = self.paint(pictures, style, bucket=bucket, max_pixels=max_pixels)
         return jnp.asarray(np.stack(painted))
 
-    def apply(self, variables: Params, images: Image, *style: Float[Array, "..."]) -> Image:
+    def apply(self, variables: Params, images: Image, *style: Any) -> Image:
         """Return the pictures painted, as a pure function of arrays: for jit, grad and vmap.
 
         `jax.jit(stylizer.apply)(stylizer.variables, images, *stylizer.conditions(style))` answers
@@ -103,7 +112,7 @@ class Stylizer(ABC):
             Pictures in [0, 1]. stylizer.network.apply leaves out the clipping.
         """
         batch = images.shape[0]
-        each = [jnp.broadcast_to(array, (batch, *array.shape[1:])) for array in style]
+        each = jax.tree.map(lambda array: jnp.broadcast_to(array, (batch, *array.shape[1:])), style)
         return self.network.apply(variables, images, *each).clip(0, 1)
 
     def paint(
@@ -157,6 +166,18 @@ class Stylizer(ABC):
     def least_pixels(self) -> int:
         """The least that max_pixels may be."""
         return least_pixels(self._model)
+
+    def check_size(self, pixels: Pixels, *, max_pixels: int) -> None:
+        """Raise a ValueError for a picture that is too large for the network.
+
+        Args:
+            pixels: The picture.
+            max_pixels: How many pixels run at once.
+
+        Raises:
+            ValueError: It runs in one piece only, and has more.
+        """
+        require_room(self._model, *fit_size(*pixels.shape[:2]), max_pixels=max_pixels)
 
     def style_for(self, pixels: Pixels, style: Any) -> Any:
         """Return a style as it is for one picture: what with_regions and conditions are given."""
