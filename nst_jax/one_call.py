@@ -15,6 +15,7 @@ from nst_jax.jobs.folder import FolderJob
 from nst_jax.jobs.paint import PaintJob, paint
 from nst_jax.jobs.pictures import answer_like
 from nst_jax.jobs.presets import vary_preset
+from nst_jax.jobs.sampled_styles import asks_for_random
 from nst_jax.jobs.styles import StyleChoice
 from nst_jax.ops.color import When
 from nst_jax.ops.convolution import Precision
@@ -35,6 +36,7 @@ def stylize(
     style_size: int | None = None,
     masks: Sequence[Any] = (),
     style_masks: Sequence[Any] = (),
+    seed: int | None = None,
     color: ColorWord | None = None,
     color_when: When | None = None,
     precision: Precision = "float32",
@@ -47,15 +49,17 @@ def stylize(
     Args:
         photo: The photograph: a path, Pillow's picture or an array (1, height, width, 3) in [0, 1].
         painting: A painting, or a sequence of several, which are mixed in one picture; for a model
-            of certain styles their names; None for a model of one style.
+            of certain styles their names; None for a model of one style; "random" for a style
+            that is drawn, for a model of ghiasi2017.
         model: A name from stylizers.list_models(), a model's file, or what load_stylizer answered.
         transform: How features take on a painting's, by default "adain"; see load_stylizer.
         alpha: How much of the style: from 0, the photograph, to 1, the default.
         blend: Weights of several paintings; equal ones by default.
         size: Pixels of the result's longer side; the photograph's own by default.
-        style_size: Pixels of the paintings' longer side, 512 by default; less is crisper.
+        style_size: Pixels of the paintings' longer side; by default the model's own, mostly 512.
         masks: Where in the photograph each painting's style goes, in place of a blend.
         style_masks: Which part of each painting counts, or "whole".
+        seed: Which style is drawn, where the painting is "random".
         color: Whose colours the result gets: "style", "keep", or a means; see ops.color.
         color_when: Whether the paintings are recoloured, or the result.
         precision: Of the convolutions; bfloat16 is faster and almost as exact.
@@ -73,7 +77,7 @@ def stylize(
     """
     several = isinstance(painting, list | tuple)
     names = () if painting is None else tuple(painting) if several else (painting,)
-    if len(names) > 1 and not masks and not blend:
+    if len(names) > 1 and not masks and not blend and not asks_for_random(names):
         blend = (1.0,) * len(names)
     choice = StyleChoice(
         names=names,
@@ -82,6 +86,7 @@ def stylize(
         alpha=alpha,
         masks=tuple(masks),
         style_masks=tuple(style_masks),
+        seed=seed,
         color=color,
         color_when=color_when,
     )

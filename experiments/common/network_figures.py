@@ -141,8 +141,15 @@ def _describe_making(
     return {
         "options": {k: value for k, value in told.items() if value != parser.get_default(k)},
         "with_data": getattr(options, "data", None) is not None,
-        "networks": {Path(n).name: files.sha256_of(stylizers.model_path(n)) for n in given},
+        "networks": {Path(n).name: network_sha256(n) for n in given},
     }
+
+
+def network_sha256(name: str) -> str:
+    """The hash of a model's file, or of those of a published model."""
+    if name in stylizers.list_published():
+        return " ".join(stylizers.published_sha256(name))
+    return files.sha256_of(stylizers.model_path(name))
 
 
 def load_networks(architecture: str, models: Sequence[str]) -> list[Stylizer]:

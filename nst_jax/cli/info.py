@@ -31,6 +31,10 @@ def run(arguments: Sequence[str]) -> int:
     for listing in list_weights():
         if listing.location is not None and not listing.name.startswith("vgg16-lpips"):
             print(f"weights {listing.name}: {listing.location}")
+    from nst_jax.stylizers import INSTALL, is_installed, list_published  # help goes without it
+
+    state = "usable" if is_installed() else f"not installed: {INSTALL}"
+    print(f"published models {', '.join(list_published())}: {state}")
     print("cache:", _describe_cache())
     return 0
 

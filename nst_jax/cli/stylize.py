@@ -23,14 +23,17 @@ from nst_jax.cli.shared_options import (
 )
 from nst_jax.jobs import folder
 from nst_jax.jobs.folder import FolderJob, Report
-from nst_jax.jobs.styles import ALL, STYLE_SIZE, StyleChoice
+from nst_jax.jobs.sampled_styles import RANDOM
+from nst_jax.jobs.styles import ALL, StyleChoice
 from nst_jax.ops.convolution import Precision
 from nst_jax.progress import describe_seconds, follow_parts
 from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.stylizers import (
     DEFAULT_MODEL,
+    INSTALL,
     MAX_PIXELS,
     MEDIAN_FILTER,
+    describe_published,
     list_models,
     model_path,
     read_styles,
@@ -52,7 +55,9 @@ Examples:
 _UNIT = "pictures"
 _STYLE_HELP = (
     "Paintings to paint after, as pictures or folders of them; for a model of certain styles (see "
-    f"above) their names, or '{ALL}'. Several make a picture each, called NAME_STYLE."
+    f"above) their names, or '{ALL}'. Several make a picture each, called NAME_STYLE. "
+    f"'{RANDOM}' draws a style around the paintings named beside it, or the bundled ones, for "
+    "ghiasi2017 models."
 )
 CommandTransform = Literal["adain", "wct", "decorator"]
 """Those of stylizers.Transform whose pictures differ from AdaIN's to the eye."""
@@ -72,12 +77,14 @@ class Stylize:
     out: Annotated[str, arg(aliases=("-o",), metavar="OUT")]
     """The picture to write; for several pictures the folder, where they keep their names."""
     model: Annotated[str, arg(metavar="NAME|FILE")] = DEFAULT_MODEL
-    """A model that comes along (see above), or a .safetensors file made by nst-jax train."""
+    """A model of those above, or a .safetensors file made by nst-jax train."""
     style: Annotated[
         tuple[str, ...], arg(metavar="STYLE [STYLE ...]", help_behavior_hint="", help=_STYLE_HELP)
     ] = ()
     style_blend: Annotated[tuple[float, ...], arg(metavar="W [W ...]", help_behavior_hint="")] = ()
     """Paint one picture in a mixture of the styles, with these weights, one for each of --style."""
+    seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 0)")] = None
+    """Which style is drawn, for --style random."""
     size: Annotated[
         int | None, arg(metavar="PIXELS", help_behavior_hint="(default: as they are)")
     ] = None
@@ -90,7 +97,8 @@ class Stylize:
     network was trained. wct: its covariance too, so that colours are its throughout. decorator: its
     patches, so that strokes are its own and small things are lost; try --alpha 0.7."""
     style_size: Annotated[
-        int | None, arg(metavar="PIXELS", help_behavior_hint=f"(default: {STYLE_SIZE})")
+        int | None,
+        arg(metavar="PIXELS", help_behavior_hint="(default: 512; 256 for ghiasi2017-magenta)"),
     ] = None
     """Longer side of the paintings: less makes a crisper picture, more a softer one."""
     alpha: Annotated[float, arg(metavar="A", help_behavior_hint="(default: 1)")] = 1.0
@@ -153,6 +161,7 @@ def _job(options: Stylize, given: frozenset[str]) -> FolderJob:
         alpha=options.alpha if "alpha" in given else None,
         masks=options.mask,
         style_masks=options.style_mask,
+        seed=options.seed,
         color=options.color if "color" in given else None,
         color_when=options.color_when if "color_when" in given else None,
     )
@@ -187,7 +196,14 @@ def _describe_models() -> str:
     """The models that come along and their styles, for the help text."""
     styles = {name: read_styles(model_path(name)) for name in list_models()}
     lines = [f"  {name}: {', '.join(found) or 'any painting'}" for name, found in styles.items()]
-    return "\n".join(["Models and their styles:", *lines])
+    return "\n".join(
+        [
+            "Models and their styles:",
+            *lines,
+            f"Magenta's, as published (once: {INSTALL}):",
+            *(f"  {name}: {text}" for name, text in describe_published().items()),
+        ]
+    )
 
 
 def _describe(out: str, report: Report, seconds: float, compiling: float) -> list[str]:

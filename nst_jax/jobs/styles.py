@@ -1,21 +1,17 @@
 """In which styles photographs are to be painted in one pass: by names, or after pictures."""
 
-import difflib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from nst_jax import files
-from nst_jax.files.disk import quoted
-from nst_jax.jobs import pictures
 from nst_jax.jobs.color_words import ColorWord, choose_color
 from nst_jax.jobs.masks import check_mask, check_style_masks, load_masks, load_style_masks
+from nst_jax.jobs.paintings import load_paintings
+from nst_jax.jobs.sampled_styles import asks_for_random, sample_style
 from nst_jax.ops import color
 from nst_jax.ops.color import Color, When
 from nst_jax.regions.masks import Mask, Masks
@@ -25,16 +21,10 @@ from nst_jax.stylizers import (
     Mixture,
     OneStyleStylizer,
     Stylizer,
-    list_models,
-    model_path,
-    read_styles,
 )
 
 ALL = "all"
 """Stands for every style of a model."""
-
-STYLE_SIZE = 512
-"""Pixels of the longer side that paintings are scaled to where the user says nothing."""
 
 Pixels = Float[np.ndarray, "_ _ 3"]
 
@@ -198,10 +188,11 @@ class StyleChoice:
     Attributes:
         names: Of a model's own styles; or pictures, or folders of them.
         blend: Weights of the styles in one picture.
-        size: Pixels of the paintings' longer side.
+        size: Pixels of the paintings' longer side; None is what the model is best given.
         alpha: How much of the style is taken.
         masks: Pictures of where each style is painted.
         style_masks: Pictures of which part of each painting counts.
+        seed: Which style is drawn where names hold the word random.
         color: Whose colours a result gets.
         color_when: Whether paintings are recoloured, or results.
     """
@@ -212,6 +203,7 @@ class StyleChoice:
     alpha: float | None = None
     masks: tuple[Any, ...] = ()
     style_masks: tuple[Any, ...] = ()
+    seed: int | None = None
     color: ColorWord | None = None
     color_when: When | None = None
 
@@ -223,6 +215,10 @@ def choose_renderings(stylizer: Stylizer, choice: StyleChoice) -> list[Rendering
         ValueError: The model has no such styles, or options do not fit them or each other.
         OSError: A painting or a mask cannot be read.
     """
+    if asks_for_random(choice.names):
+        return _at_random(stylizer, choice)
+    if choice.seed is not None:
+        raise ValueError("seed: wanted with --style random, got it alone; leave out --seed")
     takes_pictures = isinstance(stylizer, AnyStyleStylizer)
     chosen, when = choose_color(
         choice.color, choice.color_when, default="before" if takes_pictures else "after"
@@ -235,6 +231,30 @@ def choose_renderings(stylizer: Stylizer, choice: StyleChoice) -> list[Rendering
             "no painting to recolour, got before; leave out --color-when"
         )
     return _recolored(_of_its_own(stylizer, choice), chosen)
+
+
+def _at_random(stylizer: Stylizer, choice: StyleChoice) -> list[Rendering]:
+    """The rendering in a style that is drawn."""
+    chosen, when = choose_color(choice.color, choice.color_when, default="after")
+    if when == "before" and chosen != "style":
+        raise ValueError(
+            "color_when: wanted after, since a style that is drawn has no painting to recolour, "
+            "got before; leave out --color-when"
+        )
+    for name, option in {
+        "blend": "style_blend",
+        "masks": "mask",
+        "style_masks": "style_mask",
+    }.items():
+        if getattr(choice, name):
+            raise ValueError(
+                f"{option}: wanted without --style random, which draws one style for the whole "
+                "picture"
+            )
+    style = sample_style(
+        stylizer, choice.names, size=choice.size, seed=choice.seed or 0, alpha=choice.alpha
+    )
+    return _recolored([SameStyle("", style)], chosen)
 
 
 def _recolored(found: list[Rendering], chosen: Color) -> list[Rendering]:
@@ -298,7 +318,7 @@ def _after_pictures(
     alpha = 1.0 if choice.alpha is None else choice.alpha
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha: wanted a number from 0 to 1, got {alpha}")
-    loaded = _load_paintings(choice.names, choice.size or STYLE_SIZE)
+    loaded = load_paintings(choice.names, choice.size or stylizer.style_size)
     names = tuple(loaded)
     _check_blend(choice.blend, names)
     regions = _regions_for(choice, len(names))
@@ -352,37 +372,3 @@ def _check_blend(blend: Sequence[float], names: Sequence[str]) -> None:
             f"style_blend: wanted {len(names)} weights, one for each of --style "
             f"({' '.join(names)}), got {len(blend)}"
         )
-
-
-def _load_paintings(given: Sequence[Any], size: int) -> dict[str, Pixels]:
-    """The paintings, by what they are called."""
-    found: dict[str, Any] = {}
-    for number, each in enumerate(given, start=1):
-        is_place = isinstance(each, str | os.PathLike)
-        if is_place and not os.path.exists(each):
-            _refuse_name_of_a_style(str(each))
-        for picture in files.list_images(each) if is_place and os.path.isdir(each) else [each]:
-            name = pictures.stem_of(picture, number)
-            if name in found:
-                raise ValueError(
-                    f"style: {pictures.name_of(found[name], 'one painting')} and "
-                    f"{pictures.name_of(picture, 'another')} have one name, by which results are "
-                    "called; rename one"
-                )
-            found[name] = picture
-    return {
-        name: pictures.load_pixels(picture, size=size, name="style")
-        for name, picture in found.items()
-    }
-
-
-def _refuse_name_of_a_style(word: str) -> None:
-    """Say whose style it is where a painting's path is none, but a model's style is called so."""
-    for model in list_models():
-        styles = read_styles(model_path(model))
-        near = [word] if word in styles else difflib.get_close_matches(word, styles, 1, 0.8)
-        if near and not Path(word).suffix:
-            raise ValueError(
-                f"style: {quoted(word)} is no picture, but {near[0]} is a style of the model "
-                f"{model}; add --model {model}"
-            )

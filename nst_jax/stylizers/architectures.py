@@ -39,6 +39,7 @@ class Architecture:
         num_styles: How many styles a network has; 0 where styles are among the conditions.
         statistics: How a network's statistics of a whole picture are had of pieces.
         outside: The part of its variables that a file does not hold, but names: an encoder's.
+        style_size: Pixels of the longer side of paintings, where nobody asks for others.
     """
 
     network: Callable[..., nn.Module]
@@ -51,6 +52,7 @@ class Architecture:
     num_styles: Callable[[Any], int]
     statistics: Callable[[Any], Statistics]
     outside: str | None = None
+    style_size: int = 512
 
 
 _WIDTHS = range(1, 257)
@@ -82,6 +84,17 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         num_styles=lambda network: network.num_styles,
         statistics=lambda network: "estimated",
     ),
+    "dumoulin2017-narrow": Architecture(
+        network=dumoulin.NarrowDumoulinNetwork,
+        settings={"num_styles": range(1, 10_001), "width": range(8, 257, 8)},
+        method="__call__",
+        surroundings=0,
+        margin=dumoulin.NARROW_TILE_MARGIN,
+        step=4,
+        conditions=lambda network: (jax.ShapeDtypeStruct((1, network.num_styles), jnp.float32),),
+        num_styles=lambda network: network.num_styles,
+        statistics=lambda network: "estimated",
+    ),
     "ghiasi2017": Architecture(
         network=ghiasi.GhiasiNetwork,
         settings={"width": _WIDTHS, "pooling": get_args(vgg.Pooling)},
@@ -92,6 +105,18 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         conditions=lambda network: ghiasi.conditions_shapes(),
         num_styles=lambda network: 0,
         statistics=lambda network: "estimated",
+    ),
+    "ghiasi2017-mobile": Architecture(
+        network=ghiasi.MobileGhiasiNetwork,
+        settings={"width": _WIDTHS},
+        method="__call__",
+        surroundings=0,
+        margin=ghiasi.TILE_MARGIN,
+        step=4,
+        conditions=lambda network: ghiasi.conditions_shapes(),
+        num_styles=lambda network: 0,
+        statistics=lambda network: "estimated",
+        style_size=ghiasi.MOBILE_STYLE_SIZE,
     ),
     "huang2017": Architecture(
         network=huang.HuangNetwork,

@@ -8,6 +8,7 @@ from typing import get_args
 from nst_jax.networks.feature_styles import FeatureTransformNetwork, Transform
 from nst_jax.ops.convolution import Precision
 from nst_jax.stylizers.any_style import AnyStyleStylizer
+from nst_jax.stylizers.magenta import list_published, load_published
 from nst_jax.stylizers.many_styles import ManyStylesStylizer
 from nst_jax.stylizers.model_files import EXTENSION, FilePath, Model, load_model
 from nst_jax.stylizers.one_style import OneStyleStylizer
@@ -21,7 +22,9 @@ DEFAULT_MODEL = "huang2017"
 _STYLIZERS: dict[str, type[Stylizer]] = {
     "johnson2016": OneStyleStylizer,
     "dumoulin2017": ManyStylesStylizer,
+    "dumoulin2017-narrow": ManyStylesStylizer,
     "ghiasi2017": PredictedStyleStylizer,
+    "ghiasi2017-mobile": PredictedStyleStylizer,
     "huang2017": AnyStyleStylizer,
 }
 
@@ -43,7 +46,14 @@ def model_path(name: FilePath) -> Path:
     known = list_models()
     if text in known:
         return _models_folder() / f"{text}{EXTENSION}"
-    wanted = ", ".join((*known, f"or the path of a file, which ends in {EXTENSION}"))
+    if text in list_published():
+        raise ValueError(
+            f"model: {text} has no file of ours; save_model writes one of what load_stylizer "
+            f"returns, or choose from {', '.join(known)}"
+        )
+    wanted = ", ".join(
+        (*known, *list_published(), f"or the path of a file, which ends in {EXTENSION}")
+    )
     raise ValueError(f"model: wanted {wanted}; got {text!r}")
 
 
@@ -60,7 +70,8 @@ def load_stylizer(
     stylizer.styles, its number, or weights of a mixture. Those of any style want a painting.
 
     Args:
-        name: A name from stylizers.list_models(), or the path of a .safetensors file.
+        name: A name from stylizers.list_models() or stylizers.list_published(), or the path of a
+            .safetensors file.
         precision: Of the convolutions; see nst_jax.ops.convolution.
         median_filter: For a network of one style: see OneStyleStylizer. By default 3 pixels.
         transform: For a network that decodes features: how they take on the painting's. By default
@@ -69,20 +80,25 @@ def load_stylizer(
     Raises:
         ValueError: There is no model of that name, the file is damaged, there is no such transform,
             or median_filter or transform is given for another kind of network.
-        OSError: The file cannot be read.
+        OSError: The file cannot be read, or the package of a published model is not installed.
+        HashMismatchError: A published model's file is not the published one.
     """
-    path = model_path(name)
-    model = load_model(path, precision=precision)
+    called = os.fspath(name)
+    if called in list_published():
+        model = load_published(called, precision=precision)
+    else:
+        path = model_path(name)
+        model, called = load_model(path, precision=precision), path.stem
     if median_filter is not None:
         if _STYLIZERS[model.architecture] is not OneStyleStylizer:
             raise ValueError(
-                f"median_filter: wanted with a network of one style, and {path.stem} is none; "
+                f"median_filter: wanted with a network of one style, and {called} is none; "
                 "leave it out"
             )
-        return OneStyleStylizer(model, name=path.stem, median_filter=median_filter)
+        return OneStyleStylizer(model, name=called, median_filter=median_filter)
     if transform is not None:
-        return _transforming(model, path.stem, transform)
-    return _STYLIZERS[model.architecture](model, name=path.stem)
+        return _transforming(model, called, transform)
+    return _STYLIZERS[model.architecture](model, name=called)
 
 
 def _transforming(model: Model, name: str, transform: Transform) -> Stylizer:

@@ -1,11 +1,15 @@
 """What load_stylizer answers for networks whose style is predicted from a painting: Ghiasi's."""
 
+import math
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import ImageOfAnySize
+from nst_jax.array_types import ImageOfAnySize, PRNGKey
 from nst_jax.stylizers.any_style import AnyStyleStylizer
 from nst_jax.stylizers.painting import Conditions
 from nst_jax.stylizers.tiling import Pixels
@@ -56,6 +60,33 @@ class PredictedStyleStylizer(AnyStyleStylizer):
             ValueError: As encode_style.
         """
         return self.encode_style(painting).vector[0]
+
+    def sample_style(self, key: PRNGKey, paintings: Sequence[Any]) -> Embedding:
+        """Return a style drawn from the Gaussian that fits the embeddings of paintings.
+
+        e = m + Σ_i z_i (e_i − m) / √(n − 1) with the embeddings e_i of n paintings, their mean m
+        and standard normal z_i: its mean and its covariance are those of the embeddings.
+
+        Args:
+            key: Another one gives another style.
+            paintings: At least two, as pictures or as what encode_style made of them.
+
+        Raises:
+            ValueError: There are fewer than two, or as encode_style.
+
+        Reference: Ghiasi et al. 2017, section 4, samples such a space of styles.
+        """
+        if isinstance(paintings, Embedding) or len(paintings) < 2:
+            count = 1 if isinstance(paintings, Embedding) else len(paintings)
+            raise ValueError(
+                f"style: wanted at least 2 paintings to draw a style around, got {count}; "
+                "name more, or none for the bundled ones"
+            )
+        known = jnp.concatenate([style.vector for style in self._styles(list(paintings))])
+        mean = known.mean(0, keepdims=True)
+        z = jax.random.normal(key, (1, len(known)))
+        step = jnp.matmul(z, known - mean, precision=jax.lax.Precision.HIGHEST)
+        return Embedding(mean + step / math.sqrt(len(known) - 1))
 
     def conditions(self, style: Any) -> Conditions:
         """Return the embeddings of an EmbeddingMixture, or of what prepare makes one of.

@@ -15,12 +15,14 @@ from network_oracle import made_arrays, made_pictures
 import nst_jax
 from nst_jax.cli import main
 from nst_jax.networks.dumoulin import DumoulinNetwork
+from nst_jax.networks.ghiasi import GhiasiNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.ops import color
 from nst_jax.ops.color import match_covariance_by_pca
 from nst_jax.stylizers import (
     AnyStyleStylizer,
     ManyStylesStylizer,
+    PredictedStyleStylizer,
     load_stylizer,
     save_model,
 )
@@ -40,12 +42,14 @@ def save(path, network, styles, *conditions):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> Path:
-    """A folder with a model of one style, a model of many, and one that takes any."""
+    """A folder with a model of one style, a model of many, and two that take any."""
     place = tmp_path_factory.mktemp("models")
     save(place / "one.safetensors", JohnsonNetwork(width=4, normalization="instance"), ["waves"])
     weights = jax.ShapeDtypeStruct((1, 3), jnp.float32)
     save(place / "many.safetensors", DumoulinNetwork(num_styles=3, width=4), STYLES, weights)
     save_made_model(place / "any.safetensors")
+    embedding = jax.ShapeDtypeStruct((1, 100), jnp.float32)
+    save(place / "predicted.safetensors", GhiasiNetwork(width=2), (), embedding)
     return place
 
 
@@ -205,6 +209,7 @@ def paintings(folder):
     upper = np.zeros((1, 64, 64, 3), np.float32)
     upper[:, :32] = 1
     nst_jax.save_image("upper.png", jnp.asarray(upper))
+    nst_jax.save_image("flat.png", jnp.full((1, 64, 64, 3), 0.25))
     nst_jax.save_image("wide.png", jnp.asarray(np.repeat(upper, 2, axis=2)))
     return folder
 
@@ -273,6 +278,20 @@ def test_paintings_are_blended_or_share_the_picture(paintings):
     both = ("--mask", "upper.png", "lower.png")
     assert stylize(*words, *both, "-o", "masks.png", model="any") == 0
     np.testing.assert_array_equal(pixels("masks.png"), pixels("mask.png"))
+
+
+def test_a_style_is_drawn_by_its_seed_around_paintings(paintings):
+    words = ("photos/a.png", "--style", "random", "paintings", *SMALL)
+    for name, options in {"0": (), "again": ("--seed", "0"), "1": ("--seed", "1")}.items():
+        assert stylize(*words, *options, "-o", f"{name}.png", model="predicted") == 0
+    stylizer = load_stylizer("predicted.safetensors")
+    assert isinstance(stylizer, PredictedStyleStylizer)
+    pictures = [load_painting(name) for name in ("lake", "wood")]
+    style = stylizer.sample_style(jax.random.key(0), pictures)
+    expected = stylizer(nst_jax.load_image("photos/a.png"), style)
+    np.testing.assert_allclose(pixels("0.png"), np.rint(255 * np.asarray(expected[0])), atol=1)
+    np.testing.assert_array_equal(pixels("0.png"), pixels("again.png"))
+    assert np.abs(pixels("0.png").astype(int) - pixels("1.png")).max() > 1
 
 
 def test_a_part_of_a_painting_may_count_alone(paintings):
@@ -358,6 +377,13 @@ LAKE = "--style paintings/lake.png"
 @pytest.mark.parametrize(
     ("words", "model", "told"),
     [
+        ("--style flat.png", "any", "style: 'flat.png' has a single colour"),
+        ("--style random", "any", "random wants a model that knows paintings by embeddings"),
+        (f"--style random {LAKE[8:]}", "predicted", "at least 2 paintings to draw a style around"),
+        ("--style random --style-blend 1", "predicted", "style_blend: wanted without --style ran"),
+        ("--style random --seed -1", "predicted", "seed: wanted a number from 0"),
+        ("--style random --color keep --color-when before", "predicted", "leave out --color-when"),
+        (f"{LAKE} --seed 1", "predicted", "seed: wanted with --style random"),
         ("", "any", "name one or several with --style"),
         ("--style missing.png", "any", "missing.png"),
         (f"{LAKE} --alpha 2", "any", "alpha: wanted a number from 0 to 1, got 2"),

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from train_command import (
@@ -18,6 +19,7 @@ from train_command import (
     run,
 )
 
+import nst_jax
 from nst_jax import files, stylizers
 from nst_jax.cli import train as cli_train
 
@@ -85,3 +87,14 @@ def test_options_are_the_configurations_and_one_painting_is_too_few(tmp_path, mo
     assert told.status == 2
     error = "error: style_dir: wanted at least 2 paintings, got 1; to paint after a single one, "
     assert told.err.splitlines()[-1].startswith(error)
+
+
+def test_a_painting_of_one_colour_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_folders()
+    nst_jax.save_image("paintings/grey.png", jnp.full((1, 64, 64, 3), 0.5))
+    told = run(*WORDS)
+    assert told.status == 2
+    error = "error: style_dir: wanted paintings, got 1 of a single colour among the 3 that are"
+    assert told.err.splitlines()[-1].startswith(error)
+    assert not Path("run/model.safetensors").exists()

@@ -14,6 +14,7 @@ FILES = sorted((ROOT / "experiments").rglob("*.py"))
 PACKAGES = (
     ("common",),
     (
+        "any_style",
         "data",
         "gatys_2017",
         "johnson_2016",
@@ -25,7 +26,7 @@ PACKAGES = (
     ("gatys_2016", "trainings", "speed"),
 )
 NEEDS_TORCH = {"gatys_2016.parity", "speed.adain", "speed.gatys", "speed.networks"}
-FIGURES = ("gatys_2016", "gatys_2017", "johnson_2016", "dumoulin_2017", "huang_2017")
+FIGURES = ("any_style", "gatys_2016", "gatys_2017", "johnson_2016", "dumoulin_2017", "huang_2017")
 
 
 def name_of(path: Path) -> str:

@@ -12,8 +12,10 @@ from network_oracle import as_torch, made_arrays, made_pictures, torch_dumoulin
 from vgg_oracle import relative_error
 
 from nst_jax.networks.dumoulin import (
+    NARROW_TILE_MARGIN,
     TILE_MARGIN,
     DumoulinNetwork,
+    NarrowDumoulinNetwork,
     add_style,
     count_styles,
     is_style_table,
@@ -92,19 +94,26 @@ def test_weights_start_as_the_paper_says():
 # What is computed --------------------------------------------------------------------------------
 
 
-def test_a_tile_is_part_of_the_whole_but_for_its_margin():
-    network = DumoulinNetwork(num_styles=2, width=2)
+@pytest.mark.parametrize(
+    ("network", "margin", "felt"),
+    [
+        (DumoulinNetwork(num_styles=2, width=2), TILE_MARGIN, 54),
+        (NarrowDumoulinNetwork(num_styles=2, width=8), NARROW_TILE_MARGIN, 50),
+    ],
+    ids=["paper", "narrow"],
+)
+def test_a_tile_is_part_of_the_whole_but_for_its_margin(network, margin, felt):
     variables = made_variables(network)
-    images, style_weights = jnp.asarray(made_pictures(1, 152, 20, 3)), jnp.array([[0.3, 0.7]])
+    images, style_weights = jnp.asarray(made_pictures(1, 168, 20, 3)), jnp.array([[0.3, 0.7]])
     whole, recorded = jax.jit(network.apply, static_argnames="mutable")(
         variables, images, style_weights, mutable=("statistics",)
     )
     given = {**variables, "given_statistics": recorded["statistics"]}
     tile = jax.jit(network.apply)(given, images[:, 8:-8], style_weights)
     differences = np.abs(tile - whole[:, 8:-8]).max((0, 2, 3))
-    assert differences[TILE_MARGIN:-TILE_MARGIN].max() < 2e-6
-    # Hardly wider than needed: 55 rounded up. Just outside a trace of the padding arrives.
-    assert differences[TILE_MARGIN - 2] > 5e-6
+    assert differences[margin:-margin].max() < 2e-6
+    # Hardly wider than needed: rounded up by one. Outside a trace of the padding arrives.
+    assert differences[felt] > 5e-6
 
 
 # Regions -----------------------------------------------------------------------------------------

@@ -264,6 +264,20 @@ def test_convolve_equals_a_numpy_loop(backend):
     np.testing.assert_allclose(oracle.convolution(x, kernel, bias, stride=2)[0], wanted)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_depthwise_convolution_equals_a_numpy_loop(stride):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, 7, 8, 5)), rng.normal(size=(3, 3, 5))
+    height, width = (5, 6) if stride == 1 else (3, 3)
+    wanted = np.zeros((2, height, width, 5))
+    for row, column, u, v in np.ndindex(height, width, 3, 3):
+        wanted[:, row, column] += x[:, stride * row + u, stride * column + v] * kernel[u, v]
+    found = convolution.convolve_depthwise(
+        jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32), stride=stride
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("padding", ["zero", "reflect", "valid"])
 def test_convolve_is_differentiable(padding):
     """Against finite differences, in both modes, as the oracle's gradients are not."""

@@ -77,6 +77,23 @@ def test_blends_mix_embeddings_and_alpha_starts_from_the_photographs_own(model, 
     np.testing.assert_allclose(found, stylizer(CONTENT, CONTENT), atol=1e-5)
 
 
+def test_drawn_styles_have_the_mean_and_the_covariance_of_the_paintings(model, stylizer):
+    paintings = [FIRST, SECOND, made_painting(4, height=32)]
+    known = np.stack([np.asarray(embed(model, each))[0] for each in paintings])
+    styles = [Embedding(jnp.asarray(each[None])) for each in known]
+    drawn = jax.jit(jax.vmap(lambda key: stylizer.sample_style(key, styles).vector[0]))
+    found = np.asarray(drawn(jax.random.split(jax.random.key(0), 40_000)))
+    spread = np.sqrt(np.trace(np.cov(known.T)))
+    assert np.linalg.norm(found.mean(0) - known.mean(0)) < 0.03 * spread
+    error = np.linalg.norm(np.cov(found.T) - np.cov(known.T))
+    assert error < 0.05 * np.linalg.norm(np.cov(known.T))
+    first, again, other = (stylizer.sample_style(jax.random.key(n), paintings) for n in (1, 1, 2))
+    np.testing.assert_array_equal(first.vector, again.vector)
+    assert np.abs(first.vector - other.vector).max() > 0
+    with pytest.raises(ValueError, match="wanted at least 2 paintings to draw a style around, got"):
+        stylizer.sample_style(jax.random.key(0), [FIRST])
+
+
 def test_regions_have_rows_of_their_own(model, stylizer):
     _, network, variables = model
     left = np.zeros((1, *CONTENT.shape[1:3]), np.float32)
