@@ -135,7 +135,6 @@ def run(arguments: Sequence[str]) -> int:
     models = f"\n\n{_describe_models()}" if asks_help else ""
     options = parse(Stylize, arguments, command="stylize", description=f"{_DESCRIPTION}{models}")
     check_device()
-    _check_paintings_are_styles(options)
     keep_compiled_programs()
     began = time.perf_counter()
     follow = follow_parts("painting", unit=_UNIT)
@@ -179,17 +178,6 @@ def _job(options: Stylize, given: frozenset[str]) -> FolderJob:
         overwrite=options.overwrite,
         skip_existing=options.skip_existing,
     )
-
-
-def _check_paintings_are_styles(options: Stylize) -> None:
-    """Say what to type where a painting is given as nst-jax optimize takes it."""
-    if options.model == DEFAULT_MODEL and not options.style and len(options.content) > 1:
-        photograph, *paintings = map(str, options.content)
-        raise ValueError(
-            "style: wanted paintings behind --style; to paint the first picture in "
-            f"the others' style: nst-jax stylize {photograph} --style {' '.join(paintings)} "
-            f"-o {options.out}"
-        )
 
 
 def _describe_models() -> str:

@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from nst_jax import files
 from nst_jax.jobs import pictures
-from nst_jax.jobs.outputs import Plan, Task, plan_outputs
+from nst_jax.jobs.outputs import Plan, Task, no_empty_folder, plan_outputs
 from nst_jax.jobs.styles import Rendering, StyleChoice, choose_renderings
 from nst_jax.ops.convolution import Precision
 from nst_jax.runs.interrupts import Cancel
@@ -124,10 +124,12 @@ def run(
         least = stylizer.least_pixels
         raise ValueError(f"max_pixels: wanted at least {least}, got {job.max_pixels}")
     renderings = choose_renderings(stylizer, job.choice)
-    plan, report = _plan(job, renderings), Report()
-    report.skipped, report.failures = plan.skipped, list(plan.failures)
+    report = Report()
     try:
-        _paint_all(job, stylizer, plan.tasks, renderings, report, on_progress, cancel)
+        with no_empty_folder(job.out):
+            plan = _plan(job, renderings)
+            report.skipped, report.failures = plan.skipped, list(plan.failures)
+            _paint_all(job, stylizer, plan.tasks, renderings, report, on_progress, cancel)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(
             f"stopped; {report.sizes.total()} pictures are written; the same command with "
