@@ -13,7 +13,7 @@ from nst_jax.jobs import folder
 from nst_jax.jobs.color_words import ColorWord
 from nst_jax.jobs.folder import FolderJob
 from nst_jax.jobs.paint import PaintJob, paint
-from nst_jax.jobs.pictures import answer_like
+from nst_jax.jobs.pictures import answer_like, as_pictures
 from nst_jax.jobs.presets import vary_preset
 from nst_jax.jobs.sampled_styles import asks_for_random
 from nst_jax.jobs.styles import StyleChoice
@@ -75,6 +75,7 @@ def stylize(
     Example:
         nst_jax.stylize("photo.jpg", "painting.jpg").save("out.png")
     """
+    masks = as_pictures(masks, name="masks")
     several = isinstance(painting, list | tuple)
     names = () if painting is None else tuple(painting) if several else (painting,)
     if len(names) > 1 and not masks and not blend and not asks_for_random(names):
@@ -84,8 +85,8 @@ def stylize(
         blend=tuple(blend),
         size=style_size,
         alpha=alpha,
-        masks=tuple(masks),
-        style_masks=tuple(style_masks),
+        masks=masks,
+        style_masks=as_pictures(style_masks, name="style_masks"),
         seed=seed,
         color=color,
         color_when=color_when,
@@ -157,8 +158,8 @@ def optimize(
         styles=tuple(painting) if isinstance(painting, list | tuple) else (painting,),
         config=vary_preset(preset, settings),
         initial=initial,
-        masks=tuple(masks),
-        style_masks=tuple(style_masks),
+        masks=as_pictures(masks, name="masks"),
+        style_masks=as_pictures(style_masks, name="style_masks"),
         fine_style=fine_style,
     )
     quiet = not (is_watched() if progress is None else progress)

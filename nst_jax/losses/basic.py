@@ -12,7 +12,15 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import FeatureMap, Features, Gram, Image, Scalar
+from nst_jax.array_types import (
+    FeatureMap,
+    Features,
+    Gram,
+    Image,
+    Scalar,
+    check_feature_map,
+    check_images,
+)
 
 Grams = Mapping[str, Float[Array, "_ _ _"]]
 """Layer name, such as 'relu4_1', to that layer's Gram matrices."""
@@ -51,6 +59,12 @@ def content_loss(features: FeatureMap, target: FeatureMap) -> Scalar:
     Reference: Gatys et al. 2016, eq. (1). Differs: the paper's is ½ Σ (F − P)²; see
     CONTENT_NORMALIZATIONS.
     """
+    for name, each in (("features", features), ("target", target)):
+        check_feature_map(name, each)
+    if features.shape != target.shape:
+        raise ValueError(
+            f"target: wanted the shape of features, {features.shape}, got {target.shape}"
+        )
     return jnp.square(features - target).mean()
 
 
@@ -68,6 +82,13 @@ def gram_loss(gram: Gram, target_gram: Float[Array, "#batch channels channels"])
 
     Reference: Gatys et al. 2016, eq. (4). Differs: no factor ¼; see GRAM_NORMALIZATIONS.
     """
+    for name, each in (("gram", gram), ("target_gram", target_gram)):
+        if getattr(each, "ndim", None) != 3 or each.shape[1:] != gram.shape[1:]:
+            got = getattr(each, "shape", type(each).__name__)
+            raise ValueError(
+                f"{name}: wanted Gram matrices, (N, C, C), of equal C, got {got}; gram_matrix "
+                "makes them of features"
+            )
     return jnp.square(gram - target_gram).mean()
 
 
@@ -249,6 +270,7 @@ TOTAL_VARIATION_LOSSES: Mapping[str, Callable[[Image], Scalar]] = {
 
 
 def _require_neighbours(image: Image) -> None:
+    check_images("image", image)
     _, height, width, _ = image.shape
     if min(height, width) < 2:
         raise ValueError(

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import Image, ImageOfAnySize, Params
+from nst_jax.array_types import Image, ImageOfAnySize, Params, check_images
 from nst_jax.encoders.vgg import VGG, Architecture, channels_of, kernel_shapes
 from nst_jax.networks.layers import (
     Convolution,
@@ -183,6 +183,7 @@ class HuangNetwork(nn.Module):
         Raises:
             ValueError: images have other sides, or other channels than regions want.
         """
+        check_images("images", images[..., :3])
         if images.shape[-1] == 3 and mean.shape[1] > 1:
             raise ValueError(
                 f"images: wanted 3 channels and one for each of {mean.shape[1]} regions, got 3"

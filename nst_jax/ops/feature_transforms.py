@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import FeatureMap
+from nst_jax.array_types import FeatureMap, check_feature_map
 from nst_jax.ops.moments import channel_moments
 from nst_jax.ops.patch_matching import assemble_patches, nearest_patches
 from nst_jax.ops.quantiles import set_quantiles
@@ -41,6 +41,13 @@ def adain(
     Reference: Huang and Belongie 2017, eq. (8). Differs: the authors' code adds eps to σ(x)
     alone, so that its AdaIN(x, x) shrinks faint channels.
     """
+    check_feature_map("content_features", content_features)
+    check_feature_map("style_features", style_features)
+    if content_features.shape[3] != style_features.shape[3]:
+        raise ValueError(
+            f"style_features: wanted {content_features.shape[3]} channels, as content_features "
+            f"has, got {style_features.shape[3]}; take both from one layer"
+        )
     return set_moments(content_features, *channel_moments(style_features, eps=eps), eps=eps)
 
 

@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 from typing import get_args
 
+from nst_jax.files.disk import as_path
 from nst_jax.networks.feature_styles import FeatureTransformNetwork, Transform
-from nst_jax.ops.convolution import Precision
+from nst_jax.ops.convolution import Precision, check_precision
 from nst_jax.stylizers.any_style import AnyStyleStylizer
 from nst_jax.stylizers.magenta import list_published, load_published
 from nst_jax.stylizers.many_styles import ManyStylesStylizer
@@ -40,7 +41,7 @@ def model_path(name: FilePath) -> Path:
     Raises:
         ValueError: It is neither the name of a model that ships nor such a path.
     """
-    text = os.fspath(name)
+    text = os.fspath(as_path(name, name="model"))
     if text.endswith(EXTENSION):
         return Path(text)
     known = list_models()
@@ -83,7 +84,8 @@ def load_stylizer(
         OSError: The file cannot be read, or the package of a published model is not installed.
         HashMismatchError: A published model's file is not the published one.
     """
-    called = os.fspath(name)
+    check_precision(precision)
+    called = os.fspath(as_path(name, name="model"))
     if called in list_published():
         model = load_published(called, precision=precision)
     else:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from nst_jax.array_types import Image, Params
+from nst_jax.array_types import Image, Params, check_images, check_pixels
 from nst_jax.stylizers.model_files import Model
 from nst_jax.stylizers.painting import (
     BUCKET,
@@ -86,8 +86,10 @@ class Stylizer(ABC):
                 in tiles, larger batches in parts.
 
         Raises:
-            ValueError: There is no such style, or bucket or max_pixels is out of range.
+            ValueError: content is no batch of pictures, there is no such style, or bucket or
+                max_pixels is out of range.
         """
+        check_images("content", content)
         pictures = list(np.asarray(content))
         painted = self.paint(pictures, style, bucket=bucket, max_pixels=max_pixels)
         return jnp.asarray(np.stack(painted))
@@ -111,6 +113,7 @@ class Stylizer(ABC):
         Returns:
             Pictures in [0, 1]. stylizer.network.apply leaves out the clipping.
         """
+        check_images("images", images)
         batch = images.shape[0]
         each = jax.tree.map(lambda array: jnp.broadcast_to(array, (batch, *array.shape[1:])), style)
         return self.network.apply(variables, images, *each).clip(0, 1)
@@ -132,7 +135,7 @@ class Stylizer(ABC):
             max_pixels: As for a call.
 
         Raises:
-            ValueError: As for a call, or the sizes differ by more.
+            ValueError: As for a call, there is no picture, or the sizes differ by more.
         """
         return self.paint_each(
             pictures, [style] * len(pictures), bucket=bucket, max_pixels=max_pixels
@@ -157,6 +160,12 @@ class Stylizer(ABC):
         Raises:
             ValueError: As for paint.
         """
+        if len(pictures) == 0 or len(pictures) != len(styles):
+            raise ValueError(
+                f"pictures: wanted at least one, and a style for each, got {len(pictures)} "
+                f"with {len(styles)} styles"
+            )
+        pictures = [check_pixels("pictures", pixels) for pixels in pictures]
         own = [self.style_for(*pair) for pair in zip(pictures, styles, strict=True)]
         masked = [self.with_regions(*pair) for pair in zip(pictures, own, strict=True)]
         conditions = [self.conditions(style) for style in own]
