@@ -123,7 +123,7 @@ def test_regions_are_decorated_apart(stylizers):
     difference = np.abs(found - first).max((0, 1, 3))
     assert difference[:8].max() > 0.01
     half = np.zeros((1, 32, 64), np.float32)
-    half[:, :8] = 1
+    half[:, :, :8] = 1
     nowhere = np.asarray(stylizer(CONTENT, [FIRST, SECOND], masks=0.5 * half.repeat(2, 0)))
     plain = np.asarray(decode(stylizer, encode(stylizer, CONTENT)))
     assert np.abs(nowhere - plain)[:, :, :8].max() > 0.01
