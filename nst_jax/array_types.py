@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
 Image = Float[Array, "batch height width 3"]
@@ -49,27 +50,110 @@ def check_picture(name: str, picture: Any, *, several: bool = False) -> ImageOfA
     Args:
         name: What the error calls it: the argument's name.
         picture: A NumPy or JAX array of floats, (1, height, width, 3), RGB in [0, 1]. float16,
-            bfloat16 and float64 become float32.
+            bfloat16 and float64 become float32. Of an array that is traced, as under jax.jit,
+            values are not known and not checked.
         several: Whether a batch of several pictures will do.
 
     Raises:
         ValueError: It is no array, or of another rank, layout, type or range, or not finite.
     """
     wanted = f"{name}: wanted {'pictures, (N' if several else 'one picture, (1'}, H, W, 3), "
-    if not isinstance(picture, np.ndarray | jax.Array):
-        got = type(picture).__name__
-        way_out = "np.asarray(it, np.float32) / 255 for a picture of 0 to 255, with a leading axis"
-        if isinstance(picture, str | bytes) or hasattr(picture, "__fspath__"):
-            way_out = "read it with nst_jax.load_image"
-        raise ValueError(f"{wanted}floats from 0 to 1, got {got}; {way_out}")
+    _check_kind(wanted, picture)
     shape = tuple(picture.shape)
     if advice := _find_fault(shape, several=several):
         raise ValueError(f"{wanted}got {shape}; {advice}")
+    _check_values(wanted, picture)
+    return jnp.asarray(picture, jnp.float32)
+
+
+def check_pixels(name: str, pixels: Any) -> Float[np.ndarray, "_ _ 3"]:
+    """Return a picture without a batch as float32 on the host, or refuse it as check_picture does.
+
+    Args:
+        name: What the error calls it.
+        pixels: As for check_picture, but (height, width, 3).
+
+    Raises:
+        ValueError: As check_picture.
+    """
+    wanted = f"{name}: wanted a picture, (H, W, 3), "
+    _check_kind(wanted, pixels)
+    shape = tuple(pixels.shape)
+    if len(shape) != 3:
+        way_out = "go through a batch picture by picture" if len(shape) == 4 else "give RGB"
+        raise ValueError(f"{wanted}got {shape}; {way_out}")
+    if advice := _find_fault((1, *shape), several=False):
+        raise ValueError(f"{wanted}got {shape}; {advice}")
+    _check_values(wanted, pixels)
+    return np.asarray(pixels, np.float32)
+
+
+def check_images(name: str, images: Any) -> None:
+    """Refuse what is no batch of RGB pictures; values are left alone, as pure functions must.
+
+    Args:
+        name: What the error calls them.
+        images: What should be floating point, (batch, height, width, 3).
+
+    Raises:
+        ValueError: It is no array, or of another rank, layout or type.
+    """
+    wanted = f"{name}: wanted pictures, (N, H, W, 3), "
+    _check_kind(wanted, images)
+    shape = tuple(images.shape)
+    if advice := _find_fault(shape, several=True):
+        raise ValueError(f"{wanted}got {shape}; {advice}")
+    _check_floats(wanted, images)
+
+
+def check_feature_map(name: str, features: Any) -> None:
+    """Refuse what is no feature map: an array of floats, (batch, height, width, channels).
+
+    Args:
+        name: What the error calls it.
+        features: What should be one.
+
+    Raises:
+        ValueError: It is no array, or of another rank or type, or empty.
+    """
+    wanted = f"{name}: wanted a feature map, (N, H, W, C) of floats, "
+    if isinstance(features, Mapping):
+        raise ValueError(f"{wanted}got one for each of {', '.join(map(str, features))}; choose one")
+    if not isinstance(features, np.ndarray | jax.Array):
+        raise ValueError(f"{wanted}got {type(features).__name__}; encoder.apply returns them")
+    shape = tuple(features.shape)
+    if len(shape) != 4 or 0 in shape or not jnp.issubdtype(features.dtype, jnp.floating):
+        way_out = "add a leading axis: features[None]" if len(shape) == 3 else "see encoder.apply"
+        raise ValueError(f"{wanted}got {features.dtype} of shape {shape}; {way_out}")
+
+
+def _check_kind(wanted: str, picture: Any) -> None:
+    """Refuse what is no array, and say how it becomes one."""
+    if isinstance(picture, np.ndarray | jax.Array):
+        return
+    pillow = "np.asarray(picture.convert('RGB'), np.float32)[None] / 255"
+    way_out = "np.asarray(it, np.float32) / 255 for a picture of 0 to 255, with a leading axis"
+    if isinstance(picture, str) or hasattr(picture, "__fspath__"):
+        way_out = "read it with nst_jax.load_image"
+    elif type(picture).__module__.startswith("PIL."):
+        way_out = pillow
+    elif isinstance(picture, bytes | bytearray) or hasattr(picture, "read"):
+        way_out = f"open the file with picture = PIL.Image.open(...), then {pillow}"
+    raise ValueError(f"{wanted}floats from 0 to 1, got {type(picture).__name__}; {way_out}")
+
+
+def _check_floats(wanted: str, picture: Any) -> None:
     if not jnp.issubdtype(picture.dtype, jnp.floating):
         raise ValueError(
             f"{wanted}floats from 0 to 1, got {picture.dtype}; divide by the value of white: "
             "np.asarray(picture, np.float32) / 255"
         )
+
+
+def _check_values(wanted: str, picture: Any) -> None:
+    _check_floats(wanted, picture)
+    if isinstance(picture, Tracer):
+        return
     least, most = float(picture.min()), float(picture.max())
     if not (np.isfinite(least) and np.isfinite(most)):
         raise ValueError(f"{wanted}finite values from 0 to 1, got NaN or infinity")
@@ -78,7 +162,6 @@ def check_picture(name: str, picture: Any, *, several: bool = False) -> ImageOfA
             "divide by 255" if least >= 0 and 2 < most <= 255 else "scale or clip it to 0 to 1"
         )
         raise ValueError(f"{wanted}values from 0 to 1, got {least:.4g} to {most:.4g}; {way_out}")
-    return jnp.asarray(picture, jnp.float32)
 
 
 def _find_fault(shape: tuple[int, ...], *, several: bool) -> str | None:

@@ -9,6 +9,7 @@ published as a pickle alone.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax import losses
-from nst_jax.array_types import Image, Params
+from nst_jax.array_types import Image, ImageOfAnySize, Params, check_picture
 from nst_jax.encoders.vgg import VGG
 from nst_jax.ops.gram import gram_matrix
 
@@ -49,7 +50,7 @@ def lpips(
 
     Reference: Zhang et al. 2018, eq. (1). Differs: as its code, whose weights multiply squares.
     """
-    layers = tuple(channel_weights)
+    layers, (first, second) = tuple(channel_weights), _of_one_size(first, second)
     features, targets = (encoder.apply(encoder_params, x, layers=layers) for x in (first, second))
     total = jnp.zeros(first.shape[0])
     for layer, weights in channel_weights.items():
@@ -81,6 +82,7 @@ def ssim(first: Image, second: Image) -> PerImage:
 
     Reference: Wang et al. 2004, eq. (13). Differs: the paper's pictures have one colour.
     """
+    first, second = _of_one_size(first, second)
     _, height, width, _ = first.shape
     if min(height, width) < _WINDOW:
         raise ValueError(
@@ -138,6 +140,7 @@ def style_distance(
 
     Reference: Gatys et al. 2016, eqs. (4) and (5). Differs: no factor ¼, no weights 1/5.
     """
+    first, second = _checked(first, second)
     found, wanted = (
         {layer: gram_matrix(f) for layer, f in features.items()}
         for features in (encoder.apply(encoder_params, x, layers=layers) for x in (first, second))
@@ -167,8 +170,27 @@ def content_distance(
 
     Reference: Gatys et al. 2016, eq. (1). Differs: a mean in place of ½ Σ.
     """
+    first, second = _of_one_size(first, second)
     found, wanted = (encoder.apply(encoder_params, x, layers=layers) for x in (first, second))
     return _sum_of_layers(losses.content_loss, found, wanted, first.shape[0])
+
+
+def _checked(first: Any, second: Any) -> tuple[ImageOfAnySize, ImageOfAnySize]:
+    """Both as float32, refused in one line where they are no pictures or not as many."""
+    first = check_picture("first", first, several=True)
+    second = check_picture("second", second, several=True)
+    if len(second) not in (1, len(first)):
+        raise ValueError(
+            f"second: wanted {len(first)} pictures, as many as first, or one, got {len(second)}"
+        )
+    return first, second
+
+
+def _of_one_size(first: Any, second: Any) -> tuple[Image, Image]:
+    first, second = _checked(first, second)
+    if first.shape != second.shape:
+        raise ValueError(f"second: wanted the shape of first, {first.shape}, got {second.shape}")
+    return first, second
 
 
 def _sum_of_layers(loss, found, wanted, batch: int) -> PerImage:

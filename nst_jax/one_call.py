@@ -13,7 +13,7 @@ from nst_jax.jobs import folder
 from nst_jax.jobs.color_words import ColorWord
 from nst_jax.jobs.folder import FolderJob
 from nst_jax.jobs.paint import PaintJob, paint
-from nst_jax.jobs.pictures import answer_like
+from nst_jax.jobs.pictures import answer_like, as_pictures
 from nst_jax.jobs.presets import vary_preset
 from nst_jax.jobs.sampled_styles import asks_for_random
 from nst_jax.jobs.styles import StyleChoice
@@ -21,7 +21,7 @@ from nst_jax.ops.color import When
 from nst_jax.ops.convolution import Precision
 from nst_jax.progress import follow_painting, is_watched
 from nst_jax.runs.interrupts import Cancel
-from nst_jax.stylizers import DEFAULT_MODEL, MAX_PIXELS
+from nst_jax.stylizers import DEFAULT_MODEL, MAX_PIXELS, Transform
 
 
 def stylize(
@@ -29,6 +29,7 @@ def stylize(
     painting: Any = None,
     *,
     model: Any = DEFAULT_MODEL,
+    transform: Transform | None = None,
     alpha: float | None = None,
     blend: Sequence[float] = (),
     size: int | None = None,
@@ -51,6 +52,7 @@ def stylize(
             of certain styles their names; None for a model of one style; "random" for a style
             that is drawn, for a model of ghiasi2017.
         model: A name from stylizers.list_models(), a model's file, or what load_stylizer answered.
+        transform: How features take on a painting's, by default "adain"; see load_stylizer.
         alpha: How much of the style: from 0, the photograph, to 1, the default.
         blend: Weights of several paintings; equal ones by default.
         size: Pixels of the result's longer side; the photograph's own by default.
@@ -73,6 +75,7 @@ def stylize(
     Example:
         nst_jax.stylize("photo.jpg", "painting.jpg").save("out.png")
     """
+    masks = as_pictures(masks, name="masks")
     several = isinstance(painting, list | tuple)
     names = () if painting is None else tuple(painting) if several else (painting,)
     if len(names) > 1 and not masks and not blend and not asks_for_random(names):
@@ -82,14 +85,20 @@ def stylize(
         blend=tuple(blend),
         size=style_size,
         alpha=alpha,
-        masks=tuple(masks),
-        style_masks=tuple(style_masks),
+        masks=masks,
+        style_masks=as_pictures(style_masks, name="style_masks"),
         seed=seed,
         color=color,
         color_when=color_when,
     )
     job = FolderJob(
-        [photo], choice, model=model, precision=precision, size=size, max_pixels=max_pixels
+        [photo],
+        choice,
+        model=model,
+        transform=transform,
+        precision=precision,
+        size=size,
+        max_pixels=max_pixels,
     )
     report = folder.run(job)
     if report.failures:
@@ -149,8 +158,8 @@ def optimize(
         styles=tuple(painting) if isinstance(painting, list | tuple) else (painting,),
         config=vary_preset(preset, settings),
         initial=initial,
-        masks=tuple(masks),
-        style_masks=tuple(style_masks),
+        masks=as_pictures(masks, name="masks"),
+        style_masks=as_pictures(style_masks, name="style_masks"),
         fine_style=fine_style,
     )
     quiet = not (is_watched() if progress is None else progress)

@@ -22,6 +22,9 @@ and the correlation of their features, on 20 held-out photographs at 256 pixels.
 9 and 10 (controls.py), with pictures that come with nst_jax, which are shown beside the
 results.
 
+`transforms` decodes features that got a painting's style in other ways than AdaIN's, which takes no
+training, and measures the results on 20 held-out pairs at 256 pixels: see transforms.py.
+
 `peers` compares with another package on 20 held-out pairs at 384 pixels: see peers.py.
 The paper's table 1, speed, is speed/adain.py's, which wants PyTorch and an idle machine.
 
@@ -47,7 +50,14 @@ from experiments.common.data_folder import Picture, pictures_in, spread
 from experiments.common.distances import Distances
 from experiments.common.network_figures import HELD_OUT
 from experiments.common.training_curves import mean_and_deviation
-from experiments.huang_2017 import baselines, controls, losses, normalizations, peers
+from experiments.huang_2017 import (
+    baselines,
+    controls,
+    losses,
+    normalizations,
+    peers,
+    transforms,
+)
 from experiments.huang_2017.pairs import PAINTINGS, load_network, make_correlate, size_of
 from nst_jax import files, metrics, train
 from nst_jax.array_types import Image
@@ -216,6 +226,7 @@ FIGURES = {
     "interpolation": interpolation,
     "color": controls.color,
     "spatial": controls.spatial,
+    "transforms": transforms.transforms,
     "peers": peers.peers,
 }
 RESUMING = {"losses", "normalizations", "baselines"}

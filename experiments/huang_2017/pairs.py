@@ -26,9 +26,9 @@ class HeldOutPair(NamedTuple):
     style: Image
 
 
-def load_network(model: str) -> Any:
+def load_network(model: str, *, transform: stylizers.Transform | None = None) -> Any:
     """The network that a model's name or file stands for, which must paint after any painting."""
-    network = stylizers.load_stylizer(model)
+    network = stylizers.load_stylizer(model, transform=transform)
     if network.architecture != "huang2017":
         raise ValueError(
             f"model: wanted a network of huang2017, got one of {network.architecture}, "

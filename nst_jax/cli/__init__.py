@@ -8,9 +8,7 @@ import importlib
 import io
 import logging
 import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +16,8 @@ from pathlib import Path
 
 import nst_jax
 from nst_jax.cli.errors import BAD_INPUT, FAILURE, INTERRUPTED, TERMINATED, exit_status, one_line
+from nst_jax.cli.wrong_doors import check_words
+from nst_jax.runs.interrupts import termination_interrupts
 
 COMMANDS = {
     "demo": "Paint bundled photographs after bundled paintings, by stylize and by optimize.",
@@ -69,23 +69,24 @@ def main(args: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     if not debug:  # JAX's remarks, such as the one on a GPU that it cannot use
         logging.getLogger("jax").setLevel(logging.ERROR)
-    with _termination_interrupts() as is_terminated:
-        try:
-            with _own_warnings_only(debug):
-                return _dispatch(words)
-        except SystemExit as error:  # tyro's, after help or a parsing error
-            return error.code if isinstance(error.code, int) else FAILURE
-        except BrokenPipeError:  # the reader, such as head, had enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return FAILURE
-        except KeyboardInterrupt as error:
-            print(str(error) or "stopped", file=sys.stderr)
-            return TERMINATED if is_terminated() else INTERRUPTED
-        except Exception as error:
-            if debug:
-                raise
-            print(f"error: {one_line(error)}", file=sys.stderr)
-            return exit_status(error)
+    is_terminated = bool
+    try:
+        with termination_interrupts() as is_terminated, _own_warnings_only(debug):
+            status = _dispatch(words)
+            return TERMINATED if status == INTERRUPTED and is_terminated() else status
+    except SystemExit as error:  # tyro's, after help or a parsing error
+        return error.code if isinstance(error.code, int) else FAILURE
+    except BrokenPipeError:  # the reader, such as head, had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except KeyboardInterrupt as error:
+        print(str(error) or "stopped", file=sys.stderr)
+        return TERMINATED if is_terminated() else INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return exit_status(error)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -104,6 +105,7 @@ def _dispatch(words: list[str]) -> int:
             "of your shell is empty"
         )
     if words[0] in COMMANDS:
+        check_words(words[0], words[1:])  # before JAX loads, which takes seconds
         return importlib.import_module(f"nst_jax.cli.{words[0]}").run(words[1:])
     near = difflib.get_close_matches(words[0], COMMANDS, n=1, cutoff=0.7)
     way_out = f"did you mean {near[0]}?" if near else "nst-jax --help says what each does"
@@ -112,26 +114,6 @@ def _dispatch(words: list[str]) -> int:
         file=sys.stderr,
     )
     return BAD_INPUT
-
-
-@contextmanager
-def _termination_interrupts() -> Iterator:
-    """Let SIGTERM do what Ctrl-C does, and yield a function that tells whether it came."""
-    seen = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # Python forbids it elsewhere
-        yield seen.is_set
-        return
-
-    def handler(number, frame):
-        del number, frame
-        seen.set()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, handler)
-    try:
-        yield seen.is_set
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from nst_jax.array_types import Image
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import INTERRUPTED
 from nst_jax.cli.optimize_options import parse_options
-from nst_jax.jobs.outputs import place_in_folder
+from nst_jax.jobs.outputs import no_empty_folder, place_in_folder
 from nst_jax.jobs.paint_file import paint_file
 from nst_jax.jobs.unfinished import Unfinished
 from nst_jax.papers.gatys_2016 import Record
@@ -20,7 +20,6 @@ def run(arguments: Sequence[str]) -> int:
     """Do what the arguments after `nst-jax optimize` say and return the exit status."""
     job, out, options, _, warning = parse_options(arguments)
     check_device()
-    path = place_in_folder(out, job.content)
 
     def say(line: str) -> None:
         if not options.quiet:
@@ -29,7 +28,11 @@ def run(arguments: Sequence[str]) -> int:
     if warning is not None:
         say(warning)
     keep_compiled_programs()
-    with follow_painting(quiet=options.quiet) as on_progress:
+    with (
+        no_empty_folder(out),
+        follow_painting(quiet=options.quiet) as on_progress,
+    ):
+        path = place_in_folder(out, job.content)
         painted = paint_file(
             job,
             path,

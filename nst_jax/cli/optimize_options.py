@@ -125,7 +125,7 @@ def parse_options(arguments: Sequence[str]) -> Parsed:
     """
     chosen = choose_preset(arguments)
     options = parse(
-        _options_type(chosen),
+        options_type(chosen),
         arguments,
         command="optimize",
         description=DESCRIPTION.format(preset=chosen.preset),
@@ -151,8 +151,12 @@ def parse_options(arguments: Sequence[str]) -> Parsed:
     return Parsed(job, options.out, options.files, chosen.preset, warning)
 
 
-def _options_type(chosen: Chosen) -> Any:
-    """The dataclass of all options, with the preset's own defaults."""
+def options_type(chosen: Chosen) -> Any:
+    """Return the dataclass of all options, with the preset's own defaults.
+
+    Args:
+        chosen: The preset.
+    """
     groups = {group[0]: group for group in config_groups(chosen)}
     out = Annotated[
         str,

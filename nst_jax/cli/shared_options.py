@@ -6,7 +6,6 @@ from typing import Annotated, Any, TypeVar
 import tyro
 from tyro.conf import arg
 
-from nst_jax.cli.wrong_doors import check_words
 from nst_jax.jobs.color_words import ColorWord
 from nst_jax.jobs.masks import WHOLE
 from nst_jax.ops.color import When
@@ -60,9 +59,7 @@ def parse(
 
     Raises:
         SystemExit: After help, or where an option is wrong.
-        ValueError: A word belongs to another command, or is written in another way.
     """
-    check_words(command, arguments)
     settings: Any = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
     return tyro.cli(
         options,

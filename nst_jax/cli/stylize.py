@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -47,6 +47,7 @@ Examples:
   nst-jax stylize photos/ --style paintings/ -o painted/ --size 1024
   nst-jax stylize photo.jpg --style a.jpg b.jpg --style-blend 2 1 -o out.png --alpha 0.7
   nst-jax stylize photo.jpg --style sky.jpg land.jpg --mask sky.png -o out.png --color keep
+  nst-jax stylize photo.jpg --style painting.jpg -o out.png --transform decorator --alpha 0.7
   nst-jax stylize photo.jpg --model johnson2016-starry_night -o out.png
   nst-jax stylize photo.jpg --model dumoulin2017 --style all -o painted/
   nst-jax stylize photo.jpg --model dumoulin2017 --style wave udnie --mask sky.png -o out.png"""
@@ -58,6 +59,9 @@ _STYLE_HELP = (
     f"'{RANDOM}' draws a style around the paintings named beside it, or the bundled ones, for "
     "ghiasi2017 models."
 )
+CommandTransform = Literal["adain", "wct", "decorator"]
+"""Those of stylizers.Transform whose pictures differ from AdaIN's to the eye."""
+
 _FILES = "FILE [FILE ...]"
 
 
@@ -85,6 +89,13 @@ class Stylize:
         int | None, arg(metavar="PIXELS", help_behavior_hint="(default: as they are)")
     ] = None
     """Longer side of the results."""
+    transform: Annotated[
+        CommandTransform | None,
+        arg(metavar="{adain,wct,decorator}", help_behavior_hint="(default: adain)"),
+    ] = None
+    """How features take on the painting's, for huang2017. adain: its means and deviations, as the
+    network was trained. wct: its covariance too, so that colours are its throughout. decorator: its
+    patches, so that strokes are its own and small things are lost; try --alpha 0.7."""
     style_size: Annotated[
         int | None,
         arg(metavar="PIXELS", help_behavior_hint="(default: 512; 256 for ghiasi2017-magenta)"),
@@ -124,7 +135,6 @@ def run(arguments: Sequence[str]) -> int:
     models = f"\n\n{_describe_models()}" if asks_help else ""
     options = parse(Stylize, arguments, command="stylize", description=f"{_DESCRIPTION}{models}")
     check_device()
-    _check_paintings_are_styles(options)
     keep_compiled_programs()
     began = time.perf_counter()
     follow = follow_parts("painting", unit=_UNIT)
@@ -161,23 +171,13 @@ def _job(options: Stylize, given: frozenset[str]) -> FolderJob:
         model=options.model,
         precision=options.precision,
         median_filter=options.median_filter,
+        transform=options.transform,
         size=options.size,
         batch_size=options.batch_size,
         max_pixels=options.max_pixels,
         overwrite=options.overwrite,
         skip_existing=options.skip_existing,
     )
-
-
-def _check_paintings_are_styles(options: Stylize) -> None:
-    """Say what to type where a painting is given as nst-jax optimize takes it."""
-    if options.model == DEFAULT_MODEL and not options.style and len(options.content) > 1:
-        photograph, *paintings = map(str, options.content)
-        raise ValueError(
-            "style: wanted paintings behind --style; to paint the first picture in "
-            f"the others' style: nst-jax stylize {photograph} --style {' '.join(paintings)} "
-            f"-o {options.out}"
-        )
 
 
 def _describe_models() -> str:

@@ -1,4 +1,7 @@
-"""Words that belong to another command or are written in another way, and what to type instead."""
+"""Words that cannot be right, refused before JAX loads, and what to type instead.
+
+They belong to another command, are written in another way, or leave out what a command needs.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,6 +27,24 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "iterations": "it is called --num-steps",
     },
 }
+# Of the options: those that take several words, and those that take none. The others take one.
+_TAKE_SEVERAL: Mapping[str, frozenset[str]] = {
+    "stylize": frozenset({"style", "style_blend", "mask", "style_mask"}),
+    "optimize": frozenset(
+        {
+            *("style_blend", "mask", "style_mask", "scales", "scale_shares"),
+            *("content_layers", "content_layer_weights", "style_layers", "style_layer_weights"),
+        }
+    ),
+}
+_FLAGS: Mapping[str, frozenset[str]] = {
+    "stylize": frozenset({"skip_existing", "overwrite", "quiet"}),
+    "optimize": frozenset({"remat", "resume", "overwrite", "quiet"}),
+}
+_EXAMPLES = {
+    "stylize": "nst-jax stylize photo.jpg --style painting.jpg -o out.png",
+    "optimize": "nst-jax optimize photo.jpg painting.jpg -o out.png",
+}
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 
 
@@ -35,8 +56,10 @@ def check_words(command: str, arguments: Sequence[str]) -> None:
         arguments: The words after it.
 
     Raises:
-        ValueError: There is such a word.
+        ValueError: There is such a word, or pictures or -o are missing.
     """
+    if {"-h", "--help"}.intersection(arguments):
+        return
     instead, option = _INSTEAD.get(command, {}), ""
     for word in arguments:
         if word.startswith("--"):
@@ -49,3 +72,39 @@ def check_words(command: str, arguments: Sequence[str]) -> None:
                 f"{option[2:].replace('-', '_')}: wanted a plain number, got {word!r}; "
                 f"write {float(percent[1]) / 100:g}"
             )
+    if command in _EXAMPLES:
+        _check_pictures(command, arguments)
+
+
+def _check_pictures(command: str, arguments: Sequence[str]) -> None:
+    """Refuse a command without the pictures that it needs, or without a place for the result."""
+    pictures, given = _part(command, arguments)
+    example = _EXAMPLES[command]
+    if not pictures:
+        raise ValueError(f"content: wanted a photograph, got none; {example}")
+    if command == "optimize" and len(pictures) == 1:
+        raise ValueError(f"style: wanted a painting after the photograph, got none; {example}")
+    if command == "stylize" and len(pictures) > 1 and not given & {"style", "model"}:
+        photograph, *paintings = pictures
+        raise ValueError(
+            "style: wanted paintings behind --style; to paint the first picture in the others' "
+            f"style: nst-jax stylize {photograph} --style {' '.join(paintings)} -o out.png"
+        )
+    if not given & {"out", "o"}:
+        raise ValueError(f"out: wanted -o and the picture to write, got none; {example}")
+
+
+def _part(command: str, arguments: Sequence[str]) -> tuple[list[str], set[str]]:
+    """The words that belong to no option, and the names of the options."""
+    pictures, given, room = [], set[str](), 0
+    for word in arguments:
+        name, has_value, _ = word.lstrip("-").replace("-", "_").partition("=")
+        if word.startswith("-") and name[:1].isalpha():
+            given.add(name)
+            several, none = name in _TAKE_SEVERAL[command], name in _FLAGS[command]
+            room = len(arguments) if several else 0 if none or has_value else 1
+        elif room:
+            room -= 1
+        else:
+            pictures.append(word)
+    return pictures, given

@@ -6,7 +6,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import Image
+from nst_jax.array_types import Image, check_images
 
 
 @dataclass(frozen=True)
@@ -66,22 +66,15 @@ def preprocess(images: Image, preprocessing: Preprocessing) -> Float[Array, "bat
     y = (scale · reorder(x) − mean) / std, in the network's channel order.
 
     Args:
-        images: RGB in [0, 1], floating point.
+        images: RGB in [0, 1], floating point; what is not float32 becomes it.
         preprocessing: what the weights were trained on.
 
     Raises:
         ValueError: images is not a batch of RGB pictures, or holds integers.
     """
-    if images.ndim != 4 or images.shape[-1] != 3:
-        raise ValueError(
-            f"images: wanted (batch, height, width, 3), got shape {images.shape}; "
-            "a single picture needs a leading axis, images[None]"
-        )
-    if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise ValueError(
-            f"images: wanted floating point RGB in [0, 1], got {images.dtype}; divide by 255"
-        )
+    check_images("images", images)
+    images = jnp.asarray(images, jnp.float32)
     ordered = images[..., ::-1] if preprocessing.channel_order == "bgr" else images
-    mean = jnp.asarray(preprocessing.mean, images.dtype).reshape(1, 1, 1, 3)
-    std = jnp.asarray(preprocessing.std, images.dtype).reshape(1, 1, 1, 3)
+    mean = jnp.asarray(preprocessing.mean, jnp.float32).reshape(1, 1, 1, 3)
+    std = jnp.asarray(preprocessing.std, jnp.float32).reshape(1, 1, 1, 3)
     return (ordered * preprocessing.scale - mean) / std

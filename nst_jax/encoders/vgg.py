@@ -161,7 +161,6 @@ class VGG(nn.Module):
         Raises:
             ValueError: a name is unknown, none is given, or the pictures are too small.
         """
-        self._check_fields()
         check_layers(layers, self.architecture)
         if not 0 <= block < num_blocks(layers):
             raise ValueError(f"block: wanted 0 to {num_blocks(layers) - 1} for layers, got {block}")
@@ -186,8 +185,11 @@ class VGG(nn.Module):
         pool = {"max": convolution.max_pool, "average": convolution.average_pool}[self.pooling]
         return pool(x, ceil_mode=self.ceil_mode)
 
-    def _check_fields(self) -> None:
-        for field, choice in (("pooling", Pooling), ("padding", Padding)):
+    def __post_init__(self) -> None:
+        """Refuse words that no field knows, before anything is computed."""
+        super().__post_init__()
+        choices = (("pooling", Pooling), ("padding", Padding), ("precision", Precision))
+        for field, choice in choices:
             if getattr(self, field) not in get_args(choice):
                 wanted = " or ".join(get_args(choice))
                 raise ValueError(f"{field}: wanted {wanted}, got {getattr(self, field)!r}")

@@ -8,8 +8,9 @@ import os
 import secrets
 import stat
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FilePath = str | os.PathLike[str]
@@ -106,10 +107,17 @@ def refuse_folder(path: FilePath) -> None:
         raise IsADirectoryError(f"cannot write {quoted(path)}: it is a folder; name a file in it")
 
 
-def remove_temporaries(folder: FilePath) -> None:
-    """Remove what killed processes left in a folder that only this process writes to."""
+def remove_temporaries(folder: FilePath, *, idle: float = 0) -> None:
+    """Remove what killed processes left in a folder.
+
+    Args:
+        folder: The folder. Without idle this process alone writes to it.
+        idle: Seconds for which a file has not changed, so that no process can be writing it.
+    """
     for leftover in Path(folder).glob(_TEMPORARY.format("*")):
-        leftover.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if time.time() - leftover.stat().st_mtime >= idle:
+                leftover.unlink()
 
 
 def open_to_read(path: FilePath) -> io.BufferedReader:
@@ -202,5 +210,26 @@ def reason(error: BaseException) -> str:
 
 
 def quoted(path: FilePath) -> str:
-    """Return the path in quotes, fit to print on one line whatever the file is called."""
-    return repr(Path(path).as_posix())
+    """Return the path in quotes, fit to print on one line whatever the file is called.
+
+    Raises:
+        ValueError: It is no path; see as_path.
+    """
+    return repr(as_path(path).as_posix())
+
+
+def as_path(path: FilePath, *, name: str = "path") -> Path:
+    """Return a path that a caller gives.
+
+    Args:
+        path: Text, or a path object.
+        name: What the error calls it.
+
+    Raises:
+        ValueError: It is something else, such as a file that is open.
+    """
+    if isinstance(path, str | os.PathLike):
+        return Path(path)
+    in_memory = isinstance(path, bytes | bytearray) or hasattr(path, "read")
+    way_out = "PIL.Image.open opens a picture that is in memory" if in_memory else "give its name"
+    raise ValueError(f"{name}: wanted a path, got {type(path).__name__}; {way_out}")

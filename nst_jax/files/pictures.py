@@ -14,7 +14,7 @@ import PIL.Image
 import PIL.ImageCms
 from jaxtyping import Float
 
-from nst_jax.array_types import Image
+from nst_jax.array_types import Image, check_images
 from nst_jax.files.decoding import MIN_SIDE, READ_FORMATS, check_side, decode
 from nst_jax.files.disk import (
     FilePath,
@@ -49,6 +49,7 @@ READ_EXTENSIONS = (*IMAGE_EXTENSIONS, ".gif", ".jpe", ".jfif", ".avif", ".heic",
 HEIC is among them wherever it can be read or not: a picture that is skipped must be named.
 """
 _EXIF_SOFTWARE = 0x0131
+_FAR_TOO_BRIGHT = 16  # what overshoots [0, 1] never is; so white is 255
 _LANCZOS = PIL.Image.Resampling.LANCZOS
 
 
@@ -169,8 +170,8 @@ def save_image(
         origin: A line on what made the picture, for load_origin; BMP has no room for it.
 
     Raises:
-        ValueError: The extension is unknown, the image is a larger batch, not of float type or not
-            finite, or the format cannot hold a picture so large.
+        ValueError: The extension is unknown, the image is a larger batch, not of float type, not
+            finite or counts to 255, or the format cannot hold a picture so large.
         FileExistsError: There is a file, and overwrite is false.
         OSError: The file cannot be written.
     """
@@ -215,17 +216,20 @@ def to_pillow(image: Image) -> PIL.Image.Image:
         image: Shape (1, height, width, 3).
 
     Raises:
-        ValueError: The image is a larger batch or not of float type.
+        ValueError: The image is a larger batch, not of float type, or counts to 255.
         FloatingPointError: It is not finite.
     """
-    pixels = np.asarray(image)
-    if pixels.ndim != 4 or pixels.shape[0] != 1 or pixels.shape[-1] != 3:
+    check_images("image", image)
+    if image.shape[0] != 1:
         raise ValueError(
-            f"image must be one picture of shape (1, height, width, 3), got {pixels.shape}; "
-            "write a batch picture by picture, image[i : i + 1]"
+            f"image: wanted one picture, (1, H, W, 3), got {tuple(image.shape)}; write a batch "
+            "picture by picture, image[i : i + 1]"
         )
-    if not jnp.issubdtype(pixels.dtype, jnp.floating):
-        raise ValueError(f"image must hold floats in [0, 1], got {pixels.dtype}; divide by 255")
+    pixels = np.asarray(image)
+    if pixels.max() > _FAR_TOO_BRIGHT:
+        raise ValueError(
+            f"image: wanted values from 0 to 1, got up to {float(pixels.max()):.4g}; divide by 255"
+        )
     if not np.isfinite(pixels).all():
         raise FloatingPointError(
             "the image holds NaN or infinite values; "
@@ -270,8 +274,12 @@ def _check_size(size: int | None) -> None:
     if size is not None and not (whole and MIN_SIDE <= size <= MAX_SIDE):
         raise ValueError(
             f"size must be a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}, "
-            f"or None to keep the picture's own; got {size!r}"
+            f"or None to keep the picture's own; got {_shown(size)}"
         )
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, int | float | str) else type(value).__name__
 
 
 def from_pillow(

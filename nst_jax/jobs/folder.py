@@ -19,11 +19,18 @@ from jaxtyping import Float
 
 from nst_jax import files
 from nst_jax.jobs import pictures
-from nst_jax.jobs.outputs import Plan, Task, plan_outputs
+from nst_jax.jobs.outputs import Plan, Task, no_empty_folder, plan_outputs
 from nst_jax.jobs.styles import Rendering, StyleChoice, choose_renderings
 from nst_jax.ops.convolution import Precision
 from nst_jax.runs.interrupts import Cancel
-from nst_jax.stylizers import DEFAULT_MODEL, MAX_PIXELS, Stylizer, fit_size, load_stylizer
+from nst_jax.stylizers import (
+    DEFAULT_MODEL,
+    MAX_PIXELS,
+    Stylizer,
+    Transform,
+    fit_size,
+    load_stylizer,
+)
 
 _THREADS = 2  # and as many pictures decoded ahead; more would fill the memory where they are large
 _WAITING = 4  # batches' worth of pictures that wait for others of their size
@@ -45,6 +52,7 @@ class FolderJob:
         model: A network's name or file, or one that is loaded.
         precision: Of a network that is loaded now.
         median_filter: The same; see load_stylizer.
+        transform: The same.
         size: Pixels of the results' longer side; None for each photograph's own.
         batch_size: How many pictures run at once, at most.
         max_pixels: How many pixels run at once; larger pictures run in tiles.
@@ -58,6 +66,7 @@ class FolderJob:
     model: str | os.PathLike[str] | Stylizer = DEFAULT_MODEL
     precision: Precision = "float32"
     median_filter: int | None = None
+    transform: Transform | None = None
     size: int | None = None
     batch_size: int = 4
     max_pixels: int = MAX_PIXELS
@@ -115,10 +124,12 @@ def run(
         least = stylizer.least_pixels
         raise ValueError(f"max_pixels: wanted at least {least}, got {job.max_pixels}")
     renderings = choose_renderings(stylizer, job.choice)
-    plan, report = _plan(job, renderings), Report()
-    report.skipped, report.failures = plan.skipped, list(plan.failures)
+    report = Report()
     try:
-        _paint_all(job, stylizer, plan.tasks, renderings, report, on_progress, cancel)
+        with no_empty_folder(job.out):
+            plan = _plan(job, renderings)
+            report.skipped, report.failures = plan.skipped, list(plan.failures)
+            _paint_all(job, stylizer, plan.tasks, renderings, report, on_progress, cancel)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(
             f"stopped; {report.sizes.total()} pictures are written; the same command with "
@@ -138,8 +149,18 @@ def _check(job: FolderJob) -> None:
 
 def _stylizer_of(job: FolderJob) -> Stylizer:
     if isinstance(job.model, Stylizer):
+        if job.transform is not None:
+            raise ValueError(
+                "transform: wanted with a model's name or file, and the model is loaded; give it "
+                "to load_stylizer"
+            )
         return job.model
-    return load_stylizer(job.model, precision=job.precision, median_filter=job.median_filter)
+    return load_stylizer(
+        job.model,
+        precision=job.precision,
+        median_filter=job.median_filter,
+        transform=job.transform,
+    )
 
 
 def _plan(job: FolderJob, renderings: Sequence[Rendering]) -> Plan:
@@ -170,7 +191,7 @@ def _paint_all(
     tell = on_progress or (lambda done, of: None)
     tell(0, total)
     largest: Counter[tuple[Size, int]] = Counter()
-    for run_size, group in _groups(_readable(job, tasks, renderings, report), job):
+    for run_size, group in _groups(_readable(job, stylizer, tasks, renderings, report), job):
         for number, rendering in enumerate(renderings):
             mine = [each for each in group if _is_wanted(job, tasks[each[0]], number)]
             if not mine:
@@ -209,7 +230,11 @@ def _groups(pictures: Iterable[tuple[int, Pixels]], job: FolderJob) -> Iterator[
 
 
 def _readable(
-    job: FolderJob, tasks: Sequence[Task], renderings: Sequence[Rendering], report: Report
+    job: FolderJob,
+    stylizer: Stylizer,
+    tasks: Sequence[Task],
+    renderings: Sequence[Rendering],
+    report: Report,
 ) -> Iterator[tuple[int, Pixels]]:
     """Decode pictures ahead of the painting; those that cannot be read or painted are reported."""
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -224,6 +249,7 @@ def _readable(
             place, decoding = ahead.popleft()
             try:
                 pixels = decoding.result()
+                stylizer.check_size(pixels, max_pixels=job.max_pixels)
                 for rendering in renderings:
                     rendering.check(pixels)
             except (ValueError, OSError) as error:

@@ -1,7 +1,8 @@
 """Which picture becomes which file, checked before any work."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,22 @@ def is_folder(out: str | os.PathLike[str]) -> bool:
     """Return whether OUT is a folder: it is one now, or ends as one in a slash."""
     ends = (os.sep, os.altsep or os.sep, "/")
     return os.path.isdir(out) or os.fspath(out).endswith(ends)
+
+
+@contextmanager
+def no_empty_folder(out: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Remove the folder OUT at the block's end if it was made inside and nothing was put there.
+
+    Args:
+        out: A file or a folder; None where nothing is written.
+    """
+    was_there = out is None or os.path.isdir(out)
+    try:
+        yield
+    finally:
+        if out is not None and not was_there:
+            with suppress(OSError):  # it is a file, is missing, or holds something
+                os.rmdir(out)
 
 
 def place_in_folder(out: str | os.PathLike[str], content: Any) -> Path:

@@ -1,6 +1,7 @@
 """Pictures in whatever form a caller has them: paths, Pillow's pictures, arrays."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def load_pixels(picture: Any, *, size: int | None = None, name: str = "content")
         return files.load_pixels(picture, size=size)
     if isinstance(picture, PIL.Image.Image):
         return files.from_pillow(picture, size=size, name=name)
+    _refuse_no_picture(picture, name)
     checked = check_picture(name, picture)
     return np.asarray((checked if size is None else resize_longer_side(checked, size))[0])
 
@@ -89,6 +91,35 @@ def load_rgba(picture: Any, *, max_pixels: int, name: str) -> Rgba:
         return files.rgba_from_pillow(picture, max_pixels=max_pixels, name=name)
     pixels = load_pixels(picture, name=name)
     return np.concatenate([pixels, np.ones_like(pixels[..., :1])], axis=-1)
+
+
+def as_pictures(given: Any, *, name: str) -> tuple[Any, ...]:
+    """Return a sequence of pictures as a tuple.
+
+    Args:
+        given: The sequence.
+        name: What the error calls it.
+
+    Raises:
+        ValueError: It is one picture, or no sequence.
+    """
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        raise ValueError(
+            f"{name}: wanted a sequence of pictures, got {type(given).__name__}; for one picture "
+            "give a list of it: [picture]"
+        )
+    return tuple(given)
+
+
+def _refuse_no_picture(picture: Any, name: str) -> None:
+    if not is_array(picture):
+        way_out = "give one of these"
+        if isinstance(picture, bytes | bytearray) or hasattr(picture, "read"):
+            way_out = "PIL.Image.open opens a file that is in memory"
+        raise ValueError(
+            f"{name}: wanted a path, Pillow's picture or an array, got {type(picture).__name__}; "
+            f"{way_out}"
+        )
 
 
 def name_of(picture: Any, argument: str) -> str:

@@ -14,6 +14,7 @@ from nst_jax.losses.basic import guided_style_loss as guided_style_loss
 from nst_jax.losses.basic import half_sum_total_variation_loss as half_sum_total_variation_loss
 from nst_jax.losses.basic import log_relative_color_loss as log_relative_color_loss
 from nst_jax.losses.basic import log_relative_gram_loss as log_relative_gram_loss
+from nst_jax.losses.basic import log_relative_moment_loss as log_relative_moment_loss
 from nst_jax.losses.basic import moment_loss as moment_loss
 from nst_jax.losses.basic import moments_loss as moments_loss
 from nst_jax.losses.basic import relative_content_loss as relative_content_loss

@@ -12,7 +12,15 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import FeatureMap, Features, Gram, Image, Scalar
+from nst_jax.array_types import (
+    FeatureMap,
+    Features,
+    Gram,
+    Image,
+    Scalar,
+    check_feature_map,
+    check_images,
+)
 
 Grams = Mapping[str, Float[Array, "_ _ _"]]
 """Layer name, such as 'relu4_1', to that layer's Gram matrices."""
@@ -51,6 +59,12 @@ def content_loss(features: FeatureMap, target: FeatureMap) -> Scalar:
     Reference: Gatys et al. 2016, eq. (1). Differs: the paper's is ½ Σ (F − P)²; see
     CONTENT_NORMALIZATIONS.
     """
+    for name, each in (("features", features), ("target", target)):
+        check_feature_map(name, each)
+    if features.shape != target.shape:
+        raise ValueError(
+            f"target: wanted the shape of features, {features.shape}, got {target.shape}"
+        )
     return jnp.square(features - target).mean()
 
 
@@ -68,6 +82,13 @@ def gram_loss(gram: Gram, target_gram: Float[Array, "#batch channels channels"])
 
     Reference: Gatys et al. 2016, eq. (4). Differs: no factor ¼; see GRAM_NORMALIZATIONS.
     """
+    for name, each in (("gram", gram), ("target_gram", target_gram)):
+        if getattr(each, "ndim", None) != 3 or each.shape[1:] != gram.shape[1:]:
+            got = getattr(each, "shape", type(each).__name__)
+            raise ValueError(
+                f"{name}: wanted Gram matrices, (N, C, C), of equal C, got {got}; gram_matrix "
+                "makes them of features"
+            )
     return jnp.square(gram - target_gram).mean()
 
 
@@ -177,6 +198,28 @@ def moment_loss(moments: Moments, target_moments: Moments) -> Scalar:
     return jnp.square(mean - target_mean).mean() + jnp.square(deviation - target_deviation).mean()
 
 
+def log_relative_moment_loss(moments: Moments, target_moments: Moments) -> Scalar:
+    """Return the logarithm of how far moments differ as a share of the target's own square.
+
+    L = mean over the batch of log(1 + (‖μ − μ'‖² + ‖σ − σ'‖²) / (‖μ'‖² + ‖σ'‖²)), the norms over
+    channels. Layers and paintings count alike, whatever their scale, and one that is far off does
+    not outweigh the others.
+
+    Args:
+        moments: The picture's channel means and standard deviations, μ and σ.
+        target_moments: The style's, μ' and σ'.
+
+    Reference: ours.
+    """
+
+    def squares(first: Array, second: Array) -> Array:
+        return jnp.square(first).sum(-1) + jnp.square(second).sum(-1)
+
+    (mean, deviation), (target_mean, target_deviation) = moments, target_moments
+    difference = squares(mean - target_mean, deviation - target_deviation)
+    return jnp.log1p(difference / squares(target_mean, target_deviation)).mean()
+
+
 def total_variation_loss(image: Image) -> Scalar:
     """Return the mean squared step between vertical neighbours plus that between horizontal ones.
 
@@ -227,6 +270,7 @@ TOTAL_VARIATION_LOSSES: Mapping[str, Callable[[Image], Scalar]] = {
 
 
 def _require_neighbours(image: Image) -> None:
+    check_images("image", image)
     _, height, width, _ = image.shape
     if min(height, width) < 2:
         raise ValueError(

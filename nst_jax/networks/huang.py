@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import Image, ImageOfAnySize, Params
+from nst_jax.array_types import Image, ImageOfAnySize, Params, check_images
 from nst_jax.encoders.vgg import VGG, Architecture, channels_of, kernel_shapes
 from nst_jax.networks.layers import (
     Convolution,
@@ -183,21 +183,15 @@ class HuangNetwork(nn.Module):
         Raises:
             ValueError: images have other sides, or other channels than regions want.
         """
-        _, height, width, channels = images.shape
-        if height % 8 or width % 8 or min(height, width) < 16:
+        check_images("images", images[..., :3])
+        if images.shape[-1] == 3 and mean.shape[1] > 1:
             raise ValueError(
-                f"images: wanted sides that are multiples of 8 and at least 16 pixels, got "
-                f"{height} by {width}; pad the pictures and crop the result, or enlarge them"
+                f"images: wanted 3 channels and one for each of {mean.shape[1]} regions, got 3"
             )
-        num_regions = mean.shape[1]
-        if channels != 3 + num_regions and (channels, num_regions) != (3, 1):
-            raise ValueError(
-                f"images: wanted 3 channels and one for each of {num_regions} regions, got "
-                f"{channels}"
-            )
+        require_sides(images, num_regions=mean.shape[1])
         x = self.encoder(images[..., :3], layers=(LAYER,))[LAYER]
         regions = jnp.ones((*x.shape[:3], 1), x.dtype)
-        if channels > 3:
+        if images.shape[-1] > 3:
             regions = block_means(images[..., 3:], 8)
         own_mean, own_deviation = self.content(x, regions)
         scale = deviation / own_deviation
@@ -220,6 +214,28 @@ class HuangNetwork(nn.Module):
             return channel_moments(x)
         mean, variance = region_moments(x, block_means(paintings[..., 3:], 8))
         return mean[:, 0], jnp.sqrt(variance[:, 0] + self.content.eps)
+
+
+def require_sides(images: Float[Array, "batch height width channels"], *, num_regions: int) -> None:
+    """Raise a ValueError unless images have sides to encode, and no regions or so many.
+
+    Args:
+        images: RGB, and a channel for each region.
+        num_regions: How many are known.
+
+    Raises:
+        ValueError: They have not.
+    """
+    _, height, width, channels = images.shape
+    if height % 8 or width % 8 or min(height, width) < 16:
+        raise ValueError(
+            f"images: wanted sides that are multiples of 8 and at least 16 pixels, got "
+            f"{height} by {width}; pad the pictures and crop the result, or enlarge them"
+        )
+    if channels not in (3, 3 + num_regions):
+        raise ValueError(
+            f"images: wanted 3 channels and one for each of {num_regions} regions, got {channels}"
+        )
 
 
 def conditions_shapes(*, num_regions: int) -> tuple[jax.ShapeDtypeStruct, ...]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
-from nst_jax.array_types import FeatureMap, Image
+from nst_jax.array_types import FeatureMap, Image, check_images
 from nst_jax.ops import convolution
 from nst_jax.ops.convolution import Padding, Precision
 from nst_jax.ops.moments import region_moments
@@ -311,12 +311,7 @@ def require_pictures(images: Shaped[Array, "..."], *, least: int) -> None:
     Raises:
         ValueError: They are not.
     """
-    if images.ndim != 4 or images.shape[-1] != 3 or not jnp.issubdtype(images.dtype, jnp.floating):
-        raise ValueError(
-            f"images: wanted floating point RGB in [0, 1] of shape (batch, height, width, 3), "
-            f"got {images.dtype} of shape {images.shape}; divide integers by 255, and give a "
-            "single picture a leading axis, images[None]"
-        )
+    check_images("images", images)
     height, width = images.shape[1:3]
     if height % 4 or width % 4 or min(height, width) < least:
         raise ValueError(

@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import Image, ImageOfAnySize
+from nst_jax.array_types import Image, ImageOfAnySize, check_images
 
 Luminance = Float[Array, "batch height width 1"]
 LuminanceOfAnySize = Float[Array, "_ _ _ 1"]
@@ -113,6 +113,7 @@ def match_covariance_by_pca(
     Reference: Gatys et al. 2017, §5.2, the variant of Image Analogies. Differs: for the same end
     Huang and Belongie's code standardises the channels and adds 1 to the diagonals.
     """
+    _check_images(image=image, target=target)
     return _match_covariance(_pca_map, image, target, regularization)
 
 
@@ -130,6 +131,7 @@ def match_covariance_by_cholesky(
 
     Reference: Gatys et al. 2017, §5.2.
     """
+    _check_images(image=image, target=target)
     return _match_covariance(_cholesky_map, image, target, regularization)
 
 
@@ -148,6 +150,7 @@ def match_covariance_by_symmetric_map(
 
     Reference: the authors' code of Gatys et al. 2017, ColourControl.ipynb.
     """
+    _check_images(image=image, target=target)
     return _match_covariance(_symmetric_map, image, target, regularization)
 
 
@@ -164,6 +167,7 @@ def match_histograms(image: Image, target: ImageOfAnySize) -> Image:
     Returns:
         Pictures within the target's range.
     """
+    _check_images(image=image, target=target)
     batch = image.shape[0]
     targets = jnp.broadcast_to(target, (batch, *target.shape[1:])).reshape(batch, -1, 3)
     return _match_channels(image.reshape(batch, -1, 3), targets).reshape(image.shape)
@@ -186,6 +190,7 @@ def prepare_content(content: ImageOfAnySize, *, color: Color, when: When) -> Ima
         color: Whose colours the result gets.
         when: When they are changed.
     """
+    _check_images(content=content)
     if color == "luminance" and when == "before":
         return _grey(luminance(content))
     return content
@@ -203,6 +208,7 @@ def prepare_style(style: Image, content: ImageOfAnySize, *, color: Color, when: 
         color: Whose colours the result gets.
         when: When they are changed.
     """
+    _check_images(style=style, content=content)
     if color == "style" or when == "after":
         return style
     if color == "luminance":
@@ -222,11 +228,17 @@ def finish(stylized: Image, content: Image, *, color: Color, when: When) -> Imag
         color: Whose colours the result gets.
         when: When they are changed.
     """
+    _check_images(stylized=stylized, content=content)
     if color == "luminance":
         return replace_luminance(content, luminance(stylized)).clip(0, 1)
     if color == "style" or when == "before":
         return stylized
     return COLOR_MAPS[color](stylized, content).clip(0, 1)
+
+
+def _check_images(**images: Image) -> None:
+    for name, each in images.items():
+        check_images(name, each)
 
 
 def _grey(luminance: Luminance) -> Image:

@@ -12,7 +12,7 @@ shape, and not once a layer: a network of equal blocks is sooner ready.
 """
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +58,7 @@ def convolve(
     Raises:
         ValueError: A kernel of even side with padding, or a reflection wider than x.
     """
+    check_precision(precision)
     height, width = kernel.shape[:2]
     if padding != "valid" and (height % 2 == 0 or width % 2 == 0):
         raise ValueError(
@@ -93,6 +94,13 @@ def _convolve(
         pads = ((top, top), (left, left)) if padding == "zero" else ((0, 0), (0, 0))
         y = _convolve_plainly(x, kernel, precision, stride=stride, pads=pads)
     return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+
+def check_precision(precision: Any) -> None:
+    """Raise a ValueError unless precision is one that convolutions know."""
+    known = get_args(Precision)
+    if not (isinstance(precision, str) and precision in known):
+        raise ValueError(f"precision: wanted {' or '.join(known)}, got {precision!r}")
 
 
 def convolve_transposed(

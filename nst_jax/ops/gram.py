@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import FeatureMap, Gram
+from nst_jax.array_types import FeatureMap, Gram, check_feature_map
 
 
 def gram_matrix(features: FeatureMap) -> Gram:
@@ -26,6 +26,7 @@ def gram_matrix(features: FeatureMap) -> Gram:
 
     Reference: Gatys et al. 2016, eq. (3). Differs: the paper's G is M times ours.
     """
+    check_feature_map("features", features)
     batch, height, width, channels = features.shape
     return _second_moment(features.reshape(batch, height * width, channels))
 

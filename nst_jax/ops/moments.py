@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import FeatureMap
+from nst_jax.array_types import FeatureMap, check_feature_map
 
 
 def channel_moments(
@@ -23,6 +23,7 @@ def channel_moments(
 
     Reference: Huang and Belongie 2017, eqs. (5) and (6).
     """
+    check_feature_map("features", features)
     mean = features.mean((1, 2))
     deviations = features - mean[:, None, None, :]
     return mean, jnp.sqrt(jnp.square(deviations).mean((1, 2)) + eps)

@@ -3,7 +3,7 @@
 import jax
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import Image
+from nst_jax.array_types import Image, check_feature_map, check_images
 
 
 def resize(image: Image, *, height: int, width: int) -> Float[Array, "batch _ _ 3"]:
@@ -30,6 +30,7 @@ def resize(image: Image, *, height: int, width: int) -> Float[Array, "batch _ _ 
             f"resize: height and width must be at least 1, got {height} and {width}; "
             "fit_longer_side gives a valid pair"
         )
+    check_feature_map("image", image)
     batch, _, _, channels = image.shape
     return jax.image.resize(image, (batch, height, width, channels), "linear", antialias=True)
 
@@ -74,5 +75,6 @@ def resize_longer_side(image: Image, size: int) -> Float[Array, "batch _ _ 3"]:
     Raises:
         ValueError: size is below 1.
     """
+    check_images("image", image)
     height, width = fit_longer_side(image.shape[1], image.shape[2], size)
     return resize(image, height=height, width=width)

@@ -70,6 +70,17 @@ def check_run_pictures(
     Raises:
         ValueError: A picture is none that can be painted, or they do not fit together.
     """
+    if not isinstance(config, Config):
+        raise ValueError(
+            f"config: wanted a Config, got {type(config).__name__}; choose one of PRESETS"
+        )
+    if style_masks is not None and (
+        isinstance(style_masks, str | bytes) or not isinstance(style_masks, Sequence)
+    ):
+        raise ValueError(
+            "style_masks: wanted a sequence with an array or None for each style, got "
+            f"{type(style_masks).__name__}; for one style give [mask]"
+        )
     several = isinstance(style, Sequence) and not isinstance(style, str | bytes)
     styles = [*style] if several else [style]
     if not styles:

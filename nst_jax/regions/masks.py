@@ -40,7 +40,7 @@ def complete_masks(masks: Any, count: int, *, name: str = "masks") -> Masks:
     Raises:
         ValueError: They are not such masks, or one is empty.
     """
-    masks = np.asarray(masks, np.float32)
+    masks = _as_array(masks, name)
     if masks.ndim != 3 or len(masks) not in {count, count - 1} or 0 in masks.shape:
         fewer = f", or {count - 1}, when the last style gets what is left" if count > 1 else ""
         raise ValueError(
@@ -72,10 +72,20 @@ def complete_mask(mask: Any, *, name: str = "mask") -> Mask:
     Raises:
         ValueError: It is no such mask, or it is empty.
     """
-    mask = np.asarray(mask, np.float32)
+    mask = _as_array(mask, name)
     if mask.ndim != 2:
         raise ValueError(f"{name}: wanted a shape of (height, width), got {mask.shape}")
     return complete_masks(mask[None], 1, name=name)[0]
+
+
+def _as_array(masks: Any, name: str) -> Float[np.ndarray, "..."]:
+    try:
+        return np.asarray(masks, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name}: wanted an array of numbers from 0 to 1, got {type(masks).__name__}; "
+            "nst_jax.stylize and nst_jax.optimize take files and Pillow's pictures"
+        ) from error
 
 
 def check_proportions(masks: Masks, *, height: int, width: int, name: str = "masks") -> None:

@@ -1,6 +1,8 @@
 """What ends a run early: Ctrl-C and SIGTERM, which wait for the step in progress, and a flag."""
 
+import _thread
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,9 @@ class Cancel(Protocol):
         ...
 
 
+_AGAIN = 0.05  # seconds
+_TERMINATED = threading.Event()
+
 _CANCEL: ContextVar[Cancel | None] = ContextVar("cancel", default=None)
 
 
@@ -36,6 +41,55 @@ def is_cancelled() -> bool:
     """Return whether the flag of cancelled_by is set."""
     cancel = _CANCEL.get()
     return cancel is not None and cancel.is_set()
+
+
+def _interrupt_main(number: signal.Signals) -> None:
+    """Send the main thread a signal; where the system can, also one that wakes it up."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        _thread.interrupt_main(number)
+
+
+@contextmanager
+def termination_interrupts() -> Iterator[Callable[[], bool]]:
+    """Let SIGTERM do what Ctrl-C does, and yield a function that returns whether it came.
+
+    It came too where deferred_interrupt heard it within the block. Either signal comes again where
+    Python has dropped what it raised, as it does in finalizers and while it collects garbage.
+    Outside the main thread, where Python allows no such change, SIGTERM keeps its meaning.
+    """
+    _TERMINATED.clear()
+    if threading.current_thread() is not threading.main_thread():
+        yield _TERMINATED.is_set
+        return
+
+    def handler(number, frame):
+        del number, frame
+        _TERMINATED.set()
+        raise KeyboardInterrupt
+
+    repeated: list[threading.Timer] = []
+
+    def repeat(dropped):
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            report(dropped)
+            return
+        number = signal.SIGTERM if _TERMINATED.is_set() else signal.SIGINT
+        again = threading.Timer(_AGAIN, _interrupt_main, (number,))
+        again.daemon = True
+        again.start()
+        repeated.append(again)
+
+    before = signal.signal(signal.SIGTERM, handler)
+    report, sys.unraisablehook = sys.unraisablehook, repeat
+    try:
+        yield _TERMINATED.is_set
+    finally:
+        for again in repeated:  # one that was heard after all must not end what follows
+            again.cancel()
+        sys.unraisablehook = report
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -66,6 +120,8 @@ def deferred_interrupt(
     def handler(number, frame):
         if not seen.is_set():
             seen.set()
+            if number == signal.SIGTERM:
+                _TERMINATED.set()
             return
         previous = before[number]
         if callable(previous):

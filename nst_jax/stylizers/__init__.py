@@ -31,3 +31,5 @@ from nst_jax.stylizers.predicted_style import Embedding as Embedding
 from nst_jax.stylizers.predicted_style import EmbeddingMixture as EmbeddingMixture
 from nst_jax.stylizers.predicted_style import PredictedStyleStylizer as PredictedStyleStylizer
 from nst_jax.stylizers.stylizer import Stylizer as Stylizer
+from nst_jax.stylizers.transformed import FeatureTransformStylizer as FeatureTransformStylizer
+from nst_jax.stylizers.transformed import Transform as Transform

@@ -4,6 +4,7 @@ They differ in what they keep of a painting: channel moments, or an embedding.
 """
 
 import math
+import numbers
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -13,12 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import Image, ImageOfAnySize
+from nst_jax.array_types import Image, ImageOfAnySize, check_images, check_picture
 from nst_jax.regions.masks import complete_mask, complete_masks
 from nst_jax.stylizers.architectures import ARCHITECTURES
 from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions
 from nst_jax.stylizers.stylizer import Stylizer
 from nst_jax.stylizers.tiling import MaskedPixels, Pixels, add_masks, cut, round_up
+
+# Of one colour: all deviations are √eps, 0.0032. Grain of one level of 255 makes the largest 0.7.
+_FLAT = 0.03
 
 
 class Style(NamedTuple):
@@ -95,8 +99,12 @@ class AnyStyleStylizer(Stylizer):
                 in tiles, larger batches in parts.
 
         Raises:
-            ValueError: style is none, an argument is out of range, or two do not fit together.
+            ValueError: style is none, or of a single colour; an argument is out of range, or two
+                do not fit together.
         """
+        check_images("content", content)
+        if hasattr(style, "shape"):
+            check_images("style", style)
         if hasattr(style, "shape") and len(style) != 1:
             if len(style) != len(content):
                 raise ValueError(
@@ -131,22 +139,22 @@ class AnyStyleStylizer(Stylizer):
                 for all of it.
 
         Raises:
-            ValueError: There are several pictures, a side is under 16 pixels, or the mask is empty
-                or does not fit.
+            ValueError: painting is not one picture, a side is under 16 pixels, or the mask is
+                empty or does not fit.
         """
-        if len(painting) != 1 or min(painting.shape[1:3]) < 16:
+        pixels = np.asarray(check_picture("style", painting)[0])
+        if min(pixels.shape[:2]) < 16:
             raise ValueError(
                 "style: wanted one picture of at least 16 pixels along each side, got shape "
                 f"{painting.shape}"
             )
-        pixels = np.asarray(painting[0])
         if mask is not None:
             whole = complete_mask(mask, name="style_masks")[None]
             pixels = add_masks(pixels, whole, name="style_masks")
         height, width = (round_up(side, BUCKET) for side in pixels.shape[:2])
         image = cut(pixels, top=0, left=0, size=(height, width))[None]
         found = _encode(self.network, self.variables, image, self.METHOD)
-        return self.STYLE(*found if isinstance(found, tuple) else (found,))
+        return self._as_style(found)
 
     def prepare(
         self,
@@ -167,22 +175,15 @@ class AnyStyleStylizer(Stylizer):
         Raises:
             ValueError: As for a call.
         """
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha: wanted a number from 0 to 1, got {alpha}")
+        is_number = isinstance(alpha, numbers.Real) or getattr(alpha, "shape", None) == ()
+        if not (is_number and 0 <= alpha <= 1):
+            raise ValueError(f"alpha: wanted a number from 0 to 1, got {alpha!r}")
         styles = self._styles(style)
-        arrays = [jnp.stack(found, axis=1) for found in zip(*styles, strict=True)]
-        if masks is not None:
-            if blend is not None:
-                raise ValueError("blend: wanted without masks, which share the picture out")
-            masks = complete_masks(masks, len(styles))
-        elif len(styles) > 1 or blend is not None:
-            shares = _checked_blend(blend, len(styles))
-            # AdaIN is affine in the moments: blending them is blending what it answers, eq. (15).
-            # Predicted scales and biases are affine in the embeddings.
-            arrays = [
-                jnp.sum(shares[None, :, None] * array, axis=1, keepdims=True) for array in arrays
-            ]
-        return self.MIXTURE(*arrays, jnp.full((1, 1), alpha, jnp.float32), masks)
+        if masks is None:
+            return self._blended(styles, _checked_blend(blend, len(styles)), alpha)
+        if blend is not None:
+            raise ValueError("blend: wanted without masks, which share the picture out")
+        return self._shared_out(styles, complete_masks(masks, len(styles)), alpha)
 
     def conditions(self, style: Any) -> Conditions:
         """Return the moments and alpha of a Mixture, or of what prepare makes one of."""
@@ -197,15 +198,49 @@ class AnyStyleStylizer(Stylizer):
         """Return a picture with a channel for each region of a Mixture that has masks."""
         return add_masks(pixels, self._mixture(style).masks)
 
+    def _as_style(self, found: Any) -> Any:
+        """What the network answers of a painting, as a style."""
+        return self.STYLE(*found if isinstance(found, tuple) else (found,))
+
+    def _blended(self, styles: Sequence[Any], shares: Float[Array, " styles"], alpha: float) -> Any:
+        """A mixture of styles that is painted everywhere.
+
+        AdaIN is affine in the moments: blending them is blending what it answers, eq. (15).
+        Predicted scales and biases are affine in the embeddings.
+        """
+        arrays = [
+            jnp.sum(shares[None, :, None] * jnp.stack(found, axis=1), axis=1, keepdims=True)
+            for found in zip(*styles, strict=True)
+        ]
+        if alpha > 0:
+            self._refuse_flat(*arrays)
+        return self.MIXTURE(*arrays, jnp.full((1, 1), alpha, jnp.float32), None)
+
+    def _shared_out(self, styles: Sequence[Any], masks: Any, alpha: float) -> Any:
+        """A mixture of styles of which each has its region."""
+        arrays = [jnp.stack(found, axis=1) for found in zip(*styles, strict=True)]
+        if alpha > 0:
+            self._refuse_flat(*arrays)
+        return self.MIXTURE(*arrays, jnp.full((1, 1), alpha, jnp.float32), masks)
+
+    def _refuse_flat(self, mean: Array, deviation: Array) -> None:
+        """Refuse what would leave nothing of a photograph: a style whose channels do not vary."""
+        del mean
+        if float(deviation.max(-1).min()) < _FLAT:
+            raise ValueError(
+                "style: wanted a painting with some texture, got one of a single colour, which "
+                "leaves nothing of the photograph; choose another, or blend it with one"
+            )
+
     def _mixture(self, style: Any) -> Any:
         return style if isinstance(style, self.MIXTURE) else self.prepare(style)
 
     def _styles(self, style: Any) -> list[Any]:
         if style is None or (isinstance(style, Sequence) and len(style) == 0):
             raise ValueError(f"style: {self.name} wants a painting to paint after, got none")
-        if isinstance(style, str):
+        if isinstance(style, str | bytes):
             raise ValueError(
-                f"style: wanted a picture, got the text {style!r}; load_image reads a file"
+                f"style: wanted a picture, got the text {style[:80]!r}; load_image reads a file"
             )
         if isinstance(style, self.STYLE) or not isinstance(style, Sequence):
             style = [style]
@@ -218,7 +253,10 @@ def _encode(network, variables, image, method):
 
 
 def _checked_blend(blend: Sequence[float] | None, count: int) -> Float[Array, " styles"]:
-    weights = np.ones(count) if blend is None else np.asarray(blend, np.float64)
+    try:
+        weights = np.ones(count) if blend is None else np.asarray(blend, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"blend: wanted a sequence of {count} weights, got {blend!r}") from error
     if weights.shape != (count,):
         raise ValueError(
             f"blend: wanted {count} weights, one for each style, got shape {weights.shape}"

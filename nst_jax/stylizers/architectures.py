@@ -17,9 +17,10 @@ Choices = range | tuple[str, ...]
 """What a setting may be: a whole number within bounds, or one of some words."""
 
 
-Statistics = Literal["none", "estimated", "pooled"]
-"""A network normalises by no statistics of the picture; by those of layers that depend on one
-another, which are estimated from small copies; or by those of one layer, which its tiles have."""
+Statistics = Literal["none", "estimated", "pooled", "whole"]
+"""A network uses no statistics of the picture; those of layers that depend on one another, which
+are estimated from small copies; those of one layer, which its tiles have; or what only the whole
+picture has, so that it runs in one piece."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         step=8,
         conditions=lambda network: huang.conditions_shapes(num_regions=1),
         num_styles=lambda network: 0,
-        statistics=lambda network: "pooled",
+        statistics=lambda network: "pooled" if isinstance(network, huang.HuangNetwork) else "whole",
         outside="params/encoder",
     ),
 }

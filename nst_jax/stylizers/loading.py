@@ -3,15 +3,19 @@
 import importlib.resources
 import os
 from pathlib import Path
+from typing import get_args
 
-from nst_jax.ops.convolution import Precision
+from nst_jax.files.disk import as_path
+from nst_jax.networks.feature_styles import FeatureTransformNetwork, Transform
+from nst_jax.ops.convolution import Precision, check_precision
 from nst_jax.stylizers.any_style import AnyStyleStylizer
 from nst_jax.stylizers.magenta import list_published, load_published
 from nst_jax.stylizers.many_styles import ManyStylesStylizer
-from nst_jax.stylizers.model_files import EXTENSION, FilePath, load_model
+from nst_jax.stylizers.model_files import EXTENSION, FilePath, Model, load_model
 from nst_jax.stylizers.one_style import OneStyleStylizer
 from nst_jax.stylizers.predicted_style import PredictedStyleStylizer
 from nst_jax.stylizers.stylizer import Stylizer
+from nst_jax.stylizers.transformed import FeatureTransformStylizer
 
 DEFAULT_MODEL = "huang2017"
 """The model that the command line takes where none is named."""
@@ -37,7 +41,7 @@ def model_path(name: FilePath) -> Path:
     Raises:
         ValueError: It is neither the name of a model that ships nor such a path.
     """
-    text = os.fspath(name)
+    text = os.fspath(as_path(name, name="model"))
     if text.endswith(EXTENSION):
         return Path(text)
     known = list_models()
@@ -55,7 +59,11 @@ def model_path(name: FilePath) -> Path:
 
 
 def load_stylizer(
-    name: FilePath, *, precision: Precision = "float32", median_filter: int | None = None
+    name: FilePath,
+    *,
+    precision: Precision = "float32",
+    median_filter: int | None = None,
+    transform: Transform | None = None,
 ) -> Stylizer:
     """Return a trained network that paints pictures of any size: `stylizer(content)`.
 
@@ -67,14 +75,17 @@ def load_stylizer(
             .safetensors file.
         precision: Of the convolutions; see nst_jax.ops.convolution.
         median_filter: For a network of one style: see OneStyleStylizer. By default 3 pixels.
+        transform: For a network that decodes features: how they take on the painting's. By default
+            "adain", as it was trained; see FeatureTransformStylizer for the others.
 
     Raises:
-        ValueError: There is no model of that name, the file is damaged, or median_filter is given
-            for another kind of network.
+        ValueError: There is no model of that name, the file is damaged, there is no such transform,
+            or median_filter or transform is given for another kind of network.
         OSError: The file cannot be read, or the package of a published model is not installed.
         HashMismatchError: A published model's file is not the published one.
     """
-    called = os.fspath(name)
+    check_precision(precision)
+    called = os.fspath(as_path(name, name="model"))
     if called in list_published():
         model = load_published(called, precision=precision)
     else:
@@ -87,7 +98,26 @@ def load_stylizer(
                 "leave it out"
             )
         return OneStyleStylizer(model, name=called, median_filter=median_filter)
+    if transform is not None:
+        return _transforming(model, called, transform)
     return _STYLIZERS[model.architecture](model, name=called)
+
+
+def _transforming(model: Model, name: str, transform: Transform) -> Stylizer:
+    if transform not in get_args(Transform):
+        known = ", ".join(get_args(Transform))
+        raise ValueError(f"transform: wanted one of {known}, got {transform!r}")
+    if _STYLIZERS[model.architecture] is not AnyStyleStylizer:
+        raise ValueError(
+            f"transform: wanted with a network that decodes features, such as {DEFAULT_MODEL}, and "
+            f"{name} does not; leave it out"
+        )
+    if transform == "adain":
+        return AnyStyleStylizer(model, name=name)
+    network = FeatureTransformNetwork(
+        encoder=model.network.encoder, transform=transform, precision=model.network.precision
+    )
+    return FeatureTransformStylizer(model._replace(network=network), name=name)
 
 
 def _models_folder() -> Path:

@@ -80,7 +80,8 @@ class ManyStylesStylizer(Stylizer):
         """
         if isinstance(styles, str) or not isinstance(styles, Sequence):
             raise ValueError(
-                f"style: wanted a sequence of styles, one for each mask, got {styles!r}"
+                "style: wanted a sequence of styles, one for each mask, got "
+                f"{type(styles).__name__}"
             )
         masks = complete_masks(masks, len(styles))
         return StyleRegions(np.stack([self._shares(style) for style in styles]), masks)
@@ -120,7 +121,13 @@ class ManyStylesStylizer(Stylizer):
                     f"style: wanted one of {', '.join(self.styles)}, got {unknown[0]!r}"
                 )
             return np.array([float(style.get(name, 0)) for name in self.styles])
-        weights = np.asarray(style, np.float64)
+        try:
+            weights = np.asarray(style, np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"style: wanted a name, a number or weights of {', '.join(self.styles)}, got "
+                f"{type(style).__name__}"
+            ) from error
         if weights.shape != (count,):
             raise ValueError(
                 f"style: wanted {count} weights, one for each of {', '.join(self.styles)}, "

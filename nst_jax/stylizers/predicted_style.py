@@ -88,6 +88,9 @@ class PredictedStyleStylizer(AnyStyleStylizer):
         step = jnp.matmul(z, known - mean, precision=jax.lax.Precision.HIGHEST)
         return Embedding(mean + step / math.sqrt(len(known) - 1))
 
+    def _refuse_flat(self, *arrays: Array) -> None:
+        """Nothing: an embedding of one colour paints as any other does."""
+
     def conditions(self, style: Any) -> Conditions:
         """Return the embeddings of an EmbeddingMixture, or of what prepare makes one of.
 

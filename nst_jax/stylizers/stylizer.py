@@ -4,13 +4,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from nst_jax.array_types import Image, Params
+from nst_jax.array_types import Image, Params, check_images, check_pixels
 from nst_jax.stylizers.model_files import Model
-from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions, least_pixels, paint
+from nst_jax.stylizers.painting import (
+    BUCKET,
+    MAX_PIXELS,
+    Conditions,
+    fit_size,
+    least_pixels,
+    paint,
+    require_room,
+)
 from nst_jax.stylizers.tiling import MaskedPixels, Pixels
 
 
@@ -77,13 +86,15 @@ class Stylizer(ABC):
                 in tiles, larger batches in parts.
 
         Raises:
-            ValueError: There is no such style, or bucket or max_pixels is out of range.
+            ValueError: content is no batch of pictures, there is no such style, or bucket or
+                max_pixels is out of range.
         """
+        check_images("content", content)
         pictures = list(np.asarray(content))
         painted = self.paint(pictures, style, bucket=bucket, max_pixels=max_pixels)
         return jnp.asarray(np.stack(painted))
 
-    def apply(self, variables: Params, images: Image, *style: Float[Array, "..."]) -> Image:
+    def apply(self, variables: Params, images: Image, *style: Any) -> Image:
         """Return the pictures painted, as a pure function of arrays: for jit, grad and vmap.
 
         `jax.jit(stylizer.apply)(stylizer.variables, images, *stylizer.conditions(style))` answers
@@ -102,8 +113,9 @@ class Stylizer(ABC):
         Returns:
             Pictures in [0, 1]. stylizer.network.apply leaves out the clipping.
         """
+        check_images("images", images)
         batch = images.shape[0]
-        each = [jnp.broadcast_to(array, (batch, *array.shape[1:])) for array in style]
+        each = jax.tree.map(lambda array: jnp.broadcast_to(array, (batch, *array.shape[1:])), style)
         return self.network.apply(variables, images, *each).clip(0, 1)
 
     def paint(
@@ -123,7 +135,7 @@ class Stylizer(ABC):
             max_pixels: As for a call.
 
         Raises:
-            ValueError: As for a call, or the sizes differ by more.
+            ValueError: As for a call, there is no picture, or the sizes differ by more.
         """
         return self.paint_each(
             pictures, [style] * len(pictures), bucket=bucket, max_pixels=max_pixels
@@ -148,6 +160,12 @@ class Stylizer(ABC):
         Raises:
             ValueError: As for paint.
         """
+        if len(pictures) == 0 or len(pictures) != len(styles):
+            raise ValueError(
+                f"pictures: wanted at least one, and a style for each, got {len(pictures)} "
+                f"with {len(styles)} styles"
+            )
+        pictures = [check_pixels("pictures", pixels) for pixels in pictures]
         own = [self.style_for(*pair) for pair in zip(pictures, styles, strict=True)]
         masked = [self.with_regions(*pair) for pair in zip(pictures, own, strict=True)]
         conditions = [self.conditions(style) for style in own]
@@ -157,6 +175,18 @@ class Stylizer(ABC):
     def least_pixels(self) -> int:
         """The least that max_pixels may be."""
         return least_pixels(self._model)
+
+    def check_size(self, pixels: Pixels, *, max_pixels: int) -> None:
+        """Raise a ValueError for a picture that is too large for the network.
+
+        Args:
+            pixels: The picture.
+            max_pixels: How many pixels run at once.
+
+        Raises:
+            ValueError: It runs in one piece only, and has more.
+        """
+        require_room(self._model, *fit_size(*pixels.shape[:2]), max_pixels=max_pixels)
 
     def style_for(self, pixels: Pixels, style: Any) -> Any:
         """Return a style as it is for one picture: what with_regions and conditions are given."""

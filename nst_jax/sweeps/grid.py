@@ -79,6 +79,15 @@ def make_grid(
         ValueError: A field or a value is not one, two do not fit together, or there is nothing to
             vary.
     """
+    if not isinstance(base, Config):
+        raise ValueError(
+            f"base: wanted a papers.gatys_2016.Config, got {type(base).__name__}; choose one of "
+            "its PRESETS"
+        )
+    if not isinstance(vary, Mapping):
+        raise ValueError(
+            f"vary: wanted a mapping from settings to their values, got {type(vary).__name__}"
+        )
     axes = tuple(make_axis(name, values, base=base) for name, values in vary.items())
     if not axes and not seeds:
         raise ValueError("vary: wanted at least one setting to vary, or seeds, got none")

@@ -16,7 +16,7 @@ from nst_jax import files
 from nst_jax.array_types import Params
 from nst_jax.encoders.vgg import VGG
 from nst_jax.encoders.weights.pretrained import describe_weights, load_encoder
-from nst_jax.files.disk import FilePath
+from nst_jax.files.disk import FilePath, as_path
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import Config, Record
 from nst_jax.runs.compile_time import stopwatch
@@ -124,10 +124,12 @@ def run_grid(
             folder is another run's.
         OSError: A picture cannot be read, or the folder cannot be used.
     """
-    folder, devices = Path(folder), list(devices or jax.devices())
+    folder, devices = as_path(folder, name="folder"), list(devices or jax.devices())
     if batch is not None and batch < 1:
         raise ValueError(f"batch: wanted 1 run or more, got {batch}")
-    pictures = _Pictures(Path(content), tuple(Path(style) for style in styles))
+    pictures = _Pictures(
+        as_path(content, name="content"), tuple(as_path(style, name="styles") for style in styles)
+    )
     networks: dict[tuple, Network] = {}
     outcomes = _find_outcomes(pictures, grid, folder, networks)
     todo = [outcome for outcome in outcomes if outcome.status == "missing"]

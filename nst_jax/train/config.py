@@ -85,7 +85,11 @@ class TrainingConfig:
             low, high = self.shorter_side
             rising = self.size <= low <= high
             check(rising, "shorter_side", f"a range from size, {self.size}, on", (low, high))
-        self.check_weights("content_weight", "style_weight")
+        self.check_weights("content_weight", "style_weight", "decay")
+        if self.halve_every is not None:
+            self.check_least({"halve_every": 1})
+        share = self.average_decay
+        check(share is None or 0 <= share < 1, "average_decay", "a share from 0 to below 1", share)
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
             positive = value is None or 0 < value < float("inf")

@@ -254,6 +254,15 @@ def test_one_photograph_after_one_painting_is_the_file_that_out_names(paintings)
     np.testing.assert_allclose(pixels("out.png"), after(["lake"], alpha=0.5), atol=1)
 
 
+def test_features_may_take_on_a_style_in_another_way(paintings):
+    words = ("photos/a.png", "--style", "paintings/lake.png", *SMALL, "--transform", "wct")
+    assert stylize(*words, "-o", "out.png", model="any") == 0
+    network = load_stylizer("any.safetensors", transform="wct")
+    wanted = network(nst_jax.load_image("photos/a.png"), load_painting("lake"))
+    np.testing.assert_allclose(pixels("out.png"), 255 * np.asarray(wanted)[0], atol=1)
+    assert np.abs(pixels("out.png") - after(["lake"])).max() > 2
+
+
 def test_paintings_are_blended_or_share_the_picture(paintings):
     words = ("photos/a.png", "--style", "paintings/lake.png", "paintings/wood.png", *SMALL)
     assert stylize(*words, "--style-blend", "3", "1", "-o", "blend.png", model="any") == 0
@@ -387,6 +396,7 @@ LAKE = "--style paintings/lake.png"
         (f"{LAKE} --mask upper.png --style-blend 1", "any", "mask: wanted without --style-blend"),
         (f"{LAKE} --max-pixels 16384", "any", "max_pixels: wanted at least 65536"),
         ("--alpha 0.5", "one", "leave out --alpha"),
+        ("--transform wct", "one", "transform: wanted with a network that decodes features"),
         ("--mask upper.png", "one", "leave out --mask"),
         ("--style waves --style-mask upper.png", "many", "leave out --style-mask"),
         ("--style waves --mask upper.png upper.png", "many", "mask: wanted 1, one for each"),

@@ -1,12 +1,22 @@
 """What is typed at the wrong command, or half right, is answered with what to type."""
 
+import dataclasses
+import re
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
 import nst_jax
-from nst_jax.cli import main
+from nst_jax import papers
+from nst_jax.cli import main, wrong_doors
+from nst_jax.cli.config_options import choose_preset
+from nst_jax.cli.optimize_options import options_type
+from nst_jax.cli.stylize import Stylize
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +43,13 @@ def pictures(tmp_path, monkeypatch, photograph, painting):
         ("stylize phot.png --style painting.png -o o.png", "did you mean 'photo.png'?"),
         ("stylize photo.png --style paintng.png -o o.png", "did you mean 'painting.png'?"),
         ("optimize photo.png painting.png -o o.png --preset defualt", "did you mean default?"),
+        ("stylize --style painting.png -o o.png", "content: wanted a photograph, got none"),
+        ("stylize --quiet --style a.png b.png --size 64 -o o.png", "content: wanted a photograph"),
+        ("stylize photo.png painting.png", "stylize photo.png --style painting.png -o o"),
+        ("stylize photo.png --style painting.png", "out: wanted -o and the picture to write"),
+        ("optimize -o o.png", "content: wanted a photograph, got none"),
+        ("optimize photo.png -o o.png", "style: wanted a painting after the photograph"),
+        ("optimize --scales 0.5 1 --resume photo.png painting.png", "out: wanted -o and the pict"),
     ],
 )
 def test_the_right_word_is_named_on_one_line(capsys, words, told):
@@ -71,6 +88,57 @@ def test_a_folder_to_paint_into_may_be_new(capsys):
     assert "'new/photo.png' exists" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "optimize photo.png nothing.png -o new/ --size 32",
+        "optimize photo.png painting.png -o new/ --size 32 --encoder vgg19 --weights none",
+        "stylize nothing.png --style painting.png -o new/",
+    ],
+)
+def test_a_command_that_fails_leaves_no_empty_folder(capsys, words):
+    assert main(words.split()) == 2
+    assert capsys.readouterr().err.count("error: ") == 1
+    assert not Path("new").exists()
+
+
+@pytest.mark.parametrize("command", ["stylize", "optimize"])
+def test_which_options_take_how_many_words_is_known(command):
+    """What wrong_doors says of options before JAX loads is what their types say after."""
+    chosen = choose_preset(())
+    options = {"stylize": Stylize, "optimize": options_type(chosen)}[command]
+    found: dict[str, set[str]] = {"several": set(), "none": set()}
+
+    def visit(kind: Any) -> None:
+        hints = get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            hint = hints[field.name]
+            if dataclasses.is_dataclass(hint):
+                visit(hint)
+            elif field.name not in ("content", "style") or command == "stylize":
+                kinds = {get_origin(each) or each for each in (hint, *get_args(hint))}
+                if field.name != "content" and tuple in kinds:
+                    found["several"].add(field.name)
+                if hint is bool:
+                    found["none"].add(field.name)
+
+    visit(options)
+    assert found["several"] == wrong_doors._TAKE_SEVERAL[command]
+    assert found["none"] == wrong_doors._FLAGS[command]
+
+
+@pytest.mark.slow
+def test_what_cannot_be_right_is_refused_before_jax_loads():
+    code = (
+        "import sys; from nst_jax.cli import main; "
+        "status = main(['stylize', '--style', 'painting.png', '-o', 'o.png']); "
+        "assert 'jax' not in sys.modules, 'JAX loaded'; sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: content: wanted a photograph, got none; ")
+
+
 def test_ctrl_c_while_a_command_loads_is_one_word(capsys, monkeypatch):
     def interrupt(name):
         raise KeyboardInterrupt
@@ -91,6 +159,49 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(capsys, monkeypatch):
     assert main(["info"]) == 143
     assert capsys.readouterr().err == "stopped\n"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_waits_for_its_step_says_which_signal_ended_it(
+    capsys, monkeypatch, press_ctrl_c, number, status
+):
+    before, seen = papers.gatys_2016.stylize, []
+
+    def stop_at_once(*args, on_step, **options):
+        def signal_and_go_on(report):
+            on_step(report)
+            if not seen:
+                signal.raise_signal(number)
+            seen.append(report.step)
+
+        return before(*args, on_step=signal_and_go_on, **options)
+
+    monkeypatch.setattr("nst_jax.jobs.paint.stylize", stop_at_once)
+    words = ["optimize", "photo.png", "painting.png", "-o", "o.png", "--preset", "smoke"]
+    words += ["--size", "32", "--scales", "1", "--num-steps", "9"]
+    assert main(words) == status
+    told = capsys.readouterr().err
+    assert re.search(r"stopped after step \d of 9; the picture so far is o\.png\.state", told)
+    assert not Path("o.png").exists()
+
+
+def test_an_interruption_that_is_lost_in_a_finalizer_comes_again(capsys, monkeypatch):
+    """Python drops what is raised while it collects garbage, Ctrl-C too."""
+
+    class Garbage:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    def work(name):
+        Garbage()
+        time.sleep(30)
+        raise AssertionError("went on")
+
+    monkeypatch.setattr("nst_jax.cli.importlib.import_module", work)
+    began = time.monotonic()
+    assert main(["info"]) == 143
+    assert capsys.readouterr().err == "stopped\n"
+    assert time.monotonic() - began < 20
 
 
 def test_without_a_home_info_and_weights_list_say_so_and_go_on(capsys, monkeypatch):

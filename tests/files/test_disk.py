@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nst_jax.files import asset_path, cache_dir, replacing
-from nst_jax.files.disk import open_to_read
+from nst_jax.files.disk import claim_temporary, open_to_read, remove_temporaries
 
 
 def test_replacing_puts_the_whole_in_place_of_the_old(tmp_path):
@@ -160,3 +160,13 @@ def test_a_misspelt_name_is_answered_with_what_is_there(tmp_path):
         open_to_read(tmp_path / "phota.jpg")
     with pytest.raises(FileNotFoundError, match="check the path"):
         open_to_read(tmp_path / "entirely_else.png")
+
+
+def test_what_a_killed_process_left_goes_once_nobody_can_be_writing_it(tmp_path):
+    old, new = (claim_temporary(tmp_path / name) for name in "ab")
+    os.utime(old, (0, 0))
+    (tmp_path / "kept.txt").touch()
+    remove_temporaries(tmp_path, idle=3600)
+    assert sorted(tmp_path.iterdir()) == sorted([new, tmp_path / "kept.txt"])
+    remove_temporaries(tmp_path)
+    assert list(tmp_path.iterdir()) == [tmp_path / "kept.txt"]

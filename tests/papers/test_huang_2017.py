@@ -88,6 +88,7 @@ BAD_FIELDS = {
     "identity_weight": (-1.0, "identity_weight: wanted a finite number, 0 or more, got -1.0"),
     "style_layers": ((("relu1_1", float("nan")),), "style_layers: wanted finite weights"),
     "identity_layers": ((("conv1_1", 1.0),), "identity_layers: wanted some of relu1_1, .*conv1_1"),
+    "distances": ("shares", "distances: wanted"),
     "style_weight": (-1.0, "style_weight: wanted a finite number, 0 or more, got -1.0"),
     "size": (36, "size: wanted a multiple of 8 from 16 on, got 36"),
 }
@@ -98,8 +99,8 @@ def test_what_cannot_be_run_is_refused(field):
     value, complaint = BAD_FIELDS[field]
     with pytest.raises(ValueError, match=complaint):
         dataclasses.replace(SMOKE, **{field: value})
-    with pytest.raises(ValueError, match=r"style_layers: wanted some of relu1_1, .*'relu5_1'"):
-        dataclasses.replace(SMOKE, style_layers=(("relu5_1", 1.0),))
+    with pytest.raises(ValueError, match=r"style_layers: wanted some of relu1_1, .*'relu5_2'"):
+        dataclasses.replace(SMOKE, style_layers=(("relu5_2", 1.0),))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -166,6 +167,28 @@ def test_the_loss_is_the_published_one(vgg16, variables, style_weight):
     wanted = published_terms(config, vgg16, variables, PAIR)
     assert terms == pytest.approx(wanted, rel=1e-3)
     assert total == pytest.approx(sum(wanted.values()), rel=1e-3)
+
+
+def test_relative_distances_are_shares_of_what_is_compared_with(vgg16, variables):
+    """In relu5_1 too, which no preset has."""
+    layers = (("relu2_1", 3.0), ("relu5_1", 0.5))
+    config = dataclasses.replace(
+        PLAIN, distances="relative", style_weight=2.0, content_weight=0.7, style_layers=layers
+    )
+    total, terms = loss_of(config, vgg16, variables, PAIR)
+
+    target = adain_in_numpy(*(features_of(vgg16, each)["relu4_1"] for each in PAIR))
+    painted = decode(variables, jnp.asarray(target, jnp.float32))
+    names = ("relu2_1", "relu4_1", "relu5_1")
+    found, wanted = (features_of(vgg16, each, names) for each in (painted, PAIR.style))
+    style = 0.0
+    for layer, weight in layers:
+        ours, theirs = (np.concatenate(moments(maps[layer]), -1) for maps in (found, wanted))
+        shares = ((ours - theirs) ** 2).sum(-1) / (theirs**2).sum(-1)
+        style += weight * np.log(1 + shares).mean()
+    squares = ((found["relu4_1"] - target) ** 2).sum((1, 2, 3)) / (target**2).sum((1, 2, 3))
+    assert terms == pytest.approx({"content": 0.7 * squares.mean(), "style": 2 * style}, rel=1e-3)
+    assert total == pytest.approx(sum(terms.values()), rel=1e-5)
 
 
 def test_sums_over_channels_are_means_times_their_number(vgg16, variables):

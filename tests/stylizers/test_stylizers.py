@@ -524,7 +524,7 @@ def test_statistics_of_reduced_copies_are_followed_to_full_size(monkeypatch):
     def recorded(model, copy, conditions):
         del model, conditions
         h = math.sqrt(320 * 480 / (copy.shape[0] * copy.shape[1]))
-        mean, var = jnp.array([[3 - 2 * h, 1.0]]), jnp.array([[math.exp(1 - h / 2), 0.0]])
+        mean, var = jnp.array([[3 - 0.2 * h, 1.0]]), jnp.array([[math.exp(1 - h / 2), 0.0]])
         return {"output_norm": {"mean": mean, "var": var}}
 
     monkeypatch.setattr(painting, "record_statistics", recorded)
@@ -534,8 +534,31 @@ def test_statistics_of_reduced_copies_are_followed_to_full_size(monkeypatch):
     options = {"size": (320, 480), "max_pixels": 130**2}
     found = painting.estimate_statistics(model, pixels, (), **options)["output_norm"]
 
-    np.testing.assert_allclose(found["mean"], [[1, 1]], rtol=1e-4)
+    np.testing.assert_allclose(found["mean"], [[2.8, 1]], rtol=1e-4)
     np.testing.assert_allclose(found["var"], [[math.exp(0.5), 0]], rtol=1e-3, atol=1e-9)
+
+
+def test_what_statistics_are_followed_to_is_bounded(monkeypatch):
+    """A mean that flies off, a variance that grows without end, and one that vanishes."""
+    statistics = iter(
+        [
+            {"mean": jnp.array([[5.0, 0.0, 0.0]]), "var": jnp.array([[0.25, 1.0, 1.0]])},
+            {"mean": jnp.array([[-5.0, 0.0, 0.0]]), "var": jnp.array([[0.25, 1e-4, 1e4]])},
+        ]
+    )
+
+    def recorded(model, copy, conditions):
+        del model, copy, conditions
+        return {"block": {"norm": next(statistics)}}
+
+    monkeypatch.setattr(painting, "record_statistics", recorded)
+    pixels = made_pictures(1, 320, 480, 3)[0]
+
+    options = {"size": (320, 480), "max_pixels": 130**2}
+    found = painting.estimate_statistics(as_model(JOHNSON, {}), pixels, (), **options)
+
+    np.testing.assert_allclose(found["block"]["norm"]["mean"], [[5.5, 0, 0]], rtol=1e-4)
+    np.testing.assert_allclose(found["block"]["norm"]["var"], [[0.25, 4, 0.25]], rtol=1e-3)
 
 
 def test_a_reduced_copy_is_no_larger_than_allowed_and_keeps_its_colours():

@@ -29,6 +29,10 @@ PICTURE = np.zeros((1, 48, 48, 3), np.float32)
         ("learning_rate", "fast", "learning_rate: wanted a number, got fast"),
         ("style_layers", (("relu9_9", 1.0),), "layers: no layer called 'relu9_9' in vgg16"),
         ("shorter_side", 256, "shorter_side: wanted "),
+        ("average_decay", float("nan"), "average_decay: wanted a share from 0 to below 1, got nan"),
+        ("average_decay", 1.0, "average_decay: wanted a share from 0 to below 1, got 1.0"),
+        ("decay", -1.0, "decay: wanted a finite number, 0 or more, got -1.0"),
+        ("halve_every", 0, "halve_every: wanted 1 or more, got 0"),
     ],
 )
 def test_every_field_is_checked_against_its_type(field, value, complaint):

@@ -18,7 +18,7 @@ from nst_jax.encoders.weights.conversion import LayerArrays, check_arrays, read_
 from nst_jax.encoders.weights.filter_scaling import normalize_arrays
 from nst_jax.encoders.weights.weight_files import StoredWeights, cached_path
 from nst_jax.encoders.weights.weight_sets import WEIGHT_SETS
-from nst_jax.files.disk import FilePath
+from nst_jax.files.disk import FilePath, as_path
 
 FILTER_MEANS = "vgg16_filter_means.safetensors"
 """The asset that makes vgg16-normalized out of vgg16-lpips."""
@@ -92,6 +92,7 @@ def load_weights(name: Architecture | None, weights: FilePath | None) -> StoredW
     if name not in (None, *get_args(Architecture)):
         raise ValueError(f"name: wanted {' or '.join(get_args(Architecture))}, got {name!r}")
     weights = _default_set(name) if weights is None else weights
+    as_path(weights, name="weights")
     known = WEIGHT_SETS.get(os.fspath(weights))
     if known is not None:
         _check_architecture(known.architecture, name, weights)

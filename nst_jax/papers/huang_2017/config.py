@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from nst_jax import losses, train
 from nst_jax.encoders.vgg import Architecture, channels_of
@@ -12,6 +12,9 @@ from nst_jax.runs.config_checks import check
 from nst_jax.train.config import TrainingConfig
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # §6
+
+DEEPER_LAYERS = (*STYLE_LAYERS, "relu5_1")
+"""Those that a style may be compared in. The last is Park and Lee's (2019), for larger forms."""
 
 WARM_START = "warm_start"
 """The folder in a run's own of the steps before AdaIN."""
@@ -38,7 +41,13 @@ class Config(TrainingConfig):
     identity_layers, over the identity pairs: those of a photograph x with itself as the painting,
     which every batch has identity_pairs of, and whose features the second sum compares.
 
+    With distances "relative", content_loss is relative_content_loss in the first term and
+    moment_loss is log_relative_moment_loss.
+
     Attributes:
+        distances: How the decoder's features are compared with AdaIN's and the painting's: mean
+            squares, or shares of what they are compared with, for which all layers and paintings
+            count alike.
         style_layers: Pairs of a layer whose moments are matched and its weight.
         identity_pairs: How many photographs of a batch are painted after themselves.
         identity_weight: More keeps pictures that are painted after themselves as they are.
@@ -54,6 +63,7 @@ class Config(TrainingConfig):
     # The loss.
     encoder: Architecture = "vgg19"  # §6
     weights: str | None = "vgg19-adain"  # §6: normalised
+    distances: Literal["mean", "relative"] = "mean"  # train.lua
     style_layers: LayerWeights = _CODE_LAYERS  # §6: equal weights
     content_weight: float = 1.0  # train.lua
     style_weight: float = 1e-2  # train.lua
@@ -86,12 +96,12 @@ class Config(TrainingConfig):
         check(0 <= weight < float("inf"), "identity_weight", "a finite number, 0 or more", weight)
         rate = self.warm_start_rate
         check(0 < rate < float("inf"), "warm_start_rate", "a finite number above 0", rate)
-        for field in ("style_layers", "identity_layers"):
+        for field, known in (("style_layers", DEEPER_LAYERS), ("identity_layers", STYLE_LAYERS)):
             given = getattr(self, field)
             finite = all(0 <= share < float("inf") for _, share in given)
             check(finite, field, "finite weights, 0 or more", given)
-            unknown = {layer for layer, _ in given} - set(STYLE_LAYERS)
-            check(not unknown, field, f"some of {', '.join(STYLE_LAYERS)}", sorted(unknown))
+            unknown = {layer for layer, _ in given} - set(known)
+            check(not unknown, field, f"some of {', '.join(known)}", sorted(unknown))
 
     def vary(self, changes: Mapping[str, Any]) -> "Config":
         """Return the configuration with these fields changed, and with what follows from them.

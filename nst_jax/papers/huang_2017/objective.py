@@ -28,6 +28,12 @@ _PARTS = (
 )
 
 
+_DISTANCES = {
+    "mean": (losses.content_loss, losses.moment_loss),
+    "relative": (losses.relative_content_loss, losses.log_relative_moment_loss),
+}
+
+
 class Targets(NamedTuple):
     """What painted pictures are compared with."""
 
@@ -165,11 +171,13 @@ def sum_terms(
 
     Reference: Huang and Belongie 2017, eqs. (11) to (13).
     """
-    moments = _moments(features)
+    compare_content, compare_moments = _DISTANCES[config.distances]
+    style = losses.sum_over_layers(
+        compare_moments, _moments(features), targets.style, config.style_layers
+    )
     terms = {
-        "content": config.content_weight * losses.content_loss(features[LAYER], targets.content),
-        "style": config.style_weight
-        * losses.moments_loss(moments, targets.style, layer_weights=config.style_layers),
+        "content": config.content_weight * compare_content(features[LAYER], targets.content),
+        "style": config.style_weight * style,
     }
     return terms["content"] + terms["style"], terms
 

@@ -1,0 +1,64 @@
+"""Every option of every command with nonsense: status 2, no traceback, nothing begun or written."""
+
+import re
+from pathlib import Path
+
+import pytest
+from train_command import make_pictures
+
+from nst_jax.cli import main
+
+COMMANDS = {
+    "stylize": "photos/0.png --style wave.png -o o.png",
+    "optimize": "photos/0.png wave.png -o o.png --preset smoke",
+    "sweep": "photos/0.png wave.png -o s --preset smoke --vary style_weight 5 50",
+    "train johnson2016": "--content-dir photos --style wave.png --workdir w --preset smoke",
+    "train huang2017": "--content-dir photos --style-dir held --workdir w --preset smoke",
+    "bench": "",
+    "demo": "",
+}
+FREE_NAMES = {"sweep": {"--out"}}  # a folder may be called anything
+NONSENSE = ("no/such?thing", "nan", "\udce9")  # the last is a byte that is no UTF-8
+
+
+@pytest.fixture
+def begun(tmp_path, monkeypatch):
+    """Pictures in the current folder; work that begins is an error."""
+    monkeypatch.chdir(tmp_path)
+    make_pictures()
+
+    def begin(*args, **options):
+        raise AssertionError("began to work")
+
+    for work in (
+        *("jobs.paint_file._paint_with_state", "jobs.folder._paint_all", "jobs.training._fit"),
+        *("sweeps.running._keep_busy", "cli.bench.measure_all", "cli.demo.load_stylizer"),
+    ):
+        monkeypatch.setattr(f"nst_jax.{work}", begin)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_refuses_nonsense(begun, capsys, command):
+    main([*command.split(), "--help"])
+    options = set(re.findall(r"--[a-z][a-z0-9-]*", capsys.readouterr().out))
+    there = sorted(path for path in Path().rglob("*") if path.is_file())
+    assert len(options) >= 3
+    for option in sorted(options - {"--help", "--debug"} - FREE_NAMES.get(command, set())):
+        for word in NONSENSE:
+            words = without(option, COMMANDS[command].split())
+            status = main([*command.split(), *words, option, word])
+            told = capsys.readouterr().err
+            assert status == 2, f"{option} {word!r}: {told}"
+            assert "Traceback" not in told
+            assert told.count("error: ") == 1 or "full helptext" in told, told
+    assert sorted(path for path in Path().rglob("*") if path.is_file()) == there
+
+
+def without(option: str, words: list[str]) -> list[str]:
+    """The words but for an option and its values, which would count as given twice."""
+    if option not in words:
+        return words
+    first = words.index(option)
+    rest = [place for place in range(first + 1, len(words)) if words[place].startswith("-")]
+    return words[:first] + (words[rest[0] :] if rest else [])
