@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "files": {"array_types"},
     **dict.fromkeys(ENCODER_NETWORKS, FLOOR | ENCODER_NETWORKS),
     "regions": FLOOR | ENCODER_NETWORKS,
+    "flow": {"array_types", "files"},
     "losses": BELOW_LOSSES,
     "encoders": FLOOR | ENCODER_NETWORKS | {"files"},
     "networks": FLOOR | ENCODER_NETWORKS,
