@@ -8,8 +8,8 @@ here. The second is left out: it wants an Inception network trained on paintings
 published as a pickle alone.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,8 @@ from nst_jax import losses
 from nst_jax.array_types import Image, ImageOfAnySize, Params, check_picture
 from nst_jax.encoders.vgg import VGG
 from nst_jax.ops.gram import gram_matrix
+from nst_jax.ops.occlusion import visibility
+from nst_jax.ops.warp import warp
 
 PerImage = Float[Array, " batch"]
 """One number for each image of a batch."""
@@ -200,3 +202,122 @@ def _sum_of_layers(loss, found, wanted, batch: int) -> PerImage:
     for layer, x in found.items():
         total += each(x, jnp.broadcast_to(wanted[layer], (batch, *wanted[layer].shape[1:])))
     return total
+
+
+WarpingErrorForm = Literal["code", "paper"]
+"""Which mean a warping error is: over values, as in Lai's code, or over pixels: 3 times as much."""
+
+
+class FramePair(NamedTuple):
+    """Two frames of a clip and what was painted of them.
+
+    Attributes:
+        pictures: What was painted of the earlier and of the later frame.
+        frames: The frames themselves.
+        flow: From the earlier to the later frame, in pixels.
+        opposite: From the later to the earlier one.
+    """
+
+    pictures: tuple[Image, Image]
+    frames: tuple[Image, Image]
+    flow: Float[Array, "batch height width 2"]
+    opposite: Float[Array, "batch height width 2"]
+
+
+class Consistency(NamedTuple):
+    """How consistent a painted clip is, beside the clip itself.
+
+    Attributes:
+        error: The mean warping error of the pictures.
+        input_error: The same of the frames: what flow, light and noise alone give.
+        stability: e_stab of the pictures, the root of the mean squared error of values.
+        input_stability: The same of the frames.
+    """
+
+    error: float
+    input_error: float
+    stability: float
+    input_stability: float
+
+    @property
+    def excess(self) -> float:
+        """How much more the pictures change along the flow than the frames do."""
+        return self.error - self.input_error
+
+
+def warping_error(
+    first: Image,
+    second: Image,
+    flow: Float[Array, "batch height width 2"],
+    visible: Float[Array, "batch height width"],
+    *,
+    form: WarpingErrorForm = "code",
+) -> PerImage:
+    """Return how much pictures change along the flow between them.
+
+    E = Σ_k m_k |W(V₂)_k − V₁_k|² / (c Σ_k m_k), with the bilinear W(V₂)(x) = V₂(x + f(x)), over
+    pixels k. "paper" has c = 1. "code" has c = 3, since the authors' evaluation counts channels. A
+    pair of which nothing is visible has the error 0.
+
+    Args:
+        first: The earlier frames, RGB in [0, 1].
+        second: The later frames.
+        flow: From the earlier to the later ones, in pixels.
+        visible: m, from 0 to 1, of the earlier frames: visibility(..., convention="lai2018").
+        form: Which mean.
+
+    Reference: Lai et al. 2018, section 5.1, and its evaluate_WarpError.py.
+    """
+    squares = jnp.square(warp(second, flow) - first).sum(-1)
+    divisor = visible.sum((1, 2)) * (3 if form == "code" else 1)
+    return (visible * squares).sum((1, 2)) / jnp.where(divisor == 0, 1, divisor)
+
+
+def measure_consistency(
+    pairs: Iterable[FramePair], *, form: WarpingErrorForm = "code"
+) -> Consistency:
+    """Return the mean warping error over pairs of frames, and that of the clip itself.
+
+    Pairs of neighbours give the short-term error, those of frames 10 apart the long-term one. The
+    flow is the clip's, and so are the masks, Lai's.
+
+    Args:
+        pairs: Of one clip, one at least.
+        form: Which mean; e_stab is of values in any case.
+
+    Raises:
+        ValueError: There is no pair.
+
+    Reference: Lai et al. 2018, section 5.1; e_stab as in Chen et al. 2017 and Gao et al. 2018.
+    """
+    found = [_errors(*pair[0], *pair[1], *pair[2:]) for pair in pairs]
+    if not found:
+        raise ValueError("pairs: wanted at least one pair of frames, got none")
+    error, input_error = (float(each) for each in jnp.stack(found).mean(0))
+    factor = 1 if form == "code" else 3
+    return Consistency(factor * error, factor * input_error, error**0.5, input_error**0.5)
+
+
+@jax.jit
+def _errors(picture, later_picture, frame, later_frame, flow, opposite):
+    visible = visibility(flow, opposite, convention="lai2018")
+    errors = (
+        warping_error(picture, later_picture, flow, visible),
+        warping_error(frame, later_frame, flow, visible),
+    )
+    return jnp.stack([error.mean() for error in errors])
+
+
+def sharpness(images: Image) -> PerImage:
+    """Return the mean absolute Laplacian, which blur lowers: 0 for a flat picture.
+
+    mean |V(x + 1, y) + V(x − 1, y) + V(x, y + 1) + V(x, y − 1) − 4 V(x, y)| over the inner pixels
+    and colours.
+
+    Args:
+        images: RGB in [0, 1], at least 3 pixels a side.
+    """
+    inner = images[:, 1:-1, 1:-1]
+    across = images[:, 1:-1, 2:] + images[:, 1:-1, :-2]
+    down = images[:, 2:, 1:-1] + images[:, :-2, 1:-1]
+    return jnp.abs(across + down - 4 * inner).mean((1, 2, 3))

@@ -2,8 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+import made_clips
 import numpy as np
 import pytest
+import scipy.ndimage
 from network_oracle import made_pictures
 from skimage.metrics import structural_similarity
 from vgg_oracle import convolutions, random_arrays, torch_features
@@ -247,3 +249,66 @@ def test_default_layers_are_those_of_gatys():
         metrics.content_distance(first, second, encoder, params, layers=("relu4_2",)),
         rtol=1e-5,
     )
+
+
+# Clips -------------------------------------------------------------------------------------------
+
+
+def made_pair(*, darker=0.0):
+    """A still clip; the second picture may be darker than the first."""
+    first, second, backward = made_clips.moved(made_clips.pan(0, 0))
+    frames = jnp.asarray(first[None]), jnp.asarray(second[None])
+    pictures = 1 - frames[0], 1 - frames[1] - darker
+    back = jnp.asarray(backward[None])
+    return metrics.FramePair(pictures, frames, -back, back)
+
+
+def test_the_warping_error_is_a_masked_mean_of_squares():
+    rng = np.random.default_rng(0)
+    first, second = rng.uniform(size=(2, 1, 9, 11, 3)).astype(np.float32)
+    visible = rng.integers(0, 2, (1, 9, 11)).astype(np.float32)
+    flow = np.zeros((1, 9, 11, 2), np.float32)
+    flow[..., 0] = 2  # to the right: the second picture is read two columns further on
+    moved = np.concatenate([second[:, :, 2:], second[:, :, -1:], second[:, :, -1:]], 2)
+    total = (visible[..., None] * (moved - first) ** 2).sum()
+    arrays = [jnp.asarray(each) for each in (first, second, flow, visible)]
+    found = {
+        form: float(metrics.warping_error(*arrays, form=form)[0]) for form in ("code", "paper")
+    }
+    assert found["code"] == pytest.approx(total / (3 * visible.sum()), rel=1e-5)
+    assert found["paper"] == pytest.approx(total / visible.sum(), rel=1e-5)
+    arrays[-1] = jnp.zeros_like(arrays[-1])
+    assert metrics.warping_error(*arrays)[0] == 0
+
+
+def test_what_moves_along_the_flow_has_no_error_and_flicker_has_its_square():
+    steady = metrics.measure_consistency([made_pair()])
+    assert steady.error == pytest.approx(0, abs=1e-9)
+    assert steady.input_error == pytest.approx(0, abs=1e-9)
+    flicker = metrics.measure_consistency([made_pair(), made_pair(darker=0.1)])
+    assert flicker.error == pytest.approx(0.01 / 2, rel=1e-4)
+    assert flicker.excess == pytest.approx(0.01 / 2, rel=1e-4)
+    assert flicker.stability == pytest.approx((0.01 / 2) ** 0.5, rel=1e-4)
+    assert flicker.input_stability == pytest.approx(0, abs=1e-4)
+    paper = metrics.measure_consistency([made_pair(darker=0.1)], form="paper")
+    assert paper.error == pytest.approx(0.03, rel=1e-4)
+    assert paper.stability == pytest.approx(0.1, rel=1e-4)
+    with pytest.raises(ValueError, match="pairs: wanted at least one pair"):
+        metrics.measure_consistency([])
+
+
+def test_what_is_covered_does_not_count():
+    first, second, backward, forward, uncovered = made_clips.cut_out()
+    spoilt = second.copy()
+    spoilt[uncovered] = 0.5
+    arrays = [jnp.asarray(each[None]) for each in (second, first, spoilt, backward, forward)]
+    pair = metrics.FramePair((arrays[2], arrays[1]), (arrays[0], arrays[1]), arrays[3], arrays[4])
+    assert metrics.measure_consistency([pair]).error == pytest.approx(0, abs=1e-9)
+
+
+def test_sharpness_is_the_mean_absolute_laplacian():
+    picture = made_pictures(1, 16, 18, 3)
+    wanted = scipy.ndimage.laplace(picture[0].astype(np.float64), axes=(0, 1))[1:-1, 1:-1]
+    found = metrics.sharpness(jnp.asarray(picture))
+    assert float(found[0]) == pytest.approx(np.abs(wanted).mean(), rel=1e-5)
+    assert metrics.sharpness(jnp.full((1, 8, 8, 3), 0.3))[0] == pytest.approx(0, abs=1e-6)

@@ -26,9 +26,7 @@ def test_what_a_moving_square_uncovers_is_masked(convention):
     _, _, backward, forward, uncovered = made_clips.cut_out()
     mask = visible(backward, forward, convention)
     assert mask[uncovered].max() == 0
-    far = scipy.ndimage.distance_transform_edt(~uncovered) > 16
-    far[:, 40:] = False  # the square's right edge is a motion boundary
-    assert mask[far & (np.arange(48) < 9)[:, None]].min() == 1
+    np.testing.assert_allclose(mask[:9], 1, atol=1e-6)  # above the square
     inside = mask[20:28, 30:38]  # of the square
     np.testing.assert_allclose(inside, 1, atol=1e-6)
 
