@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -182,6 +183,47 @@ def follow_parts(label: str, *, unit: str, scale: float = 1.0) -> Iterator[OnPar
             progress.update(task, completed=done, total=of, count=_count(done, of, unit, scale))
 
         yield on_part
+
+
+@contextmanager
+def follow_frames() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Yield on_frame(what is done, frames done, in all or None); show frames a second, time left.
+
+    The rate is that of what is done now, from the first frame on that it is called with.
+    """
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[rest]}"),
+    )
+    with Progress(*columns, console=console) if _shows_bars(console) else nullcontext() as bars:
+        began: dict[str, tuple[int, float]] = {}
+        tasks: dict[str, TaskID] = {}
+        shown: dict[str, int] = {}
+
+        def on_frame(label: str, done: int, of: int | None) -> None:
+            before, since = began.setdefault(label, (done, time.monotonic()))
+            rest = _describe_frames(done, of, done - before, time.monotonic() - since)
+            if bars is not None:
+                if label not in tasks:
+                    tasks[label] = bars.add_task(label, total=of, rest="")
+                bars.update(tasks[label], completed=done, total=of, rest=rest)
+            elif (tenth := 10 * done // of if of else done // 50) > shown.get(label, -1):
+                shown[label] = tenth
+                _say(f"{label}: {rest}")
+
+        yield on_frame
+
+
+def _describe_frames(done: int, of: int | None, counted: int, seconds: float) -> str:
+    """How far a clip is: frames, frames a second, time left."""
+    text = _count(done, of, "frames", 1)
+    if counted <= 0 or seconds <= 0:
+        return text
+    rate = counted / seconds
+    left = f", {timedelta(seconds=round((of - done) / rate))} left" if of and done < of else ""
+    return f"{text}, {rate:.3g} frames/s{left}"
 
 
 def is_watched() -> bool:

@@ -27,7 +27,7 @@ FLOOR = {"array_types", "ops"}
 ENCODER_NETWORKS = {"encoders.encoder", "encoders.vgg", "encoders.preprocessing"}
 BELOW_LOSSES = FLOOR | ENCODER_NETWORKS | {"regions"}
 PURE = BELOW_LOSSES | {"losses", "networks", "runs", "pixels", "metrics"}
-BELOW_JOBS = PURE | {"encoders", "train", "papers", "files", "stylizers", "sweeps"}
+BELOW_JOBS = PURE | {"encoders", "train", "papers", "files", "flow", "stylizers", "sweeps"}
 MAY_IMPORT = {
     "array_types": set(),
     "ops": {"array_types"},
@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "pixels": BELOW_LOSSES | {"losses", "runs"},
     "train": PURE | {"files"},
     "papers": PURE | {"train"},
-    "stylizers": FLOOR | ENCODER_NETWORKS | {"regions", "networks", "files", "encoders"},
+    "stylizers": FLOOR | ENCODER_NETWORKS | {"regions", "networks", "files", "encoders", "flow"},
     "sweeps": PURE | {"papers", "files", "encoders"},
     "progress": {"runs"},
     "jobs": BELOW_JOBS | {"__init__"},

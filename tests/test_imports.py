@@ -88,13 +88,14 @@ def test_every_command_has_a_module():
 def test_errors_that_say_it_all_exist():
     from nst_jax.encoders.weights.conversion import ConverterMissingError
     from nst_jax.files import DownloadError, HashMismatchError
+    from nst_jax.files.video_libraries import VideoLibraryMissingError
     from nst_jax.runs.report import DivergedError
     from nst_jax.sweeps.requirements import ReportLibraryMissingError
     from nst_jax.train import TrainingDivergedError
 
     told = (
         *(ConverterMissingError, DownloadError, HashMismatchError, DivergedError),
-        *(ReportLibraryMissingError, TrainingDivergedError),
+        *(ReportLibraryMissingError, TrainingDivergedError, VideoLibraryMissingError),
     )
     assert {error.__name__ for error in told} == errors._COMPLETE
     for error in told:

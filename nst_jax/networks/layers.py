@@ -81,6 +81,8 @@ class _InstanceStatistics(nn.Module):
 
     def _exchanged(self, mean: Array, var: Array) -> tuple[Array, Array]:
         """The statistics to use for these, x's own, which are noted if asked for."""
+        if self.has_variable("pooled_statistics", "mean"):
+            mean, var = _pooled(mean, var)
         # Unused where statistics are given and not recorded: jit drops them then.
         if self.is_mutable_collection("statistics") and not self.is_initializing():
             self.put_variable("statistics", "mean", mean)
@@ -102,6 +104,13 @@ class _InstanceStatistics(nn.Module):
             return self._normalized(x) * _at_each_position(scale) + _at_each_position(bias)
         shares = block_means(shares, shares.shape[1] // x.shape[1])
         return self._normalized(x) * spread(shares, scale) + spread(shares, bias)
+
+
+def _pooled(mean: Array, var: Array) -> tuple[Array, Array]:
+    """A batch's statistics as those of one picture that has all its positions."""
+    pooled = mean.mean(0, keepdims=True)
+    spread_out = (var + jnp.square(mean - pooled)).mean(0, keepdims=True)
+    return jnp.broadcast_to(pooled, mean.shape), jnp.broadcast_to(spread_out, var.shape)
 
 
 class RegionMoments(_InstanceStatistics):
@@ -133,7 +142,8 @@ class InstanceNorm(_InstanceStatistics):
     channel. Where the collection "given_statistics" holds this layer's "mean" and "var", each
     (batch, channels), they replace x's own; where the collection "statistics" is mutable, x's own
     are put there. So what one call of a network records, another can be given, and the tiles of a
-    large picture agree.
+    large picture agree. Where the collection "pooled_statistics" holds a "mean" for this layer,
+    whatever it is, x's own statistics are those of the whole batch: of frames of a clip.
 
     Reference: Ulyanov et al. 2016, arXiv 1607.08022.
     """

@@ -6,6 +6,7 @@ Training is in nst_jax.train and nst_jax.papers.
 from nst_jax.stylizers.any_style import AnyStyleStylizer as AnyStyleStylizer
 from nst_jax.stylizers.any_style import Mixture as Mixture
 from nst_jax.stylizers.any_style import Style as Style
+from nst_jax.stylizers.blending import Blend as Blend
 from nst_jax.stylizers.loading import DEFAULT_MODEL as DEFAULT_MODEL
 from nst_jax.stylizers.loading import list_models as list_models
 from nst_jax.stylizers.loading import load_stylizer as load_stylizer
@@ -33,3 +34,7 @@ from nst_jax.stylizers.predicted_style import PredictedStyleStylizer as Predicte
 from nst_jax.stylizers.stylizer import Stylizer as Stylizer
 from nst_jax.stylizers.transformed import FeatureTransformStylizer as FeatureTransformStylizer
 from nst_jax.stylizers.transformed import Transform as Transform
+from nst_jax.stylizers.video import SAMPLE_EVERY as SAMPLE_EVERY
+from nst_jax.stylizers.video import Temporal as Temporal
+from nst_jax.stylizers.video import VideoState as VideoState
+from nst_jax.stylizers.video import VideoStylizer as VideoStylizer

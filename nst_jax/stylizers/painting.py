@@ -114,16 +114,33 @@ def paint(
     at_once = max_pixels // math.prod(size)
     if at_once:
         return _paint_whole(model, pictures, conditions, size=size, at_once=at_once)
-    estimate = _STATISTICS[architecture.statistics(model.network)]
     painted = []
     for pixels, condition in zip(pictures, conditions, strict=True):
-        statistics = estimate(model, pixels, condition, size=size, max_pixels=max_pixels)
+        statistics = find_statistics(model, pixels, condition, size=size, max_pixels=max_pixels)
         painted.append(
             paint_tiles(
                 model, pixels, condition, statistics, size=size, max_side=math.isqrt(max_pixels)
             )
         )
     return painted
+
+
+def find_statistics(
+    model: Model, pixels: MaskedPixels, conditions: Conditions, *, size: Size, max_pixels: int
+) -> Statistics | None:
+    """Return what a large picture's tiles are normalised by: given statistics, or its own.
+
+    Args:
+        model: The network; where its variables hold "given_statistics", these.
+        pixels: The picture.
+        conditions: The network's other arguments.
+        size: The picture's, in terms of fit_size.
+        max_pixels: How many pixels run at once.
+    """
+    if "given_statistics" in model.variables:
+        return model.variables["given_statistics"]
+    estimate = _STATISTICS[ARCHITECTURES[model.architecture].statistics(model.network)]
+    return estimate(model, pixels, conditions, size=size, max_pixels=max_pixels)
 
 
 def paint_tiles(

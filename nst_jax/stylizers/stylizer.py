@@ -1,8 +1,9 @@
 """What load_stylizer answers: a trained network that is called with pictures."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +11,13 @@ import numpy as np
 from jaxtyping import Float
 
 from nst_jax.array_types import Image, Params, check_images, check_pixels
+from nst_jax.stylizers.clip_statistics import pool_over_frames
 from nst_jax.stylizers.model_files import Model
 from nst_jax.stylizers.painting import (
     BUCKET,
     MAX_PIXELS,
     Conditions,
+    Statistics,
     fit_size,
     least_pixels,
     paint,
@@ -170,6 +173,38 @@ class Stylizer(ABC):
         masked = [self.with_regions(*pair) for pair in zip(pictures, own, strict=True)]
         conditions = [self.conditions(style) for style in own]
         return paint(self._model, masked, conditions, bucket=bucket, max_pixels=max_pixels)
+
+    def pool_statistics(
+        self, frames: Sequence[Pixels], style: Any = None, *, max_pixels: int = MAX_PIXELS
+    ) -> Statistics | None:
+        """Return the statistics of frames of a clip together, for with_statistics.
+
+        None where the network normalises by no statistics of pictures. See
+        clip_statistics.pool_over_frames.
+
+        Args:
+            frames: Of one size, one at least.
+            style: As the subclass says.
+            max_pixels: As for a call.
+
+        Raises:
+            ValueError: There is no such style.
+        """
+        own = [self.style_for(frame, style) for frame in frames]
+        masked = [self.with_regions(*pair) for pair in zip(frames, own, strict=True)]
+        conditions = self.conditions(own[0])
+        return pool_over_frames(self._model, masked, conditions, max_pixels=max_pixels)
+
+    def with_statistics(self, statistics: Statistics) -> Self:
+        """Return a stylizer whose instance normalisations use these in place of each picture's own.
+
+        Args:
+            statistics: From pool_statistics.
+        """
+        other = copy.copy(self)
+        variables = {**self.variables, "given_statistics": statistics}
+        other._model = self._model._replace(variables=variables)
+        return other
 
     @property
     def least_pixels(self) -> int:

@@ -1,0 +1,148 @@
+"""`nst-jax video`: paint a clip by a trained network, without flicker."""
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from nst_jax.cli.environment import check_device, keep_compiled_programs
+from nst_jax.cli.shared_options import FLAG, MASK_HELP, ColorOption, parse, words_given
+from nst_jax.files.videos import FOLDER_RATE, Selection
+from nst_jax.flow import FlowPreset
+from nst_jax.jobs import video
+from nst_jax.jobs.styles import STYLE_SIZE, StyleChoice
+from nst_jax.jobs.video import VideoJob
+from nst_jax.ops.convolution import Precision
+from nst_jax.progress import follow_frames
+from nst_jax.stylizers import DEFAULT_MODEL, MAX_PIXELS, Temporal
+
+_DESCRIPTION = """\
+Paint a clip by a trained network, frame by frame, without flicker. The sound is copied.
+
+Examples:
+  nst-jax video clip.mp4 --style painting.jpg -o painted.mp4
+  nst-jax video clip.mp4 --model johnson2016-starry_night -o painted.mp4 --size 1024
+  nst-jax video clip.mov --style painting.jpg -o painted.mp4 --start 2 --end 5.5
+  nst-jax video frames/ --fps 24 --style painting.jpg -o painted/
+
+It needs two packages more: pip install av opencv-python-headless"""
+
+_TEMPORAL_HELP = (
+    "What is done against flicker. statistics: all frames of a scene are normalised alike. blend: "
+    "each picture takes up the last one along the motion. all: both. off: nothing."
+)
+
+
+@dataclass(frozen=True)
+class Video:
+    """Paint a clip by a trained network."""
+
+    clip: Annotated[Positional[Path], arg(metavar="CLIP|FOLDER", help_behavior_hint="(required)")]
+    """A clip of any format, or a folder of pictures, in the order of their names."""
+    out: Annotated[Path, arg(aliases=("-o",), metavar="OUT")]
+    """The clip to write, which ends in .mp4; or a folder, for pictures."""
+    model: Annotated[str, arg(metavar="NAME|FILE")] = DEFAULT_MODEL
+    """A model that comes along (nst-jax stylize --help lists them), or a .safetensors file."""
+    style: Annotated[tuple[str, ...], arg(metavar="STYLE [STYLE ...]", help_behavior_hint="")] = ()
+    """The painting; for a model of certain styles a style's name."""
+    style_blend: Annotated[tuple[float, ...], arg(metavar="W [W ...]", help_behavior_hint="")] = ()
+    """Paint in a mixture of several styles, with these weights."""
+    size: Annotated[int, arg(metavar="PIXELS")] = video.SIZE
+    """Longer side of the result."""
+    style_size: Annotated[
+        int | None, arg(metavar="PIXELS", help_behavior_hint=f"(default: {STYLE_SIZE})")
+    ] = None
+    """Longer side of the painting: less makes a crisper picture, more a softer one."""
+    alpha: Annotated[float, arg(metavar="A", help_behavior_hint="(default: 1)")] = 1.0
+    """How much of the style: from 0, the clip, to 1."""
+    mask: Annotated[
+        tuple[Path, ...],
+        arg(metavar="FILE [FILE ...]", help_behavior_hint="", help=MASK_HELP),
+    ] = ()
+    color: ColorOption = "style"
+    start: Annotated[float, arg(metavar="SECONDS")] = 0.0
+    """Where in the clip to begin."""
+    end: Annotated[
+        float | None, arg(metavar="SECONDS", help_behavior_hint="(default: its end)")
+    ] = None
+    """Where in the clip to end."""
+    fps: Annotated[
+        float | None,
+        arg(metavar="N", help_behavior_hint=f"(default: as it is; {FOLDER_RATE} for a folder)"),
+    ] = None
+    """Frames a second."""
+    temporal: Annotated[Temporal, arg(help=_TEMPORAL_HELP)] = "all"
+    flow: FlowPreset = "medium"
+    """How motion is found: from the fastest to the most exact."""
+    precision: Precision = "float32"
+    """bfloat16 is faster, and almost as exact."""
+    max_pixels: Annotated[int, arg(metavar="N")] = MAX_PIXELS
+    """Pixels that run at once; larger frames run in tiles. Less needs less memory."""
+    resume: Annotated[bool, FLAG] = False
+    """Go on with a run that was stopped: finished frames are kept in OUT.state."""
+    overwrite: Annotated[bool, FLAG] = False
+    """Replace a result that exists."""
+    quiet: Annotated[bool, FLAG] = False
+    """Print nothing but errors."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the arguments after `nst-jax video` say and return the exit status."""
+    options = parse(Video, arguments, command="video", description=_DESCRIPTION)
+    check_device()
+    keep_compiled_programs()
+    began = time.perf_counter()
+    with nullcontext(None) if options.quiet else follow_frames() as on_frame:
+        report = video.run(_job(options, words_given(arguments)), on_frame=on_frame)
+    if not options.quiet:
+        seconds, count = time.perf_counter() - began, report.frames - report.first
+        width, height = report.size
+        before = f", {report.first} of them before" if report.first else ""
+        print(
+            f"{options.out}: {report.frames} frames of {width}x{height} pixels{before}; "
+            f"{count} in {seconds:.0f} s"
+        )
+    return 0
+
+
+def _job(options: Video, given: frozenset[str]) -> VideoJob:
+    choice = StyleChoice(
+        names=options.style,
+        blend=options.style_blend,
+        size=options.style_size,
+        alpha=options.alpha if "alpha" in given else None,
+        masks=options.mask,
+        color=options.color if "color" in given else None,
+    )
+    selection = Selection(
+        size=options.size,
+        start=_fraction("start", options.start),
+        end=None if options.end is None else _fraction("end", options.end),
+        fps=None if options.fps is None else _fraction("fps", options.fps),
+    )
+    return VideoJob(
+        clip=options.clip,
+        out=options.out,
+        choice=choice,
+        model=options.model,
+        precision=options.precision,
+        selection=selection,
+        temporal=options.temporal,
+        flow=options.flow,
+        max_pixels=options.max_pixels,
+        overwrite=options.overwrite,
+        resume=options.resume,
+    )
+
+
+def _fraction(name: str, value: float) -> Fraction:
+    """A number as it was typed: 29.97 is 2997/100."""
+    try:
+        return Fraction(str(value))
+    except ValueError as error:
+        raise ValueError(f"{name}: wanted a finite number, got {value}") from error

@@ -1,0 +1,153 @@
+"""Clips painted frame by frame by any network, without flicker and without training.
+
+    video = VideoStylizer(load_stylizer("huang2017"), style)
+    state = video.init(every_eighth_frame)
+    state, picture = video.step(state, frame, estimate_flows(frame, last_frame))
+
+A network that paints frames one by one flickers for two reasons. Its instance normalisations divide
+by statistics of each frame, so that all of a picture changes when something enters it. And small
+changes of a frame, such as noise, are painted as other strokes. "statistics" takes care of the
+first, "blend" of the second.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax.numpy as jnp
+import numpy as np
+
+from nst_jax.array_types import Image
+from nst_jax.flow import Flows
+from nst_jax.ops.cuts import is_cut
+from nst_jax.stylizers.blending import Blend, blend_along_flow
+from nst_jax.stylizers.clip_statistics import follow
+from nst_jax.stylizers.painting import MAX_PIXELS, Statistics
+from nst_jax.stylizers.stylizer import Stylizer
+from nst_jax.stylizers.tiling import Pixels
+
+Temporal = Literal["off", "statistics", "blend", "all"]
+"""What is done for consistency: nothing, one set of statistics, the blend, or both."""
+
+SAMPLE_EVERY = 8
+"""Every so many frames one is sampled for a clip's statistics, as in the code of ReReVST."""
+
+_KEPT = 0.9  # of running statistics with each frame, where a clip's are not known
+
+Paint = Callable[[Stylizer, Pixels], Pixels]
+"""Paints one frame by a stylizer."""
+
+
+class VideoState(NamedTuple):
+    """What a clip's next picture depends on besides the next frame.
+
+    Attributes:
+        statistics: What the network normalises by; None for each frame's own.
+        are_fixed: Whether the statistics are a clip's, or follow its frames.
+        frame: The last frame; None before the first one.
+        picture: What was painted of it.
+    """
+
+    statistics: Statistics | None
+    are_fixed: bool
+    frame: Image | None
+    picture: Image | None
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoStylizer:
+    """A stylizer for the frames of a clip: init gives a state, step a picture and the next state.
+
+    Both are pure: the same arguments give the same answers, and nothing is kept here.
+
+    Attributes:
+        stylizer: The network.
+        style: As for the stylizer.
+        temporal: What is done for consistency.
+        blend: How pictures are blended.
+        max_pixels: How many pixels run at once; larger frames run in tiles.
+        paint: In place of stylizer.paint([frame], style): what else makes a picture of a frame.
+    """
+
+    stylizer: Stylizer
+    style: Any = None
+    temporal: Temporal = "all"
+    blend: Blend = dataclasses.field(default_factory=Blend)
+    max_pixels: int = MAX_PIXELS
+    paint: Paint | None = None
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        if self.temporal not in get_args(Temporal):
+            choices = ", ".join(get_args(Temporal))
+            raise ValueError(f"temporal: wanted one of {choices}, got {self.temporal!r}")
+
+    @property
+    def pools_statistics(self) -> bool:
+        """Whether frames of a clip share statistics."""
+        return self.temporal in ("statistics", "all")
+
+    @property
+    def blends(self) -> bool:
+        """Whether pictures are blended, so that step wants flow."""
+        return self.temporal in ("blend", "all")
+
+    def init(self, samples: Sequence[Pixels] = ()) -> VideoState:
+        """Return the state before a clip, or before one of its scenes.
+
+        Args:
+            samples: Frames from all over it, such as every eighth one, whose pooled statistics all
+                frames are normalised by. Without any, statistics follow the frames, for a camera.
+        """
+        if not (samples and self.pools_statistics):
+            return VideoState(None, are_fixed=False, frame=None, picture=None)
+        statistics = self.stylizer.pool_statistics(samples, self.style, max_pixels=self.max_pixels)
+        return VideoState(statistics, are_fixed=True, frame=None, picture=None)
+
+    def step(
+        self, state: VideoState, frame: Image, flows: Flows | None = None
+    ) -> tuple[VideoState, Image]:
+        """Return the state after a frame, and its picture.
+
+        Args:
+            state: The state before it, from init or the last step.
+            frame: RGB in [0, 1], (1, height, width, 3), of the last one's size.
+            flows: Those between this frame and the last, estimate_flows(frame, last_frame). Without
+                them, and after a cut, which is detected, the picture is not blended.
+
+        Raises:
+            ValueError: The frame is of another size than the last one.
+        """
+        if state.frame is not None and state.frame.shape != frame.shape:
+            raise ValueError(
+                f"frame: wanted the last one's shape {state.frame.shape}, got {frame.shape}"
+            )
+        pixels = np.asarray(frame[0])
+        begins = state.frame is None or is_cut(np.asarray(state.frame[0]), pixels)
+        statistics = self._next_statistics(state, pixels, begins)
+        picture = jnp.asarray(self._painted(pixels, statistics)[None])
+        if self.blends and flows is not None and not begins:
+            assert state.frame is not None
+            assert state.picture is not None
+            flow, opposite = (jnp.asarray(each[None]) for each in flows)
+            last = (state.picture, jnp.asarray(frame), state.frame)
+            picture = blend_along_flow(picture, *last, flow, opposite, blend=self.blend)
+        return VideoState(statistics, state.are_fixed, jnp.asarray(frame), picture), picture
+
+    def _next_statistics(
+        self, state: VideoState, pixels: Pixels, begins: bool
+    ) -> Statistics | None:
+        if state.are_fixed or not self.pools_statistics:
+            return state.statistics
+        own = self.stylizer.pool_statistics([pixels], self.style, max_pixels=self.max_pixels)
+        if own is None or state.statistics is None or begins:
+            return own
+        return follow(state.statistics, own, keep=_KEPT)
+
+    def _painted(self, pixels: Pixels, statistics: Statistics | None) -> Pixels:
+        stylizer = self.stylizer
+        if statistics is not None:
+            stylizer = stylizer.with_statistics(statistics)
+        if self.paint is not None:
+            return self.paint(stylizer, pixels)
+        return stylizer.paint([pixels], self.style, max_pixels=self.max_pixels)[0]

@@ -1,0 +1,208 @@
+"""Clips painted from file to file: the command's words, sound, scenes, and going on."""
+
+import os
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import made_clips
+import made_data
+import numpy as np
+import pytest
+
+from nst_jax import cli, files
+from nst_jax.files.video_output import writing_clip
+from nst_jax.files.videos import Clip, Frame, Selection, read_frames
+from nst_jax.jobs import video
+from nst_jax.jobs.styles import StyleChoice
+from nst_jax.jobs.video import VideoJob
+from nst_jax.stylizers import load_stylizer
+
+pytest.importorskip("av")
+pytest.importorskip("cv2")
+
+RATE = Fraction(25)
+CLIP = Clip(32, 48, 1 / RATE, RATE, 0, has_sound=False)
+STYLE = StyleChoice(names=("waves",))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    return made_data.save_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def many(models):
+    return load_stylizer(models.many)
+
+
+def pan(number):
+    y, x = np.mgrid[0:32, 0:48].astype(np.float64)
+    return made_clips.texture(y, x - number)
+
+
+def other_scene(number):
+    return (0.3 * pan(number)[..., ::-1] + [0.1, 0.5, 0.2]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """Six frames of one scene and six of another, as lossless pictures."""
+    path = tmp_path_factory.mktemp("clip") / "frames"
+    with writing_clip(path, CLIP) as add:
+        for number in range(12):
+            pixels = pan(number) if number < 6 else other_scene(number)
+            add(Frame(pixels, number / RATE))
+    return path
+
+
+def job(clip, out, many, **options):
+    return VideoJob(clip, out, STYLE, model=many, selection=Selection(), **options)
+
+
+def pixels_of(path):
+    return np.stack([frame.pixels for frame in read_frames(path)])
+
+
+@pytest.fixture(scope="module")
+def whole(clip, many, tmp_path_factory):
+    """What a run makes of the clip that is not disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "painted"
+    report = video.run(job(clip, out, many))
+    return report, pixels_of(out)
+
+
+def test_a_clip_is_painted_scene_by_scene(whole, clip, many):
+    report, painted = whole
+    assert (report.frames, report.size, report.scenes) == (12, (48, 32), (0, 6))
+    statistics = many.pool_statistics([pixels_of(clip)[6]], "waves")
+    alone = many.with_statistics(statistics).paint([pixels_of(clip)[6]], "waves")[0]
+    np.testing.assert_allclose(painted[6], alone, atol=1 / 255)  # the second scene begins anew
+    assert np.abs(painted[7] - many.paint([pixels_of(clip)[7]], "waves")[0]).max() > 0.02
+
+
+def test_off_paints_every_frame_alone(clip, many, tmp_path):
+    report = video.run(job(clip, tmp_path / "painted", many, temporal="off"))
+    alone = many.paint(list(pixels_of(clip)), "waves")
+    assert report.scenes == ()
+    np.testing.assert_allclose(pixels_of(tmp_path / "painted"), np.stack(alone), atol=0.51 / 255)
+
+
+def test_a_stopped_run_goes_on_and_ends_with_the_same_frames(
+    whole, clip, many, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(video, "_SAVE_EVERY", 3)
+    out, stop = tmp_path / "painted", threading.Event()
+
+    def stop_after(count):
+        return lambda label, done, of: stop.set() if (label, done) == ("painting", count) else None
+
+    for count in (2, 8):
+        stop.clear()
+        report = video.run(
+            job(clip, out, many, resume=count > 2), on_frame=stop_after(count), cancel=stop
+        )
+        assert (report.is_finished, report.frames) == (False, count)
+        assert not out.exists()
+    with pytest.raises(FileExistsError, match="holds an unfinished run; add --resume"):
+        video.run(job(clip, out, many))
+    with pytest.raises(ValueError, match=r"resume: .* holds a run with other settings"):
+        video.run(job(clip, out, many, resume=True, temporal="off"))
+    report = video.run(job(clip, out, many, resume=True))
+    assert (report.first, report.frames) == (8, 12)
+    np.testing.assert_array_equal(pixels_of(out), whole[1])
+    assert os.listdir(tmp_path) == ["painted"]
+
+
+def test_ctrl_c_keeps_the_frames_that_are_done(clip, many, tmp_path):
+    def interrupt(label, done, of):
+        if (label, done) == ("painting", 4):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"stopped; 4 frames are kept; .*--resume"):
+        video.run(job(clip, tmp_path / "painted", many), on_frame=interrupt)
+    assert len(list((tmp_path / "painted.state" / "frames").iterdir())) == 4
+
+
+def test_a_killed_run_loses_only_what_is_painted_again(whole, clip, many, tmp_path, monkeypatch):
+    """As after SIGKILL: pictures beyond the last saved state are there, and are painted again."""
+    monkeypatch.setattr(video, "_SAVE_EVERY", 3)
+    out = tmp_path / "painted"
+    saved = video._Painter._save
+
+    def die(painter, state, identity):
+        if len(painter._times) > 3:
+            raise SystemExit  # and whatever else would be written is not
+        saved(painter, state, identity)
+
+    monkeypatch.setattr(video._Painter, "_save", die)
+    with pytest.raises(SystemExit):
+        video.run(job(clip, out, many))
+    monkeypatch.setattr(video._Painter, "_save", saved)
+    report = video.run(job(clip, out, many, resume=True))
+    assert report.first == 3
+    np.testing.assert_array_equal(pixels_of(out), whole[1])
+
+
+def test_one_style_is_wanted(clip, many, tmp_path):
+    both = StyleChoice(names=("waves", "dots"))
+    with pytest.raises(ValueError, match="style: wanted one style for a clip, got 2"):
+        video.run(VideoJob(clip, tmp_path / "painted", both, model=many))
+    with pytest.raises(ValueError, match=r"out: .* is the clip itself"):
+        video.run(job(clip, clip, many))
+
+
+def test_the_command_paints_a_clip(models, clip, tmp_path, capsys):
+    source = tmp_path / "a.mp4"
+    with writing_clip(source, CLIP) as add:
+        for number in range(10):
+            add(Frame(pan(number), number / RATE))
+    out = tmp_path / "painted.mp4"
+    words = ["video", source, "--model", models.many, "--style", "waves", "-o", out]
+    words += ["--size", 40, "--start", 0.08, "--end", 0.24, "--color", "keep"]
+    assert cli.main([str(word) for word in words]) == 0
+    told = capsys.readouterr()
+    assert "4 frames of 40x27 pixels" in told.out
+    assert "frames/s" in told.err
+    found = list(read_frames(out))
+    assert [frame.time for frame in found] == [Fraction(n, 25) for n in range(4)]
+    assert found[0].pixels.shape == (28, 40, 3)
+    assert cli.main([str(word) for word in words]) == 2
+    assert "exists; choose another name" in capsys.readouterr().err
+    assert cli.main([*map(str, words), "--overwrite", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert sorted(os.listdir(tmp_path)) == ["a.mp4", "painted.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["none.mp4", "-o", "b.mp4"], "cannot read"),
+        (["a.txt", "-o", "b.mp4"], "not a clip that FFmpeg knows"),
+        (["a.txt", "-o", "b.avi"], "use .mp4"),
+        (["a.txt", "-o", "b.mp4", "--end", "-1"], "end: wanted more seconds than start"),
+        (["a.txt", "-o", "b.mp4", "--fps", "nan"], "fps: wanted a finite number"),
+    ],
+)
+def test_bad_words_are_one_line(words, told, models, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("no clip")
+    status = cli.main(["video", *words, "--model", str(models.many), "--style", "waves"])
+    error = capsys.readouterr().err
+    assert status == 2
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert told in error
+    assert os.listdir() == ["a.txt"]
+
+
+def test_help_says_what_it_does_and_what_it_needs(capsys):
+    assert cli.main(["video", "--help"]) == 0
+    told = capsys.readouterr().out
+    for words in ("without flicker", "pip install av opencv-python-headless", "--temporal"):
+        assert words in told
+
+
+def test_frames_are_ordinary_pictures(whole, clip, many, tmp_path):
+    video.run(job(clip, tmp_path / "painted", many, temporal="off"))
+    assert files.load_image(tmp_path / "painted" / "000001.png").shape == (1, 32, 48, 3)
