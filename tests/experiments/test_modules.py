@@ -22,11 +22,20 @@ PACKAGES = (
         "huang_2017",
         "pytorch",
         "style_losses",
+        "video",
     ),
     ("gatys_2016", "trainings", "speed"),
 )
 NEEDS_TORCH = {"gatys_2016.parity", "speed.adain", "speed.gatys", "speed.networks"}
-FIGURES = ("any_style", "gatys_2016", "gatys_2017", "johnson_2016", "dumoulin_2017", "huang_2017")
+FIGURES = (
+    "any_style",
+    "gatys_2016",
+    "gatys_2017",
+    "johnson_2016",
+    "dumoulin_2017",
+    "huang_2017",
+    "video",
+)
 
 
 def name_of(path: Path) -> str:

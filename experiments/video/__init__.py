@@ -1,0 +1,1 @@
+"""Clips: consistency, sharpness and style."""
