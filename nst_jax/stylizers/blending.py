@@ -10,8 +10,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image
-from nst_jax.ops.occlusion import MaskConvention, visibility
-from nst_jax.ops.warp import Sampling, warp
+from nst_jax.ops.occlusion import is_consistent
+from nst_jax.ops.warp import Sampling, lands_inside, warp
 
 _DETAIL, _AROUND = 1.0, 8.0  # pixels: σ of what is no detail, and of where its strength is compared
 _FAINT = 1e-4  # of 1: details weaker than this are not raised
@@ -25,7 +25,8 @@ class Blend:
         strength: How much, from 0 to less than 1, where motion is certain. A picture is then a
             running mean over about 1 / (1 − strength) frames.
         sampling: How the last picture is read between its pixels.
-        convention: Whose mask says where the last picture is to be had.
+        feather: Pixels over which the mask rises from where the last picture is not to be had; else
+            the edges of frames and of what moves would leave lines.
         doubt: The mask is multiplied by exp(−doubt Σ_c d²), where d is by how much the frame itself
             differs from the last one along the flow: light that changes is not held back.
         most_gain: How many times details may be raised to be as strong as in the painted frame
@@ -34,7 +35,7 @@ class Blend:
 
     strength: float = 0.85
     sampling: Sampling = "cubic"
-    convention: MaskConvention = "ruder2016"
+    feather: float = 3.0
     doubt: float = 20.0
     most_gain: float = 1.5
 
@@ -46,13 +47,10 @@ class Blend:
             raise ValueError(
                 f"sampling: wanted one of {', '.join(get_args(Sampling))}, got {self.sampling!r}"
             )
-        if self.convention not in get_args(MaskConvention):
-            choices = ", ".join(get_args(MaskConvention))
-            raise ValueError(f"convention: wanted one of {choices}, got {self.convention!r}")
-        if self.doubt < 0 or self.most_gain < 1:
+        if self.feather <= 0 or self.doubt < 0 or self.most_gain < 1:
             raise ValueError(
-                "doubt, most_gain: wanted at least 0 and at least 1, got "
-                f"{self.doubt} and {self.most_gain}"
+                "feather, doubt, most_gain: wanted more than 0, at least 0 and at least 1, got "
+                f"{self.feather}, {self.doubt} and {self.most_gain}"
             )
 
 
@@ -90,7 +88,7 @@ def blend_along_flow(
     """
     moved = warp(last_picture, flow, sampling=blend.sampling)
     changed = jnp.square(warp(last_frame, flow) - frame).sum(-1)
-    mask = visibility(flow, opposite, convention=blend.convention)
+    mask = feathered_mask(flow, opposite, feather=blend.feather)
     weight = blend.strength * (mask * jnp.exp(-blend.doubt * changed))[..., None]
     mixed = (painted + weight * (moved - painted)).clip(0, 1)
     if blend.most_gain == 1:
@@ -103,6 +101,27 @@ def blend_along_flow(
     )
     gain = jnp.clip(want / (have + _FAINT), 1, blend.most_gain)
     return (smooth + gain * detail).clip(0, 1)
+
+
+def feathered_mask(
+    flow: Float[Array, "batch height width 2"],
+    opposite: Float[Array, "batch height width 2"],
+    *,
+    feather: float,
+) -> Float[Array, "batch height width"]:
+    """Return where a frame is to be had from another one, rising from 0 over a few pixels.
+
+    m · max(0, 2 G_σ(m) − 1), where m is 1 where the flow is consistent and leads into the picture.
+    At a straight edge of m this is 0, and 1 from about 2 σ on.
+
+    Args:
+        flow: From this frame to the other.
+        opposite: From the other to this one.
+        feather: σ in pixels.
+    """
+    certain = (is_consistent(flow, opposite) & lands_inside(flow)).astype(flow.dtype)
+    inner = gaussian_mean(certain[..., None], sigma=feather)[..., 0]
+    return certain * jnp.clip(2 * inner - 1, 0, 1)
 
 
 def gaussian_mean(

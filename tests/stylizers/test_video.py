@@ -14,7 +14,7 @@ from nst_jax import metrics
 from nst_jax.flow import Flows
 from nst_jax.networks.layers import InstanceNorm, RegionMoments
 from nst_jax.stylizers import Blend, VideoState, VideoStylizer, load_stylizer
-from nst_jax.stylizers.blending import gaussian_mean
+from nst_jax.stylizers.blending import feathered_mask, gaussian_mean
 from nst_jax.stylizers.clip_statistics import combine, follow
 from nst_jax.stylizers.painting import record_statistics
 
@@ -242,6 +242,15 @@ def test_steps_are_pure(many):
     assert start.frame is None
 
 
+def test_the_mask_rises_from_what_comes_from_outside():
+    flow = jnp.broadcast_to(jnp.array([-5.0, 0.0]), (1, 32, 64, 2))
+    mask = np.asarray(feathered_mask(flow, -flow, feather=3))[0, 16]
+    assert mask[:5].max() == 0
+    assert mask[5] < 0.25  # 2 Φ(1/6) − 1 = 0.13
+    assert np.diff(mask[5:]).min() >= -1e-6
+    np.testing.assert_allclose(mask[15:], 1, atol=1e-5)
+
+
 def test_gaussian_means_keep_flat_pictures_flat_to_the_edge():
     found = gaussian_mean(jnp.full((1, 9, 12, 2), 0.3), sigma=2)
     np.testing.assert_allclose(found, 0.3, rtol=1e-5)
@@ -257,8 +266,8 @@ def test_bad_arguments_are_refused(many):
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"strength": 1.0}, "strength: wanted 0 to less than 1"),
         ({"sampling": "area"}, "sampling: wanted one of nearest"),
-        ({"convention": "ours"}, "convention: wanted one of ruder2016"),
-        ({"most_gain": 0.5}, "doubt, most_gain: wanted"),
+        ({"feather": 0}, "feather, doubt, most_gain: wanted"),
+        ({"most_gain": 0.5}, "feather, doubt, most_gain: wanted"),
     ]
     for options, words in wrong:
         with pytest.raises(ValueError, match=words):
