@@ -218,7 +218,7 @@ class _Painter:
         scenes = dict(self._scenes()) if video.pools_statistics else {}
         report.scenes = tuple(scenes)
         self._frames.mkdir(parents=True, exist_ok=True)
-        state = state or video.init()
+        state = state or video.init(())
         total = self._clip.num_frames
         if self._times and scenes:
             begun = max(number for number in scenes if number <= len(self._times) - 1)

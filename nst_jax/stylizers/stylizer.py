@@ -175,7 +175,7 @@ class Stylizer(ABC):
         return paint(self._model, masked, conditions, bucket=bucket, max_pixels=max_pixels)
 
     def pool_statistics(
-        self, frames: Sequence[Pixels], style: Any = None, *, max_pixels: int = MAX_PIXELS
+        self, frames: Sequence[Pixels], style: Any, *, max_pixels: int = MAX_PIXELS
     ) -> Statistics | None:
         """Return the statistics of frames of a clip together, for with_statistics.
 

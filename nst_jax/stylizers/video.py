@@ -92,12 +92,13 @@ class VideoStylizer:
         """Whether pictures are blended, so that step wants flow."""
         return self.temporal in ("blend", "all")
 
-    def init(self, samples: Sequence[Pixels] = ()) -> VideoState:
+    def init(self, samples: Sequence[Pixels]) -> VideoState:
         """Return the state before a clip, or before one of its scenes.
 
         Args:
             samples: Frames from all over it, such as every eighth one, whose pooled statistics all
-                frames are normalised by. Without any, statistics follow the frames, for a camera.
+                frames are normalised by. Where it is empty, statistics follow the frames, as a
+                camera needs it.
         """
         if not (samples and self.pools_statistics):
             return VideoState(None, are_fixed=False, frame=None, picture=None)
@@ -105,15 +106,15 @@ class VideoStylizer:
         return VideoState(statistics, are_fixed=True, frame=None, picture=None)
 
     def step(
-        self, state: VideoState, frame: Image, flows: Flows | None = None
+        self, state: VideoState, frame: Image, flows: Flows | None
     ) -> tuple[VideoState, Image]:
         """Return the state after a frame, and its picture.
 
         Args:
             state: The state before it, from init or the last step.
             frame: RGB in [0, 1], (1, height, width, 3), of the last one's size.
-            flows: Those between this frame and the last, estimate_flows(frame, last_frame). Without
-                them, and after a cut, which is detected, the picture is not blended.
+            flows: Those between this frame and the last, estimate_flows(frame, last_frame). For
+                None, and after a cut, which is detected, the picture is not blended.
 
         Raises:
             ValueError: The frame is of another size than the last one.

@@ -121,8 +121,8 @@ def test_shared_statistics_paint_equal_parts_equally(many):
     for temporal in ("off", "statistics"):
         video = VideoStylizer(many, "strokes", temporal=temporal)
         state = video.init([frame, entered])
-        state, first = video.step(state, as_image(frame))
-        _, second = video.step(state, as_image(entered))
+        state, first = video.step(state, as_image(frame), None)
+        _, second = video.step(state, as_image(entered), None)
         changes[temporal] = float(jnp.abs(first[0][far] - second[0][far]).max())
     assert changes["off"] > 0.01
     assert changes["statistics"] < 1e-4
@@ -139,8 +139,8 @@ def test_statistics_follow_the_frames_where_the_clip_is_not_known(many):
     video = VideoStylizer(many, "waves", temporal="statistics")
     first = frames()[0]
     second = 0.8 * first
-    state, _ = video.step(video.init(), as_image(first))
-    state, _ = video.step(state, as_image(second))
+    state, _ = video.step(video.init(()), as_image(first), None)
+    state, _ = video.step(state, as_image(second), None)
     own = [flat(many.pool_statistics([each], "waves")) for each in (first, second)]
     for path, array in flat(state.statistics).items():
         np.testing.assert_allclose(array, 0.9 * own[0][path] + 0.1 * own[1][path], rtol=1e-4)
@@ -158,7 +158,7 @@ def painter(many, pictures, blend=None):
 
 
 def play(video, clip, flows=STILL):
-    state, shown = video.init(), []
+    state, shown = video.init(()), []
     for number, pixels in enumerate(clip):
         state, picture = video.step(state, as_image(pixels), flows if number else None)
         shown.append(np.asarray(picture[0]))
@@ -236,7 +236,7 @@ def test_motion_does_not_blur(many):
 def test_steps_are_pure(many):
     video = VideoStylizer(many, "waves")
     start = video.init(frames())
-    middle, _ = video.step(start, as_image(frames()[0]))
+    middle, _ = video.step(start, as_image(frames()[0]), None)
     answers = [video.step(middle, as_image(frames()[1]), STILL)[1] for _ in range(2)]
     np.testing.assert_array_equal(answers[0], answers[1])
     assert start.frame is None
@@ -277,4 +277,4 @@ def test_bad_arguments_are_refused(many):
     video = VideoStylizer(many, "waves", temporal="off")
     state = VideoState(None, are_fixed=False, frame=as_image(frames()[0]), picture=None)
     with pytest.raises(ValueError, match="frame: wanted the last one's shape"):
-        video.step(state, as_image(frames(1, 48, 48)[0]))
+        video.step(state, as_image(frames(1, 48, 48)[0]), None)
