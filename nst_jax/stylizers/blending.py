@@ -34,7 +34,7 @@ class Blend:
     """
 
     strength: float = 0.85
-    sampling: Sampling = "cubic"
+    sampling: Sampling = "lanczos"
     feather: float = 3.0
     doubt: float = 20.0
     most_gain: float = 1.5

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from nst_jax.array_types import Image
 from nst_jax.flow import Flows
@@ -106,7 +107,10 @@ class VideoStylizer:
         return VideoState(statistics, are_fixed=True, frame=None, picture=None)
 
     def step(
-        self, state: VideoState, frame: Image, flows: Flows | None
+        self,
+        state: VideoState,
+        frame: Image | Float[np.ndarray, "batch height width 3"],
+        flows: Flows | None,
     ) -> tuple[VideoState, Image]:
         """Return the state after a frame, and its picture.
 
