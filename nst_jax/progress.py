@@ -218,7 +218,7 @@ def follow_frames() -> Iterator[Callable[[str, int, int | None], None]]:
 
 def _describe_frames(done: int, of: int | None, counted: int, seconds: float) -> str:
     """How far a clip is: frames, frames a second, time left."""
-    text = _count(done, of, "frames", 1)
+    text = _count(done, of, "frames", 1.0)
     if counted <= 0 or seconds <= 0:
         return text
     rate = counted / seconds

@@ -61,6 +61,7 @@ def test_both_directions_of_a_moving_square():
     assert np.abs(found.flow[4:8, 4:60]).max() < 0.5
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_bad_frames_are_refused():
     pytest.importorskip("cv2")
     frame = np.zeros((32, 32, 3), np.float32)

@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -195,7 +195,7 @@ class Stylizer(ABC):
         conditions = self.conditions(own[0])
         return pool_over_frames(self._model, masked, conditions, max_pixels=max_pixels)
 
-    def with_statistics(self, statistics: Statistics) -> Self:
+    def with_statistics(self, statistics: Statistics) -> "Stylizer":
         """Return a stylizer whose instance normalisations use these in place of each picture's own.
 
         Args:

@@ -87,7 +87,7 @@ def test_gradients_with_respect_to_picture_and_flow(sampling):
     # Fractions far from whole pixels, where the bilinear kernel has a corner.
     flow = jnp.asarray(draw(0.3, 0.7, (1, 6, 6, 2)), jnp.float32)
     check_grads(
-        lambda image, flow: warp(image, flow, sampling=sampling),
+        lambda image, flow: warp(jnp.asarray(image), jnp.asarray(flow), sampling=sampling),
         (image, flow),
         order=1,
         modes=["rev"],

@@ -187,7 +187,7 @@ def test_what_does_not_change_stays_as_it_is(many):
 
 
 def test_a_strength_of_0_is_no_blend(many):
-    given, shown = flicker(many, count=4, blend=Blend(strength=0, most_gain=1))
+    given, shown = flicker(many, count=4, blend=Blend(strength=0.0, most_gain=1.0))
     np.testing.assert_allclose(shown, given, atol=1e-6)
 
 
@@ -208,7 +208,7 @@ def test_a_cut_begins_anew(many):
 def test_what_was_covered_is_painted_anew(many):
     first, second, backward, forward, uncovered = made_clips.cut_out()
     pictures = [1 - first, 1 - second + 0.1]
-    video = painter(many, pictures, Blend(most_gain=1))
+    video = painter(many, pictures, Blend(most_gain=1.0))
     shown = play(video, [first, second], Flows(backward, forward))
     np.testing.assert_allclose(shown[1][uncovered], pictures[1].clip(0, 1)[uncovered], atol=1e-6)
     change = np.abs(shown[1] - pictures[1])[20:28, 30:38]  # on the square, which is known
@@ -225,7 +225,7 @@ def test_motion_does_not_blur(many):
     kept = {}
     for name, blend in {
         "ours": Blend(),
-        "bilinear": Blend(sampling="bilinear", most_gain=1),
+        "bilinear": Blend(sampling="bilinear", most_gain=1.0),
     }.items():
         shown = play(painter(many, fine, blend), clip, flows)
         kept[name] = float(metrics.sharpness(as_image(shown[-1]))[0]) / own
@@ -244,7 +244,7 @@ def test_steps_are_pure(many):
 
 def test_the_mask_rises_from_what_comes_from_outside():
     flow = jnp.broadcast_to(jnp.array([-5.0, 0.0]), (1, 32, 64, 2))
-    mask = np.asarray(feathered_mask(flow, -flow, feather=3))[0, 16]
+    mask = np.asarray(feathered_mask(flow, -flow, feather=3.0))[0, 16]
     assert mask[:5].max() == 0
     assert mask[5] < 0.25  # 2 Φ(1/6) − 1 = 0.13
     assert np.diff(mask[5:]).min() >= -1e-6
@@ -252,21 +252,22 @@ def test_the_mask_rises_from_what_comes_from_outside():
 
 
 def test_gaussian_means_keep_flat_pictures_flat_to_the_edge():
-    found = gaussian_mean(jnp.full((1, 9, 12, 2), 0.3), sigma=2)
+    found = gaussian_mean(jnp.full((1, 9, 12, 2), 0.3), sigma=2.0)
     np.testing.assert_allclose(found, 0.3, rtol=1e-5)
     peak = jnp.zeros((1, 31, 31, 1)).at[0, 15, 15, 0].set(1)
     places = np.arange(31) - 15
     weights = np.where(np.abs(places) <= 6, np.exp(-0.5 * (places / 2) ** 2), 0)
     weights /= weights.sum()
-    found = gaussian_mean(peak, sigma=2)[0, 9:22, 9:22, 0]
+    found = gaussian_mean(peak, sigma=2.0)[0, 9:22, 9:22, 0]
     np.testing.assert_allclose(found, np.outer(weights, weights)[9:22, 9:22], atol=1e-6)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_bad_arguments_are_refused(many):
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"strength": 1.0}, "strength: wanted 0 to less than 1"),
         ({"sampling": "area"}, "sampling: wanted one of nearest"),
-        ({"feather": 0}, "feather, doubt, most_gain: wanted"),
+        ({"feather": 0.0}, "feather, doubt, most_gain: wanted"),
         ({"most_gain": 0.5}, "feather, doubt, most_gain: wanted"),
     ]
     for options, words in wrong:
