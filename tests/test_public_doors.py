@@ -85,8 +85,8 @@ PURE: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
     "complete_mask": (MASKS.complete_mask, {"path": Path("m.png"), "text": "m.png", "none": None}),
 }
 CHECKED: dict[str, Callable[[Any], Any]] = {
-    "stylize photo": lambda x: LIBRARY.stylize(x, GOOD, model=stylizer()),
-    "stylize painting": lambda x: LIBRARY.stylize(GOOD, x, model=stylizer()),
+    "stylize photo": lambda x: LIBRARY.stylize(x, GOOD, model=stylizer(), style_size=32),
+    "stylize painting": lambda x: LIBRARY.stylize(GOOD, x, model=stylizer(), style_size=32),
     "optimize photo": lambda x: LIBRARY.optimize(x, GOOD, preset="smoke", size=32),
     "optimize painting": lambda x: LIBRARY.optimize(GOOD, x, preset="smoke", size=32),
     "gatys_2016 content": lambda x: GATYS_2016.stylize(

@@ -127,9 +127,8 @@ def run_grid(
     folder, devices = as_path(folder, name="folder"), list(devices or jax.devices())
     if batch is not None and batch < 1:
         raise ValueError(f"batch: wanted 1 run or more, got {batch}")
-    pictures = _Pictures(
-        as_path(content, name="content"), tuple(as_path(style, name="styles") for style in styles)
-    )
+    paintings = tuple(as_path(style, name="styles") for style in styles)
+    pictures = _Pictures(as_path(content, name="content"), paintings)
     networks: dict[tuple, Network] = {}
     outcomes = _find_outcomes(pictures, grid, folder, networks)
     todo = [outcome for outcome in outcomes if outcome.status == "missing"]
@@ -142,8 +141,7 @@ def run_grid(
         of_device = {"platform": devices[0].platform, "memory": memory}
         return batch or runs_at_once(config, pixels=pixels[config.size], **of_device)
 
-    configs = [outcome.run.config for outcome in todo]
-    batches = make_batches(configs, most=most, devices=len(devices))
+    batches = make_batches([o.run.config for o in todo], most=most, devices=len(devices))
     work = _Work(
         pictures,
         networks,

@@ -41,9 +41,9 @@ def test_pictures_keep_their_places(photograph):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (jnp.zeros((8, 8, 3)), r"wanted \(batch, height, width, 3\), got shape \(8, 8, 3\)"),
-        (jnp.zeros((1, 3, 8, 8)), r"got shape \(1, 3, 8, 8\)"),
-        (jnp.zeros((1, 8, 8, 3), jnp.uint8), "wanted floating point .* got uint8; divide by 255"),
+        (jnp.zeros((8, 8, 3)), r"wanted pictures, \(N, H, W, 3\), got \(8, 8, 3\); add"),
+        (jnp.zeros((1, 3, 8, 8)), r"got \(1, 3, 8, 8\); put the channels last"),
+        (jnp.zeros((1, 8, 8, 3), jnp.uint8), "floats from 0 to 1, got uint8; divide by"),
     ],
 )
 def test_wrong_pictures_are_named(images, message, unchecked):
