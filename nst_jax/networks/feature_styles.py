@@ -40,6 +40,11 @@ class QuantileStyle(NamedTuple):
         """Return a painting's, of the positions that count."""
         return cls(quantile_levels(features, count=LEVELS, weights=weights))
 
+    @property
+    def deviation(self) -> Float[Array, "batch channels"]:
+        """Each channel's standard deviation."""
+        return self.levels.std(1)
+
     def transform(self, features: FeatureMap, weights: Weights | None) -> FeatureMap:
         """Return features with the painting's distributions, by ranks within a region."""
         return set_quantiles(features, self.levels, weights=weights)
@@ -56,6 +61,11 @@ class GaussianStyle(NamedTuple):
         """Return a painting's, of the positions that count."""
         mean, covariance = mean_and_covariance(features, weights=weights)
         return cls(mean, covariance_power(covariance, 0.5))
+
+    @property
+    def deviation(self) -> Float[Array, "batch channels"]:
+        """Each channel's standard deviation."""
+        return jnp.sqrt(jnp.square(self.root).sum(-1))
 
     def transform(self, features: FeatureMap, weights: Weights | None) -> FeatureMap:
         """Return features with the painting's moments, in place of their own within a region."""
@@ -83,6 +93,11 @@ class PatchStyle(NamedTuple):
         counted = jnp.ones(features.shape[:3], features.dtype) if weights is None else weights
         moments = GaussianStyle.of(features, weights)
         return cls(whiten(features, weights=weights), counted, *moments)
+
+    @property
+    def deviation(self) -> Float[Array, "batch channels"]:
+        """Each channel's standard deviation."""
+        return jnp.sqrt(jnp.square(self.root).sum(-1))
 
     def transform(self, features: FeatureMap, weights: Weights | None) -> FeatureMap:
         """Return features put together from the painting's patches; smaller ones where few fit."""

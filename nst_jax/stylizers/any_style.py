@@ -224,13 +224,9 @@ class AnyStyleStylizer(Stylizer):
         return self.MIXTURE(*arrays, jnp.full((1, 1), alpha, jnp.float32), masks)
 
     def _refuse_flat(self, mean: Array, deviation: Array) -> None:
-        """Refuse what would leave nothing of a photograph: a style whose channels do not vary."""
+        """Refuse what would leave nothing of a photograph."""
         del mean
-        if float(deviation.max(-1).min()) < _FLAT:
-            raise ValueError(
-                "style: wanted a painting with some texture, got one of a single colour, which "
-                "leaves nothing of the photograph; choose another, or blend it with one"
-            )
+        refuse_flat(deviation)
 
     def _mixture(self, style: Any) -> Any:
         return style if isinstance(style, self.MIXTURE) else self.prepare(style)
@@ -245,6 +241,22 @@ class AnyStyleStylizer(Stylizer):
         if isinstance(style, self.STYLE) or not isinstance(style, Sequence):
             style = [style]
         return [each if isinstance(each, self.STYLE) else self.encode_style(each) for each in style]
+
+
+def refuse_flat(deviation: Float[Array, "1 regions channels"]) -> None:
+    """Raise a ValueError where no channel of a region's style varies.
+
+    Args:
+        deviation: Of each region's style, by channel.
+
+    Raises:
+        ValueError: A region's style is of one colour.
+    """
+    if float(deviation.max(-1).min()) < _FLAT:
+        raise ValueError(
+            "style: wanted a painting with some texture, got one of a single colour, which "
+            "leaves nothing of the photograph; choose another, or blend it with one"
+        )
 
 
 @partial(jax.jit, static_argnums=(0, 3))

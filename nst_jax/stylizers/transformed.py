@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from nst_jax.networks.feature_styles import STYLES, FeatureStyle
 from nst_jax.networks.feature_styles import Transform as Transform
 from nst_jax.regions.masks import Masks
-from nst_jax.stylizers.any_style import AnyStyleStylizer
+from nst_jax.stylizers.any_style import AnyStyleStylizer, refuse_flat
 from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions
 from nst_jax.stylizers.tiling import Pixels
 
@@ -112,10 +112,18 @@ class FeatureTransformStylizer(AnyStyleStylizer):
     def _blended(
         self, styles: Sequence[FeatureStyle], shares: Float[Array, " styles"], alpha: float
     ) -> FeatureMixture:
+        if alpha > 0:
+            refuse_flat(jnp.sum(shares[None, :, None] * _deviations(styles), 1, keepdims=True))
         return FeatureMixture(tuple(styles), alpha * shares[None], None)
 
     def _shared_out(
         self, styles: Sequence[FeatureStyle], masks: Masks, alpha: float
     ) -> FeatureMixture:
+        if alpha > 0:
+            refuse_flat(_deviations(styles))
         amounts = jnp.full((1, len(styles)), alpha, jnp.float32)
         return FeatureMixture(tuple(styles), amounts, masks)
+
+
+def _deviations(styles: Sequence[FeatureStyle]) -> Float[Array, "1 styles channels"]:
+    return jnp.stack([style.deviation for style in styles], axis=1)

@@ -169,11 +169,14 @@ def test_each_picture_may_have_a_style_of_its_own(stylizers, transform):
 
 @each_transform
 @pytest.mark.slow
-def test_flat_pictures_and_paintings_give_pictures(stylizers, transform):
-    flat = np.full((1, 32, 32, 3), 0.5, np.float32)
-    for content, painting in ((flat, FIRST), (CONTENT, flat), (flat, flat)):
-        found = np.asarray(stylizers[transform](content, painting))
-        assert np.isfinite(found).all()
+def test_flat_photographs_are_painted_and_flat_paintings_refused(stylizers, transform):
+    stylizer, flat = stylizers[transform], np.full((1, 32, 32, 3), 0.5, np.float32)
+    assert np.isfinite(np.asarray(stylizer(flat, FIRST))).all()
+    masks = np.eye(2, dtype=np.float32)[:, None]
+    for style, given in ((flat, None), ([flat, SECOND], masks)):
+        with pytest.raises(ValueError, match="style: wanted a painting with some texture"):
+            stylizer(CONTENT, style, masks=given)
+    assert np.isfinite(np.asarray(stylizer(CONTENT, [flat, SECOND]))).all()
 
 
 def test_adain_is_what_is_taken_without_a_word(path):
