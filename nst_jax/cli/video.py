@@ -15,7 +15,7 @@ from nst_jax.cli.shared_options import FLAG, MASK_HELP, ColorOption, parse, word
 from nst_jax.files.videos import FOLDER_RATE, Selection
 from nst_jax.flow import FlowPreset
 from nst_jax.jobs import video
-from nst_jax.jobs.styles import STYLE_SIZE, StyleChoice
+from nst_jax.jobs.styles import StyleChoice
 from nst_jax.jobs.video import VideoJob
 from nst_jax.ops.convolution import Precision
 from nst_jax.progress import follow_frames
@@ -55,7 +55,7 @@ class Video:
     size: Annotated[int, arg(metavar="PIXELS")] = video.SIZE
     """Longer side of the result."""
     style_size: Annotated[
-        int | None, arg(metavar="PIXELS", help_behavior_hint=f"(default: {STYLE_SIZE})")
+        int | None, arg(metavar="PIXELS", help_behavior_hint="(default: the model's own)")
     ] = None
     """Longer side of the painting: less makes a crisper picture, more a softer one."""
     alpha: Annotated[float, arg(metavar="A", help_behavior_hint="(default: 1)")] = 1.0
