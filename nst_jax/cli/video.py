@@ -55,8 +55,7 @@ class Video:
     size: Annotated[int, arg(metavar="PIXELS")] = video.SIZE
     """Longer side of the result."""
     style_size: Annotated[
-        int | None,
-        arg(metavar="PIXELS", help_behavior_hint="(default: 512; 256 for ghiasi2017-magenta)"),
+        int | None, arg(metavar="PIXELS", help_behavior_hint="(default: the model's own)")
     ] = None
     """Longer side of the painting: less makes a crisper picture, more a softer one."""
     alpha: Annotated[float, arg(metavar="A", help_behavior_hint="(default: 1)")] = 1.0

@@ -45,7 +45,7 @@ def pool_over_frames(
         maps are not clamped to the range of the sampled frames.
     """
     kind = ARCHITECTURES[model.architecture].statistics(model.network)
-    if kind == "none":
+    if kind in ("none", "whole"):  # "whole" normalises by no layer that could be given others
         return None
     size = fit_size(*frames[0].shape[:2], bucket=BUCKET)
     at_once = max_pixels // (size[0] * size[1])
@@ -100,7 +100,7 @@ def follow(average: Statistics, newest: Statistics, *, keep: float) -> Statistic
 
 
 def _pool(model: Model, images: np.ndarray, conditions: Conditions) -> Statistics:
-    together = tuple(jnp.repeat(array, len(images), axis=0) for array in conditions)
+    together = jax.tree.map(lambda array: jnp.repeat(array, len(images), axis=0), conditions)
     method = ARCHITECTURES[model.architecture].method
     return _record_pooled(model.network, method, model.variables, images, together)
 
