@@ -79,7 +79,7 @@ def check_words(command: str, arguments: Sequence[str]) -> None:
 def _check_pictures(command: str, arguments: Sequence[str]) -> None:
     """Refuse a command without the pictures that it needs, or without a place for the result."""
     pictures, given = _part(command, arguments)
-    example = _EXAMPLES[command]
+    example = f"{_EXAMPLES[command]}, or nst-jax {command} --help"
     if not pictures:
         raise ValueError(f"content: wanted a photograph, got none; {example}")
     if command == "optimize" and len(pictures) == 1:

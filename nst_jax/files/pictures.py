@@ -49,7 +49,6 @@ READ_EXTENSIONS = (*IMAGE_EXTENSIONS, ".gif", ".jpe", ".jfif", ".avif", ".heic",
 HEIC is among them wherever it can be read or not: a picture that is skipped must be named.
 """
 _EXIF_SOFTWARE = 0x0131
-_FAR_TOO_BRIGHT = 16  # what overshoots [0, 1] never is; so white is 255
 _LANCZOS = PIL.Image.Resampling.LANCZOS
 
 
@@ -226,7 +225,8 @@ def to_pillow(image: Image) -> PIL.Image.Image:
             "picture by picture, image[i : i + 1]"
         )
     pixels = np.asarray(image)
-    if pixels.max() > _FAR_TOO_BRIGHT:
+    if 1 < pixels.max() <= 255 and pixels.min() >= 0 and np.median(pixels) > 1:
+        # A run that diverges leaves stranger pictures, of which some values are negative.
         raise ValueError(
             f"image: wanted values from 0 to 1, got up to {float(pixels.max()):.4g}; divide by 255"
         )

@@ -383,7 +383,7 @@ BAD_INPUTS = {
     "missing content": ("none.png s.png", "cannot read 'none.png': No such file"),
     "missing style": ("c.png none.png", "cannot read 'none.png'"),
     "one bad style of two": ("c.png s.png none.png", "cannot read 'none.png'"),
-    "no style": ("c.png", "style: wanted at least one painting"),
+    "no style": ("c.png", "style: wanted a painting after the photo"),
     "content a folder": ("folder s.png", "cannot read 'folder': it is a folder"),
     "text": ("text.png s.png", "cannot read 'text.png': not a JPEG, PNG"),
     "thin": ("thin.png s.png", "cannot use 'thin.png': it is 15x40 pixels"),

@@ -428,7 +428,7 @@ def test_what_paintings_cannot_do_is_told_before_any_work(paintings, capsys, wor
         ("photos -o one.safetensors", "one", "cannot make the folder 'one.safetensors'"),
         ("photos/a.png -o out.xyz", "one", "'.xyz'"),
         ("photos photos/a.png -o out", "one", "would both become"),
-        ("-o out.png", "one", "content: wanted at least one"),
+        ("-o out.png", "one", "content: wanted a photograph"),
         ("empty -o out", "one", "no pictures in 'empty'"),
         ("photos/a.png -o o.png --style waves", "one", "has the one style waves"),
         ("photos/a.png -o o.png", "many", "--style with some of waves, la muse, dots"),

@@ -662,9 +662,17 @@ def test_a_picture_that_cannot_be_saved_leaves_the_old_file_and_nothing_else(tmp
 
 
 def test_save_image_refuses_batches(tmp_path):
-    with pytest.raises(ValueError, match=r"\(1, height, width, 3\), got \(2, 20, 24, 3\)") as error:
+    with pytest.raises(ValueError, match=r"\(1, H, W, 3\), got \(2, 20, 24, 3\)") as error:
         save_image(tmp_path / "a.png", jnp.zeros((2, 20, 24, 3)))
     one_line(error)
+
+
+def test_save_image_refuses_what_counts_to_255_and_no_picture_of_a_run_that_ran_away(tmp_path):
+    picture = jnp.linspace(0, 255, 20 * 24 * 3).reshape(1, 20, 24, 3)
+    with pytest.raises(ValueError, match="got up to 255; divide by 255"):
+        save_image(tmp_path / "a.png", picture)
+    for diverged in (1e30 * (picture - 100), picture - 1):
+        save_image(tmp_path / "b.png", diverged)
 
 
 def bad_outputs(folder: Path) -> list[tuple[Path, type[Exception], str]]:
