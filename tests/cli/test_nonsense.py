@@ -17,7 +17,11 @@ COMMANDS = {
     "bench": "",
     "demo": "",
 }
-FREE_NAMES = {"sweep": {"--out"}}  # a folder may be called anything
+FREE_NAMES = {  # of folders, which may be called anything
+    "sweep": {"--out"},
+    "train johnson2016": {"--workdir"},
+    "train huang2017": {"--workdir"},
+}
 NONSENSE = ("no/such?thing", "nan", "\udce9")  # the last is a byte that is no UTF-8
 
 
