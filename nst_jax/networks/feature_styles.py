@@ -3,7 +3,7 @@
 Nothing is trained for them: whatever a transform makes of relu4_1 is decoded.
 """
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -36,7 +36,7 @@ class QuantileStyle(NamedTuple):
     levels: Float[Array, "batch 1024 channels"]
 
     @classmethod
-    def of(cls, features: FeatureMap, weights: Weights | None) -> Self:
+    def of(cls, features: FeatureMap, weights: Weights | None) -> "QuantileStyle":
         """Return a painting's, of the positions that count."""
         return cls(quantile_levels(features, count=LEVELS, weights=weights))
 
@@ -57,7 +57,7 @@ class GaussianStyle(NamedTuple):
     root: Float[Array, "batch channels channels"]
 
     @classmethod
-    def of(cls, features: FeatureMap, weights: Weights | None) -> Self:
+    def of(cls, features: FeatureMap, weights: Weights | None) -> "GaussianStyle":
         """Return a painting's, of the positions that count."""
         mean, covariance = mean_and_covariance(features, weights=weights)
         return cls(mean, covariance_power(covariance, 0.5))
@@ -88,7 +88,7 @@ class PatchStyle(NamedTuple):
     root: Float[Array, "batch channels channels"]
 
     @classmethod
-    def of(cls, features: FeatureMap, weights: Weights | None) -> Self:
+    def of(cls, features: FeatureMap, weights: Weights | None) -> "PatchStyle":
         """Return a painting's, of the positions that count."""
         counted = jnp.ones(features.shape[:3], features.dtype) if weights is None else weights
         moments = GaussianStyle.of(features, weights)

@@ -236,7 +236,7 @@ def finish(stylized: Image, content: Image, *, color: Color, when: When) -> Imag
     return COLOR_MAPS[color](stylized, content).clip(0, 1)
 
 
-def _check_images(**images: Image) -> None:
+def _check_images(**images: ImageOfAnySize) -> None:
     for name, each in images.items():
         check_images(name, each)
 

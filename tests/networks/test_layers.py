@@ -217,12 +217,14 @@ def test_sides_are_multiples_of_4_and_long_enough(height, width):
 
 
 @pytest.mark.parametrize(
-    "images",
-    [np.zeros((1, 8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.float32), np.zeros((1, 8, 8, 1))],
+    ("images", "message"),
+    [
+        (np.zeros((1, 8, 8, 3), np.uint8), "got uint8; divide by the value of white"),
+        (np.zeros((8, 8, 3), np.float32), "got (8, 8, 3); add a leading axis"),
+        (np.zeros((1, 8, 8, 1), np.float32), "got (1, 8, 8, 1); give three channels, RGB"),
+    ],
     ids=["integers", "a single picture", "grey"],
 )
-def test_what_is_no_picture_is_refused(images):
-    images = jnp.asarray(images, None if images.dtype == np.uint8 else jnp.float32)
-    message = f"got {images.dtype} of shape {images.shape}; divide integers by 255"
+def test_what_is_no_picture_is_refused(images, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        require_pictures(images, least=8)
+        require_pictures(jnp.asarray(images), least=8)

@@ -123,7 +123,7 @@ def make(monkeypatch, start, data):
     """make(STYLIZER, OPTION...) makes figures by that network."""
 
     def make(stylizer, *options):
-        monkeypatch.setattr(stylizers, "load_stylizer", lambda name: stylizer)
+        monkeypatch.setattr(stylizers, "load_stylizer", lambda name, **options: stylizer)
         start(script, "--data", data, "--size", SIZE, *options)
 
     return make
