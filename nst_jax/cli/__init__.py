@@ -83,6 +83,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return FAILURE
     except KeyboardInterrupt as error:
         print(str(error) or "stopped", file=sys.stderr)
+        # Where text was executed, as dataclasses do, CPython notes the interruption as one that
+        # nobody handles, and ends by SIGINT whatever is returned. Text that ends well undoes that.
+        exec("")
         return TERMINATED if is_terminated() else INTERRUPTED
     except Exception as error:
         if debug:

@@ -1,6 +1,7 @@
 """What is typed at the wrong command, or half right, is answered with what to type."""
 
 import dataclasses
+import os
 import re
 import signal
 import subprocess
@@ -202,6 +203,27 @@ def test_an_interruption_that_is_lost_in_a_finalizer_comes_again(capsys, monkeyp
     assert main(["info"]) == 143
     assert capsys.readouterr().err == "stopped\n"
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.slow
+def test_sigterm_while_text_is_executed_ends_with_143_too(tmp_path):
+    """As while a command's module defines a dataclass; run as a module, which ends otherwise."""
+    (tmp_path / "stopped.py").write_text(
+        "import signal, sys\n"
+        "from nst_jax import cli\n"
+        "raising = 'import signal; signal.raise_signal(signal.SIGTERM)'\n"
+        "cli.importlib.import_module = lambda name: exec(raising)\n"
+        "sys.exit(cli.main(['info']))\n"
+    )
+    places = os.pathsep.join((str(Path(nst_jax.__file__).parents[1]), str(tmp_path)))
+    done = subprocess.run(
+        [sys.executable, "-m", "stopped"],
+        env={**os.environ, "PYTHONPATH": places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (143, "stopped\n")
 
 
 def test_without_a_home_info_and_weights_list_say_so_and_go_on(capsys, monkeypatch):
