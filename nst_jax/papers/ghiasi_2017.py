@@ -76,7 +76,7 @@ class Config(PerceptualConfig):
     Attributes:
         distances: mean compares by content_loss and gram_loss; relative by relative_content_loss
             and log_relative_gram_loss, for which all paintings count alike.
-        color_weight: More brings the painting's palette sooner (log_relative_color_loss).
+        color_weight: How much the palette's distance counts (log_relative_color_loss).
         style_size: Side in pixels of the squares that are cut out of paintings.
         style_shorter_side: The least and the most pixels that a painting's shorter side is scaled
             to before.
