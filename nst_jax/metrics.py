@@ -54,7 +54,7 @@ def lpips(
     """
     layers, (first, second) = tuple(channel_weights), _of_one_size(first, second)
     features, targets = (encoder.apply(encoder_params, x, layers=layers) for x in (first, second))
-    total = jnp.zeros(first.shape[0])
+    total = jnp.zeros(first.shape[0], jnp.float32)
     for layer, weights in channel_weights.items():
         squares = jnp.square(_unit_length(features[layer]) - _unit_length(targets[layer]))
         total += (squares * weights.reshape(1, 1, 1, -1)).sum(-1).mean((1, 2))
@@ -198,7 +198,7 @@ def _of_one_size(first: Any, second: Any) -> tuple[Image, Image]:
 def _sum_of_layers(loss, found, wanted, batch: int) -> PerImage:
     """A loss, which is a mean over its batch, of every image alone."""
     each = jax.vmap(lambda x, y: loss(x[None], y[None]))
-    total = jnp.zeros(batch)
+    total = jnp.zeros(batch, jnp.float32)
     for layer, x in found.items():
         total += each(x, jnp.broadcast_to(wanted[layer], (batch, *wanted[layer].shape[1:])))
     return total

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import (
@@ -21,6 +20,7 @@ from nst_jax.array_types import (
     check_feature_map,
     check_images,
 )
+from nst_jax.ops.whitening import mean_and_covariance
 
 Grams = Mapping[str, Float[Array, "_ _ _"]]
 """Layer name, such as 'relu4_1', to that layer's Gram matrices."""
@@ -163,20 +163,12 @@ def log_relative_color_loss(
 
     Reference: ours.
     """
-    (mean, covariance), (wanted_mean, wanted) = map(_color_moments, (image, target))
+    (mean, covariance), (wanted_mean, wanted) = map(mean_and_covariance, (image, target))
     spread = jnp.trace(wanted, axis1=1, axis2=2) + 1e-3
     of_means = jnp.square(mean - wanted_mean).sum(1) / spread
     difference = jnp.square(covariance - wanted).sum((1, 2))
     of_covariances = difference / (jnp.square(wanted).sum((1, 2)) + 1e-6)
     return (jnp.log1p(of_means) + jnp.log1p(of_covariances)).mean()
-
-
-def _color_moments(image):
-    pixels = image.reshape(image.shape[0], -1, 3)
-    mean = pixels.mean(1)
-    centred = pixels - mean[:, None]
-    covariance = jnp.einsum("bpi,bpj->bij", centred, centred, precision=lax.Precision.HIGHEST)
-    return mean, covariance / pixels.shape[1]
 
 
 def moment_loss(moments: Moments, target_moments: Moments) -> Scalar:

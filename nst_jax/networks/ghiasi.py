@@ -183,7 +183,8 @@ class _SteeredNetwork(nn.Module):
             ValueError: As GhiasiTransformer.
         """
         if self.is_initializing():
-            self.predictor(jnp.zeros((1, self.LEAST_PAINTING, self.LEAST_PAINTING, 3)))
+            side = self.LEAST_PAINTING
+            self.predictor(jnp.zeros((1, side, side, 3), jnp.float32))
         return self.transformer(images, embeddings)
 
     def embed(self, paintings: Float[Array, "batch height width _"]) -> Float[Array, "batch _"]:

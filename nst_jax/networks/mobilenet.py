@@ -90,7 +90,7 @@ class MobilePredictor(nn.Module):
         for number, (stride, expansion, channels) in enumerate(_blocks()):
             x = self._block(x, f"block{number}", stride, expansion, channels)
         x = _relu6(self._convolve(x, "last", _LAST))
-        counted = jnp.ones((*x.shape[:3], 1))
+        counted = jnp.ones((*x.shape[:3], 1), jnp.float32)
         if paintings.shape[-1] > 3:
             counted = block_means(paintings[..., 3:], PAINTING_STEP)
         total = jnp.maximum(counted.sum((1, 2)), 1e-6)

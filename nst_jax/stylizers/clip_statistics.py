@@ -112,6 +112,6 @@ def _record_pooled(network, method: str, variables, images, conditions) -> Any:
 
     own = {name: each for name, each in variables.items() if name != "given_statistics"}
     layers = jax.eval_shape(record, own)[1]["statistics"]
-    marks = jax.tree.map(lambda _: jnp.zeros(()), layers)
+    marks = jax.tree.map(lambda _: jnp.zeros((), jnp.float32), layers)
     found = record({**own, "pooled_statistics": marks})[1]["statistics"]
     return jax.tree.map(lambda array: array[:1], found)

@@ -189,7 +189,7 @@ def _build_dumoulin(
         variables |= {
             f"params/{ours}/kernel": kernel,
             # The published one has none: the normalisation takes a bias away.
-            f"params/{ours}/bias": jnp.zeros(kernel.shape[-1]),
+            f"params/{ours}/bias": jnp.zeros(kernel.shape[-1], jnp.float32),
             f"params/{ours}_norm/scale": jnp.asarray(weights[f"{theirs}.norm.gamma"]),
             f"params/{ours}_norm/bias": jnp.asarray(weights[f"{theirs}.norm.beta"]),
         }
@@ -211,9 +211,12 @@ def _transformer(weights: Weights) -> dict[str, Array]:
         channels = layer["bias"].shape
         variables |= _named(f"params/transformer/contract{i}", layer)
         # Batch normalisation is part of these convolutions in the file.
-        norm = {"scale": jnp.ones(channels), "bias": jnp.zeros(channels)}
+        norm = {"scale": jnp.ones(channels, jnp.float32), "bias": jnp.zeros(channels, jnp.float32)}
         variables |= _named(f"params/transformer/contract{i}_norm", norm)
-        moments = {"mean": jnp.zeros(channels), "var": jnp.full(channels, 1 - _EPS)}
+        moments = {
+            "mean": jnp.zeros(channels, jnp.float32),
+            "var": jnp.full(channels, 1 - _EPS, jnp.float32),
+        }
         variables |= _named(f"batch_stats/transformer/contract{i}_norm", moments)
     layers = {
         f"residual{i}{half}": f"residual/residual{i}/conv{number}"
@@ -224,7 +227,7 @@ def _transformer(weights: Weights) -> dict[str, Array]:
     layers |= {"output": "expand/conv3/conv"}
     for ours, theirs in layers.items():
         kernel = _kernel(weights[f"transformer/{theirs}/weights_dequant"])
-        layer = {"kernel": kernel, "bias": jnp.zeros(kernel.shape[-1])}
+        layer = {"kernel": kernel, "bias": jnp.zeros(kernel.shape[-1], jnp.float32)}
         variables |= _named(f"params/transformer/{ours}", layer)
         for part, linear in (("bias", "Conv"), ("scale", "Conv_1")):
             steering = _convolution(

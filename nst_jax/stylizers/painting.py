@@ -74,9 +74,9 @@ def require_room(model: Model, height: int, width: int, *, max_pixels: int) -> N
     is_whole = ARCHITECTURES[model.architecture].statistics(model.network) == "whole"
     if is_whole and height * width > max_pixels:
         raise ValueError(
-            f"max_pixels: wanted {height * width}, since but for adain a transform needs the whole "
-            f"picture at once, {width} by {height} pixels, got {max_pixels}; raise it, or make the "
-            "picture smaller (--size)"
+            f"max_pixels: wanted {height * width}, since transforms other than adain need the "
+            f"whole picture of {width} by {height} pixels at once, got {max_pixels}; raise it, or "
+            "make the picture smaller (--size)"
         )
 
 

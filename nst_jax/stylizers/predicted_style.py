@@ -84,7 +84,7 @@ class PredictedStyleStylizer(AnyStyleStylizer):
             )
         known = jnp.concatenate([style.vector for style in self._styles(list(paintings))])
         mean = known.mean(0, keepdims=True)
-        z = jax.random.normal(key, (1, len(known)))
+        z = jax.random.normal(key, (1, len(known)), jnp.float32)
         step = jnp.matmul(z, known - mean, precision=jax.lax.Precision.HIGHEST)
         return Embedding(mean + step / math.sqrt(len(known) - 1))
 

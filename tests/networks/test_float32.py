@@ -11,9 +11,10 @@ from nst_jax import train
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
 from nst_jax.networks.dumoulin import DumoulinNetwork
-from nst_jax.networks.ghiasi import GhiasiTransformer
+from nst_jax.networks.ghiasi import GhiasiTransformer, MobileGhiasiNetwork
 from nst_jax.networks.huang import Decoder
 from nst_jax.networks.johnson import JohnsonNetwork
+from nst_jax.networks.mobilenet import MobilePredictor
 from nst_jax.networks.style_predictors import StylePredictor
 
 PICTURE = (1, 48, 48, 3)
@@ -23,6 +24,8 @@ NETWORKS = {
     "dumoulin": (DumoulinNetwork(num_styles=2, width=4), [PICTURE, (1, 2)]),
     "ghiasi": (GhiasiTransformer(width=2), [(1, 16, 16, 3), (1, 6)]),
     "ghiasi, predictor": (StylePredictor(), [PICTURE]),
+    "ghiasi, mobile": (MobileGhiasiNetwork(width=2), [(1, 16, 16, 3), (1, 100)]),
+    "ghiasi, mobile predictor": (MobilePredictor(), [(1, 32, 32, 3)]),
     "huang": (Decoder(architecture="vgg16"), [(1, 6, 6, 512)]),
     "vgg": (VGG("vgg16", TORCHVISION), [PICTURE]),
 }
