@@ -27,10 +27,11 @@ from PIL import Image as PillowImage
 from rich.console import Console
 from rich.table import Table
 
-from experiments.any_style.judge import MEASURES, Judge, summarize
+from experiments.any_style.judge import Judge, summarize
 from experiments.any_style.pairs import PAIRS, SIZE, Pair, after_style, load_pairs
 from experiments.common import command, network_figures, provenance
 from experiments.common.contact_sheet import save_sheet
+from experiments.common.relative_distances import MEASURES
 from nst_jax import files, stylizers
 from nst_jax.array_types import ImageOfAnySize
 from nst_jax.encoders.weights.pretrained import load_encoder

@@ -11,23 +11,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from rich.console import Console
 from rich.table import Table
 
 from experiments.common import provenance
 from experiments.common.contact_sheet import save_sheet
+from experiments.common.relative_distances import MEASURES, RelativeDistances
 from experiments.common.training_curves import mean_and_deviation
 from experiments.huang_2017.pairs import held_out_pairs, load_network, size_of
 from nst_jax import files, train
 from nst_jax.array_types import Image
-from nst_jax.encoders.weights.pretrained import load_encoder
-from nst_jax.ops.gram import gram_matrix
 from nst_jax.stylizers import Transform
 
-STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-CONTENT_LAYER = "relu4_2"
 VARIANTS: dict[str, tuple[Transform, float]] = {
     "adain": ("adain", 1.0),
     "efdm": ("efdm", 1.0),
@@ -66,16 +61,18 @@ def transforms(options: argparse.Namespace, out: Path) -> None:
         rows.append([(content[0], "photograph"), (style[0], "painting"), *painted])
     save_sheet(out / "transforms.jpg", rows, side=224)
 
-    measure, pairs = make_measure(), {}
+    distances, pairs = RelativeDistances(), {}
     for pair in held_out_pairs(options.data, count, measured_at):
         painted = paint(pair.content, pair.style)
+        against = [distances.look_at(each) for each in (pair.content, pair.style)]
         pairs[pair.name] = {
-            name: measure(picture, pair.content, pair.style) for name, picture in painted.items()
+            name: distances.compare(distances.look_at(picture), *against)
+            for name, picture in painted.items()
         }
     summary = {
         name: {
             key: mean_and_deviation([found[name][key] for found in pairs.values()])
-            for key in (*STYLE_LAYERS, "style", "content")
+            for key in MEASURES
         }
         for name in VARIANTS
     }
@@ -91,38 +88,8 @@ def transforms(options: argparse.Namespace, out: Path) -> None:
     _print(summary)
 
 
-def make_measure() -> Any:
-    """A function of a picture, a photograph and a painting that returns their distances."""
-    encoder, params = load_encoder("vgg16")
-
-    @jax.jit
-    def distances(params, picture, content, style):
-        layers = (*STYLE_LAYERS, CONTENT_LAYER)
-        found, photograph, painting = (
-            encoder.apply(params, x, layers=layers) for x in (picture, content, style)
-        )
-        grams = [
-            _relative(gram_matrix(found[layer]), gram_matrix(painting[layer]))
-            for layer in STYLE_LAYERS
-        ]
-        return grams, _relative(found[CONTENT_LAYER], photograph[CONTENT_LAYER])
-
-    def measure(picture: Image, content: Image, style: Image) -> dict[str, float]:
-        grams, own = distances(params, picture, content, style)
-        by_layer = dict(zip(STYLE_LAYERS, map(float, grams), strict=True))
-        mean = sum(by_layer.values()) / len(by_layer)
-        return {**by_layer, "style": mean, "content": float(own)}
-
-    return measure
-
-
-def _relative(found: Any, wanted: Any) -> Any:
-    return jnp.square(found - wanted).sum() / jnp.square(wanted).sum()
-
-
 def _print(summary: dict[str, Any]) -> None:
-    columns = (*STYLE_LAYERS, "style", "content")
-    table = Table("transform", *columns, title="mean distances on held-out pairs")
+    table = Table("transform", *MEASURES, title="mean distances on held-out pairs")
     for name, found in summary.items():
-        table.add_row(name, *(f"{found[column]['mean']:.3f}" for column in columns))
+        table.add_row(name, *(f"{found[column]['mean']:.3f}" for column in MEASURES))
     Console().print(table)

@@ -161,19 +161,16 @@ class _ClipWriter:
             self._track.copy_until(self._last * self._base)
         coded = _to_yuv(pixels)
         coded.pts, coded.time_base = self._last, self._base
-        self._container.mux(self._encode(coded))
+        self._container.mux(self._stream.encode(coded))
 
     def finish(self) -> None:
         """Write what the encoder holds back, and the rest of the sound."""
         if self._stream is None:
             raise ValueError("clip: wanted at least one frame, got none")
-        self._container.mux(self._encode(None))
+        self._container.mux(self._stream.encode(None))
         if self._track is not None:
             self._track.copy_until(None)
             self._track.close()
-
-    def _encode(self, frame: Any) -> Any:
-        return self._stream.encode(frame)
 
     def _begin(self, pixels: np.ndarray) -> None:
         codec = next((name for name in _ENCODERS if _is_there(name)), None)

@@ -78,26 +78,24 @@ class PatchStyle(NamedTuple):
     Attributes:
         whitened: Where patches are taken from.
         weights: How much each position counts.
-        mean: Of the features.
-        root: Of their covariance.
+        colors: Mean and root of the covariance of the features.
     """
 
     whitened: Float[Array, "batch height width channels"]
     weights: Float[Array, "batch height width"]
-    mean: Float[Array, "batch channels"]
-    root: Float[Array, "batch channels channels"]
+    colors: GaussianStyle
 
     @classmethod
     def of(cls, features: FeatureMap, weights: Weights | None) -> "PatchStyle":
         """Return a painting's, of the positions that count."""
         counted = jnp.ones(features.shape[:3], features.dtype) if weights is None else weights
-        moments = GaussianStyle.of(features, weights)
-        return cls(whiten(features, weights=weights), counted, *moments)
+        colors = GaussianStyle.of(features, weights)
+        return cls(whiten(features, weights=weights), counted, colors)
 
     @property
     def deviation(self) -> Float[Array, "batch channels"]:
         """Each channel's standard deviation."""
-        return jnp.sqrt(jnp.square(self.root).sum(-1))
+        return self.colors.deviation
 
     def transform(self, features: FeatureMap, weights: Weights | None) -> FeatureMap:
         """Return features put together from the painting's patches; smaller ones where few fit."""
@@ -106,7 +104,7 @@ class PatchStyle(NamedTuple):
             whiten(features, weights=weights), self.whitened, size=size, weights=self.weights
         )
         together = assemble_patches(self.whitened, nearest, size=size)
-        return color(together, self.mean, self.root)
+        return color(together, *self.colors)
 
 
 FeatureStyle = QuantileStyle | GaussianStyle | PatchStyle

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 from nst_jax import files
 from nst_jax.array_types import Params
 from nst_jax.encoders.weights.pretrained import WeightsNotFoundError
+from nst_jax.files.disk import open_to_read
 from nst_jax.networks.dumoulin import NarrowDumoulinNetwork
 from nst_jax.networks.ghiasi import MobileGhiasiNetwork
 from nst_jax.networks.mobilenet import STAGES
@@ -146,7 +147,8 @@ def read_weights(name: str) -> Weights:
             f"Magenta's networks want the package {missing}, which is not installed or not whole; "
             f"run {INSTALL}"
         )
-    data = path.read_bytes()
+    with open_to_read(path) as stream:
+        data = stream.read()
     actual = hashlib.sha256(data).hexdigest()
     if actual != FILES[name]:
         raise files.HashMismatchError(

@@ -11,6 +11,7 @@ from network_oracle import made_arrays
 
 from experiments.any_style import __main__ as script
 from experiments.any_style import judge, pairs
+from experiments.common import relative_distances
 from nst_jax import files
 from nst_jax.networks.ghiasi import GhiasiNetwork
 from nst_jax.stylizers import save_model
@@ -26,7 +27,7 @@ class Multiples:
 
 
 def test_distances_are_relative_ones_of_central_squares(monkeypatch):
-    monkeypatch.setattr(judge, "load_encoder", lambda name: (Multiples(), {}))
+    monkeypatch.setattr(relative_distances, "load_encoder", lambda name: (Multiples(), {}))
     rng = np.random.default_rng(0)
     # Whole bytes at the judged size: nothing is rounded or scaled.
     wide = rng.integers(0, 256, (1, 256, 300, 3)).astype(np.float32) / 255
@@ -41,7 +42,10 @@ def test_distances_are_relative_ones_of_central_squares(monkeypatch):
     content, style = wide[:, :, 22:278], tall[:, 12:268]
     distance = np.sum((gram(painted) - gram(style)) ** 2) / np.sum(gram(style) ** 2)
     of_content = np.sum((painted - content) ** 2) / np.sum(content**2)
-    expected = {**dict.fromkeys((*judge.STYLE_LAYERS, "style"), distance), "content": of_content}
+    expected = {
+        **dict.fromkeys((*relative_distances.STYLE_LAYERS, "style"), distance),
+        "content": of_content,
+    }
     assert found == pytest.approx(expected, rel=1e-4)
 
 
@@ -56,7 +60,7 @@ class Pixels:
     """In place of the judge."""
 
     def __call__(self, painted: Any, photograph: Any, painting: Any) -> dict[str, float]:
-        found = dict.fromkeys(judge.STYLE_LAYERS, float(jnp.mean(painting)))
+        found = dict.fromkeys(relative_distances.STYLE_LAYERS, float(jnp.mean(painting)))
         content = float(jnp.abs(painted - photograph).mean())
         return {**found, "style": float(jnp.mean(painted)), "content": content}
 
