@@ -5,7 +5,7 @@ far it is. Nothing is printed; see run.
 """
 
 import dataclasses
-import itertools
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +14,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import PIL.Image
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Float
 
@@ -332,19 +334,32 @@ class _Painter:
 
 
 def _identify(job: VideoJob, clip: Clip, stylizer: Stylizer) -> dict[str, Any]:
-    """What must be the same for a run to be gone on with."""
-    source = sorted(os.listdir(job.clip)) if os.path.isdir(job.clip) else os.path.getsize(job.clip)
-    choice = dataclasses.asdict(job.choice)
-    given = itertools.chain.from_iterable(
-        each if isinstance(each, tuple) else (each,) for each in choice.values()
-    )
+    """What must be the same for a run to be gone on with: settings, and what files hold."""
+    is_folder = os.path.isdir(job.clip)
+    fields = dataclasses.fields(job.choice)
+    choice = {field.name: getattr(job.choice, field.name) for field in fields}
+    variables = hashlib.sha256()
+    for array in jax.tree.leaves(stylizer.variables):
+        variables.update(np.asarray(array).tobytes())
     return {
-        "clip": str(source),
+        "clip": str(sorted(os.listdir(job.clip))) if is_folder else files.sha256_of(job.clip),
         "frames": str(tuple(clip)),
         "selection": str(tuple(job.selection)),
-        "model": stylizer.name,
-        "style": [str(each) for each in given],
+        "model": variables.hexdigest(),
+        "style": {
+            name: [*map(_describe, given)] if isinstance(given, tuple) else _describe(given)
+            for name, given in choice.items()
+        },
         "temporal": job.temporal,
         "blend": dataclasses.asdict(job.blend),
         "flow": job.flow,
     }
+
+
+def _describe(given: Any) -> str:
+    """A word or a number as it is; of a picture a hash."""
+    if isinstance(given, str | os.PathLike) and os.path.isfile(given):
+        return files.sha256_of(given)
+    if isinstance(given, np.ndarray | jax.Array | PIL.Image.Image):
+        return hashlib.sha256(np.asarray(given).tobytes()).hexdigest()
+    return str(given)

@@ -5,6 +5,7 @@ import threading
 from fractions import Fraction
 from pathlib import Path
 
+import jax.numpy as jnp
 import made_clips
 import made_data
 import numpy as np
@@ -112,6 +113,39 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_frames(
     assert (report.first, report.frames) == (8, 12)
     np.testing.assert_array_equal(pixels_of(out), whole[1])
     assert os.listdir(tmp_path) == ["painted"]
+
+
+def test_a_run_goes_on_with_the_same_files_alone(models, tmp_path):
+    """Other files of the same names are other ones."""
+    mask, played, stop = tmp_path / "mask.png", tmp_path / "clip.mp4", threading.Event()
+    stop.set()
+    choice = StyleChoice(names=("waves", "dots"), masks=(mask,))
+
+    def write(shift):
+        grey = np.repeat(pan(shift)[..., :1], 3, axis=-1)
+        files.save_image(mask, jnp.asarray(grey[None]))
+        with writing_clip(played, CLIP) as add:
+            for number in range(3):
+                add(Frame(pan(number + shift), number / RATE))
+
+    def run(model=models.many, **options):
+        wanted = VideoJob(played, tmp_path / "out", choice, model=model, temporal="off", **options)
+        return video.run(wanted, cancel=stop)
+
+    write(0)
+    assert not run().is_finished
+    assert run(resume=True).first == 1
+    before = {path: path.read_bytes() for path in (mask, played)}
+    write(5)
+    after = {path: path.read_bytes() for path in before}
+    for changed in before:
+        for path in before:
+            path.write_bytes((after if path == changed else before)[path])
+        with pytest.raises(ValueError, match=r"resume: .* holds a run with other settings"):
+            run(resume=True)
+    for path, content in before.items():
+        path.write_bytes(content)
+    assert run(resume=True).first == 2
 
 
 def test_ctrl_c_keeps_the_frames_that_are_done(clip, many, tmp_path):
