@@ -108,7 +108,9 @@ def test_large_clips_and_frames_are_pooled_in_parts(many):
         for pixels in (1 << 20, 2 * 32 * 64)
     )
     for path, array in whole.items():
-        np.testing.assert_allclose(apart[path], array, rtol=0.3, atol=0.1)
+        # What the first layer sees is the same; later ones see what was normalised group by group.
+        exact = {"rtol": 1e-4, "atol": 1e-6} if path[0] == "contract1_norm" else {}
+        np.testing.assert_allclose(apart[path], array, **({"rtol": 0.3, "atol": 0.1} | exact))
 
 
 def test_shared_statistics_paint_equal_parts_equally(many):
