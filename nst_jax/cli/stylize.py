@@ -59,6 +59,11 @@ _STYLE_HELP = (
     f"'{RANDOM}' draws a style around the paintings named beside it, or the bundled ones, for "
     "ghiasi2017 models."
 )
+_TRANSFORM_HELP = (
+    "How huang2017 brings in the painting. adain: by means and deviations of features, as it was "
+    "trained. wct: by their covariance too, which brings more of its colours. decorator: by its "
+    "patches, which brings its strokes and loses small things; try --alpha 0.7."
+)
 CommandTransform = Literal["adain", "wct", "decorator"]
 """Those of stylizers.Transform whose pictures differ from AdaIN's to the eye."""
 
@@ -91,11 +96,12 @@ class Stylize:
     """Longer side of the results."""
     transform: Annotated[
         CommandTransform | None,
-        arg(metavar="{adain,wct,decorator}", help_behavior_hint="(default: adain)"),
+        arg(
+            metavar="{adain,wct,decorator}",
+            help_behavior_hint="(default: adain)",
+            help=_TRANSFORM_HELP,
+        ),
     ] = None
-    """How features take on the painting's, for huang2017. adain: its means and deviations, as the
-    network was trained. wct: its covariance too, so that colours are its throughout. decorator: its
-    patches, so that strokes are its own and small things are lost; try --alpha 0.7."""
     style_size: Annotated[
         int | None,
         arg(metavar="PIXELS", help_behavior_hint="(default: 512; 256 for ghiasi2017-magenta)"),
@@ -188,7 +194,8 @@ def _describe_models() -> str:
         [
             "Models and their styles:",
             *lines,
-            f"Magenta's, as published (once: {INSTALL}):",
+            "",
+            f"Magenta's models, as published (once: {INSTALL}):",
             *(f"  {name}: {text}" for name, text in describe_published().items()),
         ]
     )
