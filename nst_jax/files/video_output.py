@@ -154,14 +154,15 @@ class _ClipWriter:
     def add(self, frame: Frame) -> None:
         """Encode a frame, after the sound before it."""
         pixels = _even(_to_bytes(frame.pixels))
-        if self._stream is None:
-            self._begin(pixels)
+        stream = self._stream
+        if stream is None:
+            stream = self._stream = self._begin(pixels)
         self._last = max(self._last + 1, round(frame.time / self._base))
         if self._track is not None:
             self._track.copy_until(self._last * self._base)
         coded = _to_yuv(pixels)
         coded.pts, coded.time_base = self._last, self._base
-        self._container.mux(self._stream.encode(coded))
+        self._container.mux(stream.encode(coded))
 
     def finish(self) -> None:
         """Write what the encoder holds back, and the rest of the sound."""
@@ -172,7 +173,7 @@ class _ClipWriter:
             self._track.copy_until(None)
             self._track.close()
 
-    def _begin(self, pixels: np.ndarray) -> None:
+    def _begin(self, pixels: np.ndarray) -> Any:
         codec = next((name for name in _ENCODERS if _is_there(name)), None)
         if codec is None:
             raise ValueError(
@@ -188,9 +189,9 @@ class _ClipWriter:
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED
         stream.time_base = self._base
-        self._stream = stream
         if self._sound is not None and not os.path.isdir(self._sound.path):
             self._track = _SoundTrack(self._container, self._sound)
+        return stream
 
 
 class _SoundTrack:
