@@ -33,8 +33,8 @@ Examples:
 It needs two packages more: pip install av opencv-python-headless"""
 
 _TEMPORAL_HELP = (
-    "What is done against flicker. statistics: all frames of a scene are normalised alike. blend: "
-    "each picture takes up the last one along the motion. all: both. off: nothing."
+    "What is done against flicker. blend: each picture takes up the last one along the motion. "
+    "statistics: all frames of a scene are normalised alike. all: both. off: nothing."
 )
 
 
@@ -76,7 +76,7 @@ class Video:
         arg(metavar="N", help_behavior_hint=f"(default: as it is; {FOLDER_RATE} for a folder)"),
     ] = None
     """Frames a second."""
-    temporal: Annotated[Temporal, arg(help=_TEMPORAL_HELP)] = "all"
+    temporal: Annotated[Temporal, arg(help=_TEMPORAL_HELP)] = "blend"
     flow: FlowPreset = "medium"
     """How motion is found: from the fastest to the most exact."""
     precision: Precision = "float32"

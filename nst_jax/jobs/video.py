@@ -88,7 +88,7 @@ class VideoJob:
     model: str | os.PathLike[str] | Stylizer = DEFAULT_MODEL
     precision: Precision = "float32"
     selection: Selection = _SELECTION
-    temporal: Temporal = "all"
+    temporal: Temporal = "blend"
     blend: Blend = field(default_factory=Blend)
     flow: FlowPreset = "medium"
     max_pixels: int = MAX_PIXELS

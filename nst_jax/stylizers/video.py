@@ -72,7 +72,7 @@ class VideoStylizer:
 
     stylizer: Stylizer
     style: Any = None
-    temporal: Temporal = "all"
+    temporal: Temporal = "blend"
     blend: Blend = dataclasses.field(default_factory=Blend)
     max_pixels: int = MAX_PIXELS
     paint: Paint | None = None
