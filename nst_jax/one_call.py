@@ -21,14 +21,14 @@ from nst_jax.ops.color import When
 from nst_jax.ops.convolution import Precision
 from nst_jax.progress import follow_painting, is_watched
 from nst_jax.runs.interrupts import Cancel
-from nst_jax.stylizers import DEFAULT_MODEL, MAX_PIXELS, Transform
+from nst_jax.stylizers import MAX_PIXELS, Transform
 
 
 def stylize(
     photo: Any,
     painting: Any = None,
     *,
-    model: Any = DEFAULT_MODEL,
+    model: Any = None,
     transform: Transform | None = None,
     alpha: float | None = None,
     blend: Sequence[float] = (),
@@ -51,7 +51,8 @@ def stylize(
         painting: A painting, or a sequence of several, which are mixed in one picture; for a model
             of certain styles their names; None for a model of one style; "random" for a style
             that is drawn, for a model of ghiasi2017.
-        model: A name from stylizers.list_models(), a model's file, or what load_stylizer answered.
+        model: A name from stylizers.list_models(), a model's file, or what load_stylizer answered;
+            by default ghiasi2017, with a transform huang2017.
         transform: How features take on a painting's, by default "adain"; see load_stylizer.
         alpha: How much of the style: from 0, the photograph, to 1, the default.
         blend: Weights of several paintings; equal ones by default.

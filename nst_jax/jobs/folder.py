@@ -24,6 +24,7 @@ from nst_jax.jobs.styles import Rendering, StyleChoice, choose_renderings
 from nst_jax.ops.convolution import Precision
 from nst_jax.runs.interrupts import Cancel
 from nst_jax.stylizers import (
+    DECODING_MODEL,
     DEFAULT_MODEL,
     MAX_PIXELS,
     Stylizer,
@@ -49,7 +50,8 @@ class FolderJob:
         contents: Photographs: paths, folders, Pillow's pictures or arrays; see jobs.pictures.
         choice: The styles.
         out: The file for one picture, or the folder for several; None keeps them in the report.
-        model: A network's name or file, or one that is loaded.
+        model: A network's name or file, or one that is loaded; None for stylizers.DEFAULT_MODEL, or
+            with a transform for stylizers.DECODING_MODEL.
         precision: Of a network that is loaded now.
         median_filter: The same; see load_stylizer.
         transform: The same.
@@ -63,7 +65,7 @@ class FolderJob:
     contents: Sequence[Any]
     choice: StyleChoice = field(default_factory=StyleChoice)
     out: str | os.PathLike[str] | None = None
-    model: str | os.PathLike[str] | Stylizer = DEFAULT_MODEL
+    model: str | os.PathLike[str] | Stylizer | None = None
     precision: Precision = "float32"
     median_filter: int | None = None
     transform: Transform | None = None
@@ -155,8 +157,9 @@ def _stylizer_of(job: FolderJob) -> Stylizer:
                 "to load_stylizer"
             )
         return job.model
+    default = DEFAULT_MODEL if job.transform is None else DECODING_MODEL
     return load_stylizer(
-        job.model,
+        default if job.model is None else job.model,
         precision=job.precision,
         median_filter=job.median_filter,
         transform=job.transform,

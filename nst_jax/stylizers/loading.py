@@ -17,8 +17,11 @@ from nst_jax.stylizers.predicted_style import PredictedStyleStylizer
 from nst_jax.stylizers.stylizer import Stylizer
 from nst_jax.stylizers.transformed import FeatureTransformStylizer
 
-DEFAULT_MODEL = "huang2017"
-"""The model that the command line takes where none is named."""
+DEFAULT_MODEL = "ghiasi2017"
+"""The model of any painting that is taken where none is named."""
+
+DECODING_MODEL = "huang2017"
+"""The same where features are transformed, which a network that predicts styles has none of."""
 
 _STYLIZERS: dict[str, type[Stylizer]] = {
     "johnson2016": OneStyleStylizer,
@@ -109,8 +112,8 @@ def _transforming(model: Model, name: str, transform: Transform) -> Stylizer:
         raise ValueError(f"transform: wanted one of {known}, got {transform!r}")
     if _STYLIZERS[model.architecture] is not AnyStyleStylizer:
         raise ValueError(
-            f"transform: wanted with a network that decodes features, such as {DEFAULT_MODEL}, and "
-            f"{name} does not; leave it out"
+            "transform: wanted with a network that decodes features, such as "
+            f"{DECODING_MODEL}, and {name} does not; leave it out"
         )
     if transform == "adain":
         return AnyStyleStylizer(model, name=name)

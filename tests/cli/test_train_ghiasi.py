@@ -50,6 +50,7 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_file_that_a_training_leaves_paints_after_any_painting(trained):
     stylizer = stylizers.load_stylizer(trained / "run/model.safetensors")
     photo, wave, line = (
@@ -66,6 +67,7 @@ def test_the_file_that_a_training_leaves_paints_after_any_painting(trained):
     assert np.abs(np.asarray(stats["var"]) - 1).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_goes_on_to_the_bit(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_folders()

@@ -37,7 +37,7 @@ TRANSFORMS: dict[Transform, Any] = {
 each_transform = pytest.mark.parametrize("transform", TRANSFORMS)
 
 CONTENT = made_painting(1, height=32)
-FIRST, SECOND = made_painting(2, height=64, width=32), made_painting(3, height=32, width=96)
+FIRST, SECOND = (made_painting(seed, height=32, width=96) for seed in (2, 3))
 
 
 @pytest.fixture(scope="module")

@@ -108,7 +108,7 @@ def test_rows_are_painted_judged_and_kept(
     start(script, *words, "--models", models.many, any_style, "--optimize-pairs", 1)
 
     rows = files.read_record(tmp_path / "distances/record.json")["rows"]
-    many, predicted = f"{Path(models.many).stem} (unfinished)", "any (unfinished)"
+    many, predicted = Path(models.many).stem, "any"
     assert list(rows) == [many, predicted, "optimize, 3 steps", "optimize, 5 steps"]
     assert rows[many]["pairs"] == ["a_hill after strokes", "c_tree after waves"]
     assert rows[predicted]["pairs"] == ["a_hill after strokes", "c_tree after waves"]
@@ -143,7 +143,7 @@ def test_the_sheet_shows_networks_of_any_style(start, small, data, models, any_s
         *("--models", models.many, any_style),
     )
     record = files.read_record(tmp_path / "sheet/record.json")
-    assert record["networks"] == ["any (unfinished)"]
+    assert record["networks"] == ["any"]
     sheet = files.load_image(tmp_path / "sheet/sheet.jpg")
     assert sheet.shape[1] > 4 * 40
     assert float(jnp.std(sheet)) > 0.1
