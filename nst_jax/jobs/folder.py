@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from nst_jax import files
 from nst_jax.jobs import pictures
-from nst_jax.jobs.outputs import Plan, Task, no_empty_folder, plan_outputs
+from nst_jax.jobs.outputs import Plan, Task, plan_outputs
 from nst_jax.jobs.styles import Rendering, StyleChoice, choose_renderings
 from nst_jax.ops.convolution import Precision
 from nst_jax.runs.interrupts import Cancel
@@ -126,7 +126,7 @@ def run(
     renderings = choose_renderings(stylizer, job.choice)
     report = Report()
     try:
-        with no_empty_folder(job.out):
+        with files.no_empty_folder(job.out):
             plan = _plan(job, renderings)
             report.skipped, report.failures = plan.skipped, list(plan.failures)
             _paint_all(job, stylizer, plan.tasks, renderings, report, on_progress, cancel)

@@ -188,7 +188,7 @@ def _refuse_inputs(job: PaintJob, out: Path) -> None:
     """Refuse an OUT that is one of the pictures that it is made of."""
     given = [job.content, *job.styles, *job.masks, *job.style_masks, job.fine_style]
     named = [each for each in given if isinstance(each, str | os.PathLike)]
-    if os.path.realpath(out) in {os.path.realpath(each) for each in named}:
+    if files.real_path(out) in {files.real_path(each) for each in named}:
         raise ValueError(
             f"out: {quoted(out)} is one of the pictures that it is made of; choose another name"
         )

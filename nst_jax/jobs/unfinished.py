@@ -90,20 +90,20 @@ class Unfinished:
     def keep_best(self, picture: Float[np.ndarray, "1 height width 3"]) -> None:
         """Write best.png, and remove the state: going on from it would fail again."""
         self.remove()
-        self.folder.mkdir(exist_ok=True)
+        files.make_folder(self.folder)
         files.save_image(self.best, jnp.asarray(picture))
 
     def keep_finished(self, picture: ImageOfAnySize) -> None:
         """Write finished.png, and remove the rest."""
         self.remove()
-        self.folder.mkdir(exist_ok=True)
+        files.make_folder(self.folder)
         files.save_image(self.finished, picture)
 
     def keep_mixed(
         self, styles: Sequence[ImageOfAnySize], records: Sequence[Mapping[str, Any]]
     ) -> None:
         """Keep paintings that were mixed, to the last bit: another machine would mix others."""
-        self.folder.mkdir(exist_ok=True)
+        files.make_folder(self.folder)
         arrays = {str(number): np.asarray(style) for number, style in enumerate(styles)}
         text = {_RECORDS: json.dumps(list(records))}
         files.save_arrays(self.folder / _MIXED, arrays, text)

@@ -1,6 +1,8 @@
 """Clips painted from file to file: the command's words, sound, scenes, and going on."""
 
+import dataclasses
 import os
+import shutil
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -146,6 +148,18 @@ def test_a_run_goes_on_with_the_same_files_alone(models, tmp_path):
     for path, content in before.items():
         path.write_bytes(content)
     assert run(resume=True).first == 2
+
+
+def test_a_frame_that_changed_is_another_clip(clip, many, tmp_path):
+    """In a folder of pictures too, where the names stay the same."""
+    stop, played = threading.Event(), tmp_path / "frames"
+    stop.set()
+    shutil.copytree(clip, played)
+    wanted = job(played, tmp_path / "painted", many, temporal="off")
+    assert not video.run(wanted, cancel=stop).is_finished
+    shutil.copy(played / "000003.png", played / "000009.png")
+    with pytest.raises(ValueError, match=r"resume: .* holds a run with other settings"):
+        video.run(dataclasses.replace(wanted, resume=True))
 
 
 def test_ctrl_c_keeps_the_frames_that_are_done(clip, many, tmp_path):
