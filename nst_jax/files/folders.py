@@ -66,6 +66,12 @@ def remove_folder(folder: FilePath) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_if_empty(folder: FilePath) -> None:
+    """Remove a folder that holds nothing; leave one that does, a file, and what is not there."""
+    with suppress(OSError):
+        os.rmdir(folder)
+
+
 @contextmanager
 def no_empty_folder(folder: FilePath | None) -> Iterator[None]:
     """Remove a folder at the block's end if it was made inside and nothing was put there.
@@ -78,8 +84,7 @@ def no_empty_folder(folder: FilePath | None) -> Iterator[None]:
         yield
     finally:
         if folder is not None and not was_there:
-            with suppress(OSError):  # it is a file, is missing, or holds something
-                os.rmdir(folder)
+            remove_if_empty(folder)
 
 
 def _visible(folder: FilePath) -> list[Path]:

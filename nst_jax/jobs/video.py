@@ -124,7 +124,8 @@ def run(
         cancel: Where it is set, the run stops after the frame at hand; resume goes on.
 
     Raises:
-        ValueError: Something in the job does not fit, or the clip is damaged.
+        ValueError: Something in the job does not fit, the clip is damaged, or another process is
+            painting to the same place.
         FileExistsError: The clip exists, or an unfinished one does.
         OSError: The clip cannot be read or written.
         VideoLibraryMissingError: PyAV or OpenCV is missing.
@@ -144,15 +145,16 @@ def run(
     clip = describe_clip(job.clip, selection=job.selection)
     video = _video_stylizer(job, stylizer)
     painter = _Painter(job, clip, video, unfinished, on_frame or (lambda *_: None))
-    try:
-        report = painter.paint(cancel)
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(
-            f"stopped; {painter.saved} frames are kept; the same command with --resume goes on"
-        ) from error
-    if report.is_finished:
-        painter.write(out)
-        painter.remove()
+    with unfinished.held():
+        try:
+            report = painter.paint(cancel)
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(
+                f"stopped; {painter.saved} frames are kept; the same command with --resume goes on"
+            ) from error
+        if report.is_finished:
+            painter.write(out)
+            painter.remove()
     return report
 
 
@@ -217,7 +219,6 @@ class _Painter:
         report = VideoReport(first=len(self._times), size=(self._clip.width, self._clip.height))
         scenes = dict(self._scenes()) if video.pools_statistics else {}
         report.scenes = tuple(scenes)
-        files.make_folder(self._frames.parent)
         files.make_folder(self._frames)
         state = state or video.init(())
         total = self._clip.num_frames

@@ -18,6 +18,7 @@ from nst_jax.files.video_output import writing_clip
 from nst_jax.files.videos import Clip, Frame, Selection, read_frames
 from nst_jax.jobs import video
 from nst_jax.jobs.styles import StyleChoice
+from nst_jax.jobs.unfinished import Unfinished
 from nst_jax.jobs.video import VideoJob
 from nst_jax.stylizers import load_stylizer
 
@@ -160,6 +161,15 @@ def test_a_frame_that_changed_is_another_clip(clip, many, tmp_path):
     shutil.copy(played / "000003.png", played / "000009.png")
     with pytest.raises(ValueError, match=r"resume: .* holds a run with other settings"):
         video.run(dataclasses.replace(wanted, resume=True))
+
+
+def test_two_at_once_do_not_mix_their_frames(clip, many, tmp_path):
+    with (
+        Unfinished(tmp_path / "painted").held(),
+        pytest.raises(ValueError, match=r"^out: '.*painted' is being painted by another process"),
+    ):
+        video.run(job(clip, tmp_path / "painted", many))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_keeps_the_frames_that_are_done(clip, many, tmp_path):
