@@ -120,9 +120,7 @@ def run(
     """
     _check(job)
     stylizer = _stylizer_of(job)
-    if job.max_pixels < stylizer.least_pixels:
-        least = stylizer.least_pixels
-        raise ValueError(f"max_pixels: wanted at least {least}, got {job.max_pixels}")
+    stylizer.check_max_pixels(job.max_pixels)
     renderings = choose_renderings(stylizer, job.choice)
     report = Report()
     try:
@@ -139,10 +137,7 @@ def run(
 
 
 def _check(job: FolderJob) -> None:
-    sides = range(files.MIN_SIDE, files.MAX_SIDE + 1)
-    for name, size in (("size", job.size), ("style_size", job.choice.size)):
-        if size is not None and size not in sides:
-            raise ValueError(f"{name}: wanted {sides[0]} to {sides[-1]} pixels, got {size}")
+    pictures.check_size("size", job.size)
     if job.batch_size < 1:
         raise ValueError(f"batch_size: wanted at least 1, got {job.batch_size}")
 

@@ -142,6 +142,7 @@ def run(
     stylizer = job.model
     if not isinstance(stylizer, Stylizer):
         stylizer = load_stylizer(stylizer, precision=job.precision)
+    stylizer.check_max_pixels(job.max_pixels)
     clip = describe_clip(job.clip, selection=job.selection)
     video = _video_stylizer(job, stylizer)
     painter = _Painter(job, clip, video, unfinished, on_frame or (lambda *_: None))

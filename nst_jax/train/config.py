@@ -78,6 +78,8 @@ class TrainingConfig:
         """
         check_types(self)
         self.check_least({"batch_size": 1, "num_steps": 1})
+        most = 2**30 - 1  # optimisers count in 32 bits
+        check(self.num_steps <= most, "num_steps", f"at most {most}", self.num_steps)
         least, step = self.LEAST_SIZE, self.SIZE_STEP
         fits = self.size >= least and self.size % step == 0
         check(fits, "size", f"a multiple of {step} from {least} on", self.size)

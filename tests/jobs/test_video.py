@@ -239,6 +239,8 @@ def test_the_command_paints_a_clip(models, clip, tmp_path, capsys):
         (["a.txt", "-o", "b.mp4"], "not a clip that FFmpeg knows"),
         (["a.txt", "-o", "b.avi"], "use .mp4"),
         (["a.txt", "-o", "b.mp4", "--end", "-1"], "end: wanted more seconds than start"),
+        (["a.txt", "-o", "b.mp4", "--max-pixels", "0"], "max_pixels: wanted at least"),
+        (["a.txt", "-o", "b.mp4", "--style-size", "0"], "style_size: wanted 16 to 16384 pixels"),
         (["a.txt", "-o", "b.mp4", "--fps", "nan"], "fps: wanted a finite number"),
     ],
 )
