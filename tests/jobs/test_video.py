@@ -61,6 +61,7 @@ def clip(tmp_path_factory):
 
 
 def job(clip, out, many, **options):
+    options = {"temporal": "all", **options}
     return VideoJob(clip, out, STYLE, model=many, selection=Selection(), **options)
 
 
