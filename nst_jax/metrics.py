@@ -13,12 +13,12 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax import losses
 from nst_jax.array_types import Image, ImageOfAnySize, Params, check_picture
-from nst_jax.encoders.vgg import VGG
+from nst_jax.encoders.vgg import FIRST_LAYERS, VGG
+from nst_jax.ops.gaussian import gaussian_mean_inside
 from nst_jax.ops.gram import gram_matrix
 from nst_jax.ops.occlusion import visibility
 from nst_jax.ops.warp import warp
@@ -105,19 +105,7 @@ def ssim(first: Image, second: Image) -> PerImage:
 
 
 def _windows(x: Float[Array, "batch height width 3"]) -> Float[Array, "batch _ _ 3"]:
-    """Gaussian means around every pixel that has a whole window."""
-    down, across = (_window_matrix(side) for side in x.shape[1:3])
-    return jnp.einsum("ih,jw,bhwc->bijc", down, across, x, precision=lax.Precision.HIGHEST)
-
-
-def _window_matrix(side: int) -> Float[Array, "windows side"]:
-    """A row for each window, with the window's weights at the pixels that it covers."""
-    places = jnp.arange(float(side)).reshape(1, -1)
-    middles = jnp.arange(float(side - _WINDOW + 1)).reshape(-1, 1) + _WINDOW // 2
-    distance = jnp.abs(places - middles)
-    weights = jnp.exp(-0.5 * jnp.square(distance / _SIGMA))
-    weights = jnp.where(distance <= _WINDOW // 2, weights, 0)
-    return weights / weights.sum(1, keepdims=True)
+    return gaussian_mean_inside(x, sigma=_SIGMA, reach=_WINDOW // 2)
 
 
 def style_distance(
@@ -126,7 +114,7 @@ def style_distance(
     encoder: VGG,
     encoder_params: Params,
     *,
-    layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+    layers: Sequence[str] = FIRST_LAYERS,
 ) -> PerImage:
     """Return the distance of pictures' Gram matrices, 0 for pictures of the same textures.
 

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 
 from nst_jax import gram_matrix
 from nst_jax.array_types import ImageOfAnySize
+from nst_jax.encoders.vgg import FIRST_LAYERS
 from nst_jax.encoders.weights.pretrained import load_encoder
 
-STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
-MEASURES = (*STYLE_LAYERS, "style", "content")
+MEASURES = (*FIRST_LAYERS, "style", "content")
 
 
 class RelativeDistances:
@@ -26,8 +26,8 @@ class RelativeDistances:
 
         @jax.jit
         def look(params, image):
-            features = encoder.apply(params, image, layers=(*STYLE_LAYERS, CONTENT_LAYER))
-            grams = {layer: gram_matrix(features[layer]) for layer in STYLE_LAYERS}
+            features = encoder.apply(params, image, layers=(*FIRST_LAYERS, CONTENT_LAYER))
+            grams = {layer: gram_matrix(features[layer]) for layer in FIRST_LAYERS}
             return grams, features[CONTENT_LAYER]
 
         self._look = look
@@ -40,7 +40,7 @@ class RelativeDistances:
     def compare(picture: Any, photograph: Any, painting: Any) -> dict[str, float]:
         """Return the measures by name, of what look_at answered."""
         (grams, features), (_, wanted), (of_painting, _) = picture, photograph, painting
-        found = {layer: _relative(grams[layer], of_painting[layer]) for layer in STYLE_LAYERS}
+        found = {layer: _relative(grams[layer], of_painting[layer]) for layer in FIRST_LAYERS}
         style = sum(found.values()) / len(found)
         return {**found, "style": style, "content": _relative(features, wanted)}
 

@@ -5,11 +5,12 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from nst_jax import files
 from nst_jax.array_types import Image
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.errors import INTERRUPTED
 from nst_jax.cli.optimize_options import parse_options
-from nst_jax.jobs.outputs import no_empty_folder, place_in_folder
+from nst_jax.jobs.outputs import place_in_folder
 from nst_jax.jobs.paint_file import paint_file
 from nst_jax.jobs.unfinished import Unfinished
 from nst_jax.papers.gatys_2016 import Record
@@ -29,7 +30,7 @@ def run(arguments: Sequence[str]) -> int:
         say(warning)
     keep_compiled_programs()
     with (
-        no_empty_folder(out),
+        files.no_empty_folder(out),
         follow_painting(quiet=options.quiet) as on_progress,
     ):
         path = place_in_folder(out, job.content)

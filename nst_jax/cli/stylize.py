@@ -21,10 +21,11 @@ from nst_jax.cli.shared_options import (
     parse,
     words_given,
 )
+from nst_jax.cli.style_options import choose_style
 from nst_jax.jobs import folder
 from nst_jax.jobs.folder import FolderJob, Report
 from nst_jax.jobs.sampled_styles import RANDOM
-from nst_jax.jobs.styles import ALL, StyleChoice
+from nst_jax.jobs.styles import ALL
 from nst_jax.ops.convolution import Precision
 from nst_jax.progress import describe_seconds, follow_parts
 from nst_jax.runs.compile_time import compile_seconds
@@ -166,20 +167,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _job(options: Stylize, given: frozenset[str]) -> FolderJob:
-    choice = StyleChoice(
-        names=options.style,
-        blend=options.style_blend,
-        size=options.style_size,
-        alpha=options.alpha if "alpha" in given else None,
-        masks=options.mask,
-        style_masks=options.style_mask,
-        seed=options.seed,
-        color=options.color if "color" in given else None,
-        color_when=options.color_when if "color_when" in given else None,
-    )
     return FolderJob(
         contents=options.content,
-        choice=choice,
+        choice=choose_style(options, given),
         out=options.out,
         model=options.model,
         precision=options.precision,

@@ -12,6 +12,7 @@ from nst_jax.cli.errors import INTERRUPTED
 from nst_jax.cli.train_options import help_text, make_job, parse
 from nst_jax.jobs import training
 from nst_jax.jobs.training import Prepared
+from nst_jax.jobs.training_workdir import steps_done
 from nst_jax.networks.dumoulin import is_style_table
 from nst_jax.progress import describe_losses, follow_training
 from nst_jax.runs.report import Report
@@ -105,7 +106,7 @@ class _Progress:
         """What an interruption at once has left."""
         if self._prepared is None:
             return ""
-        done = training.steps_done(self._prepared.job.workdir, self._prepared.plan)
+        done = steps_done(self._prepared.job.workdir, self._prepared.plan)
         kept = f"the same command goes on after step {done}" if done else "nothing was saved"
         return f"stopped at once; {kept}"
 

@@ -12,10 +12,10 @@ from tyro.conf import Positional, arg
 
 from nst_jax.cli.environment import check_device, keep_compiled_programs
 from nst_jax.cli.shared_options import FLAG, MASK_HELP, ColorOption, parse, words_given
+from nst_jax.cli.style_options import choose_style
 from nst_jax.files.videos import FOLDER_RATE, Selection
 from nst_jax.flow import FlowPreset
 from nst_jax.jobs import video
-from nst_jax.jobs.styles import StyleChoice
 from nst_jax.jobs.video import VideoJob
 from nst_jax.ops.convolution import Precision
 from nst_jax.progress import follow_frames
@@ -111,14 +111,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _job(options: Video, given: frozenset[str]) -> VideoJob:
-    choice = StyleChoice(
-        names=options.style,
-        blend=options.style_blend,
-        size=options.style_size,
-        alpha=options.alpha if "alpha" in given else None,
-        masks=options.mask,
-        color=options.color if "color" in given else None,
-    )
     selection = Selection(
         size=options.size,
         start=_fraction("start", options.start),
@@ -128,7 +120,7 @@ def _job(options: Video, given: frozenset[str]) -> VideoJob:
     return VideoJob(
         clip=options.clip,
         out=options.out,
-        choice=choice,
+        choice=choose_style(options, given),
         model=options.model,
         precision=options.precision,
         selection=selection,

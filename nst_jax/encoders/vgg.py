@@ -23,6 +23,9 @@ Padding = Literal["zero", "reflect"]
 _DEPTHS: Mapping[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 _CHANNELS = (64, 128, 256, 512, 512)
 
+FIRST_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+"""The first layer of each block, of both architectures: where most papers compare textures."""
+
 
 def layer_names(architecture: Architecture) -> tuple[str, ...]:
     """Return every layer's name from conv1_1, relu1_1 to pool5, in the order of computation.

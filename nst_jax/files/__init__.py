@@ -13,6 +13,11 @@ from nst_jax.files.downloads import download as download
 from nst_jax.files.downloads import sha256_of as sha256_of
 from nst_jax.files.folders import find_images as find_images
 from nst_jax.files.folders import list_images as list_images
+from nst_jax.files.folders import make_folder as make_folder
+from nst_jax.files.folders import no_empty_folder as no_empty_folder
+from nst_jax.files.folders import real_path as real_path
+from nst_jax.files.folders import remove_folder as remove_folder
+from nst_jax.files.folders import remove_if_empty as remove_if_empty
 from nst_jax.files.locks import locked as locked
 from nst_jax.files.pictures import IMAGE_EXTENSIONS as IMAGE_EXTENSIONS
 from nst_jax.files.pictures import MAX_SIDE as MAX_SIDE

@@ -1,7 +1,9 @@
-"""Finding the picture files in folders, in an order that no file system decides."""
+"""Folders, and the picture files in them in an order that no file system decides."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nst_jax.files.disk import FilePath, quoted, reworded, suggestion
@@ -41,6 +43,50 @@ def find_images(places: FilePath | Iterable[FilePath]) -> tuple[Path, ...]:
     return tuple(sorted(found))
 
 
+def real_path(path: FilePath) -> Path:
+    """Return the place that a path leads to, through all links, whether or not it is there."""
+    return Path(os.path.realpath(path))
+
+
+def make_folder(folder: FilePath) -> None:
+    """Make a folder if it is missing.
+
+    Raises:
+        OSError: It cannot be made, or a file is in its place.
+    """
+    try:
+        Path(folder).mkdir(exist_ok=True)
+    except OSError as error:
+        way_out = "the folder above it must exist and be writable, and no file be in its place"
+        raise reworded(error, f"cannot make the folder {quoted(folder)}", way_out) from error
+
+
+def remove_folder(folder: FilePath) -> None:
+    """Remove a folder with all that is in it, as far as the system lets us."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_if_empty(folder: FilePath) -> None:
+    """Remove a folder that holds nothing; leave one that does, a file, and what is not there."""
+    with suppress(OSError):
+        os.rmdir(folder)
+
+
+@contextmanager
+def no_empty_folder(folder: FilePath | None) -> Iterator[None]:
+    """Remove a folder at the block's end if it was made inside and nothing was put there.
+
+    Args:
+        folder: The folder, or a file, of which nothing is removed; None where nothing is written.
+    """
+    was_there = folder is None or os.path.isdir(folder)
+    try:
+        yield
+    finally:
+        if folder is not None and not was_there:
+            remove_if_empty(folder)
+
+
 def _visible(folder: FilePath) -> list[Path]:
     """Return what lies in a folder and is not hidden, sorted by name."""
     try:
@@ -54,8 +100,8 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in READ_EXTENSIONS and path.is_file()
 
 
-def _pictures_below(folder: FilePath, entered: set[str]) -> Iterator[Path]:
-    real = os.path.realpath(folder)
+def _pictures_below(folder: FilePath, entered: set[Path]) -> Iterator[Path]:
+    real = real_path(folder)
     if real in entered:  # a link may lead back to where it came from
         return
     entered.add(real)

@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from nst_jax import files
 from nst_jax.jobs import pictures
-from nst_jax.jobs.outputs import Plan, Task, no_empty_folder, plan_outputs
+from nst_jax.jobs.outputs import Plan, Task, plan_outputs
 from nst_jax.jobs.styles import Rendering, StyleChoice, choose_renderings
 from nst_jax.ops.convolution import Precision
 from nst_jax.runs.interrupts import Cancel
@@ -122,13 +122,11 @@ def run(
     """
     _check(job)
     stylizer = _stylizer_of(job)
-    if job.max_pixels < stylizer.least_pixels:
-        least = stylizer.least_pixels
-        raise ValueError(f"max_pixels: wanted at least {least}, got {job.max_pixels}")
+    stylizer.check_max_pixels(job.max_pixels)
     renderings = choose_renderings(stylizer, job.choice)
     report = Report()
     try:
-        with no_empty_folder(job.out):
+        with files.no_empty_folder(job.out):
             plan = _plan(job, renderings)
             report.skipped, report.failures = plan.skipped, list(plan.failures)
             _paint_all(job, stylizer, plan.tasks, renderings, report, on_progress, cancel)
@@ -141,10 +139,7 @@ def run(
 
 
 def _check(job: FolderJob) -> None:
-    sides = range(files.MIN_SIDE, files.MAX_SIDE + 1)
-    for name, size in (("size", job.size), ("style_size", job.choice.size)):
-        if size is not None and size not in sides:
-            raise ValueError(f"{name}: wanted {sides[0]} to {sides[-1]} pixels, got {size}")
+    pictures.check_size("size", job.size)
     if job.batch_size < 1:
         raise ValueError(f"batch_size: wanted at least 1, got {job.batch_size}")
 

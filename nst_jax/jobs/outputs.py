@@ -1,8 +1,7 @@
 """Which picture becomes which file, checked before any work."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,23 +42,7 @@ class Plan:
 def is_folder(out: str | os.PathLike[str]) -> bool:
     """Return whether OUT is a folder: it is one now, or ends as one in a slash."""
     ends = (os.sep, os.altsep or os.sep, "/")
-    return os.path.isdir(out) or os.fspath(out).endswith(ends)
-
-
-@contextmanager
-def no_empty_folder(out: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Remove the folder OUT at the block's end if it was made inside and nothing was put there.
-
-    Args:
-        out: A file or a folder; None where nothing is written.
-    """
-    was_there = out is None or os.path.isdir(out)
-    try:
-        yield
-    finally:
-        if out is not None and not was_there:
-            with suppress(OSError):  # it is a file, is missing, or holds something
-                os.rmdir(out)
+    return Path(out).is_dir() or os.fspath(out).endswith(ends)
 
 
 def place_in_folder(out: str | os.PathLike[str], content: Any) -> Path:
@@ -152,7 +135,7 @@ def _may_write(
 
 
 def _is_folder(content: Any) -> bool:
-    return isinstance(content, str | os.PathLike) and os.path.isdir(content)
+    return isinstance(content, str | os.PathLike) and Path(content).is_dir()
 
 
 def _pictures_at(content: Any) -> list[Any]:
@@ -167,11 +150,11 @@ def _name(content: Any, number: int, suffix: str) -> str:
 
 def _check_distinct(tasks: Sequence[Task]) -> None:
     named = [task.content for task in tasks if isinstance(task.content, str | os.PathLike)]
-    photographs = {os.path.realpath(content) for content in named}
+    photographs = {files.real_path(content) for content in named}
     origins: dict[Path, Any] = {}
     for task in tasks:
         for output in filter(None, task.outputs):
-            if os.path.realpath(output) in photographs:
+            if files.real_path(output) in photographs:
                 raise ValueError(
                     f"out: {str(output)!r} is one of the photographs; choose another place"
                 )
@@ -202,10 +185,4 @@ def _one_name(first: Any, second: Any, output: Path) -> ValueError:
 def _make_folder(folder: Path, count: int) -> None:
     if not folder.is_dir() and folder.suffix.lower() in files.IMAGE_EXTENSIONS:
         raise ValueError(f"out: wanted a folder for {count} pictures, got {str(folder)!r}")
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise type(error)(
-            f"cannot make the folder {str(folder)!r}: {error.strerror}; the folder above it must "
-            "exist and be writable, and no file be in its place"
-        ) from error
+    files.make_folder(folder)

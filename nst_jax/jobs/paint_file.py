@@ -68,7 +68,7 @@ def paint_file(
 
     Raises:
         ValueError: As paint; or the picture would replace one that it is made of; or a state or a
-            finished picture is another run's.
+            finished picture is another run's; or another process is painting it.
         FileExistsError: A file exists, or a state that was not asked for.
         OSError: A file cannot be read or written.
         DivergedError: The loss ceased to be a sensible number; the best picture is in OUT.state/.
@@ -108,24 +108,25 @@ def paint_file(
         save_every,
         saved,
     )
-    with cancelled_by(cancel):
-        painted = _paint_with_state(job, loaded, hooks, unfinished)
-    if not painted.is_finished:
-        return painted
-    try:
-        origin = describe_origin(identity, config.num_steps)
-        files.save_image(out, painted.image, overwrite=overwrite, origin=origin)
-    except FileExistsError as error:
-        unfinished.keep_finished(painted.image)
-        raise FileExistsError(
-            f"{quoted(out)} was made by another process meanwhile; this run's picture is "
-            f"{unfinished.finished}"
-        ) from error
-    if record is not None:
-        painted.record["info"]["weights"] = described
-        kept = {} if command is None else {"command": command}
-        files.write_record(record, {**kept, **painted.record}, overwrite=overwrite)
-    unfinished.remove()
+    with unfinished.held():
+        with cancelled_by(cancel):
+            painted = _paint_with_state(job, loaded, hooks, unfinished)
+        if not painted.is_finished:
+            return painted
+        try:
+            origin = describe_origin(identity, config.num_steps)
+            files.save_image(out, painted.image, overwrite=overwrite, origin=origin)
+        except FileExistsError as error:
+            unfinished.keep_finished(painted.image)
+            raise FileExistsError(
+                f"{quoted(out)} was made by another process meanwhile; this run's picture is "
+                f"{unfinished.finished}"
+            ) from error
+        if record is not None:
+            painted.record["info"]["weights"] = described
+            kept = {} if command is None else {"command": command}
+            files.write_record(record, {**kept, **painted.record}, overwrite=overwrite)
+        unfinished.remove()
     return painted
 
 
@@ -188,7 +189,7 @@ def _refuse_inputs(job: PaintJob, out: Path) -> None:
     """Refuse an OUT that is one of the pictures that it is made of."""
     given = [job.content, *job.styles, *job.masks, *job.style_masks, job.fine_style]
     named = [each for each in given if isinstance(each, str | os.PathLike)]
-    if os.path.realpath(out) in {os.path.realpath(each) for each in named}:
+    if files.real_path(out) in {files.real_path(each) for each in named}:
         raise ValueError(
             f"out: {quoted(out)} is one of the pictures that it is made of; choose another name"
         )

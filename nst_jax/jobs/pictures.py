@@ -26,6 +26,21 @@ Pixels = Float[np.ndarray, "_ _ 3"]
 Rgba = Float[np.ndarray, "_ _ 4"]
 
 
+def check_size(name: str, size: int | None) -> None:
+    """Refuse a number of pixels that no picture's side can be scaled to.
+
+    Args:
+        name: What the error calls it.
+        size: In pixels; None where nothing is scaled.
+
+    Raises:
+        ValueError: It is out of range.
+    """
+    sides = range(files.MIN_SIDE, files.MAX_SIDE + 1)
+    if size is not None and size not in sides:
+        raise ValueError(f"{name}: wanted {sides[0]} to {sides[-1]} pixels, got {size}")
+
+
 def is_array(picture: Any) -> bool:
     """Return whether a picture is given as an array, so that the answer is to be one."""
     return isinstance(picture, np.ndarray | jax.Array)

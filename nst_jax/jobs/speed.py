@@ -13,6 +13,7 @@ from nst_jax import files
 from nst_jax.array_types import Image, Params
 from nst_jax.encoders.vgg import VGG, Architecture
 from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.jobs.pictures import check_size
 from nst_jax.losses import perceptual
 from nst_jax.ops.convolution import Precision
 from nst_jax.ops.resizing import resize
@@ -21,6 +22,8 @@ from nst_jax.pixels.step import make_optimizer
 from nst_jax.pixels.transformations import make_transformation
 from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.runs.interrupts import Cancel
+
+_MOST_REPEATS = 10_000
 
 
 class Row(NamedTuple):
@@ -63,12 +66,15 @@ def measure_all(
         cancel: A flag that any thread may set; the rows until then are returned.
 
     Raises:
-        ValueError: There is nothing to measure, or a size is too small.
+        ValueError: There is nothing to measure, or a size or repeats is out of range.
     """
-    if not sizes or min(sizes) < files.MIN_SIDE:
-        raise ValueError(f"sizes: wanted {files.MIN_SIDE} pixels or more, got {tuple(sizes)}")
-    if not precisions or repeats < 1:
-        raise ValueError("precisions, repeats: wanted at least one")
+    for name, given in (("sizes", sizes), ("precisions", precisions)):
+        if not given:
+            raise ValueError(f"{name}: wanted at least one, got none")
+    for size in sizes:
+        check_size("sizes", size)
+    if not 1 <= repeats <= _MOST_REPEATS:
+        raise ValueError(f"repeats: wanted 1 to {_MOST_REPEATS}, got {repeats}")
     network, params = load_encoder(encoder)
     content = files.load_image(files.asset_path("content/neuschwanstein_castle.jpg"))
     style = files.load_image(files.asset_path("style/van_gogh_church_at_auvers.jpg"))

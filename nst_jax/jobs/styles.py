@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from nst_jax.jobs import pictures
 from nst_jax.jobs.color_words import ColorWord, choose_color
 from nst_jax.jobs.masks import check_mask, check_style_masks, load_masks, load_style_masks
 from nst_jax.jobs.paintings import load_paintings
@@ -206,6 +207,14 @@ class StyleChoice:
     seed: int | None = None
     color: ColorWord | None = None
     color_when: When | None = None
+
+    def __post_init__(self) -> None:
+        """Check the size, which pictures are scaled to before anything else is looked at.
+
+        Raises:
+            ValueError: It is out of range.
+        """
+        pictures.check_size("style_size", self.size)
 
 
 def choose_renderings(stylizer: Stylizer, choice: StyleChoice) -> list[Rendering]:

@@ -13,18 +13,14 @@ import jax
 
 from nst_jax import files, stylizers, train
 from nst_jax.encoders.weights.pretrained import load_encoder
-from nst_jax.files.disk import FilePath
+from nst_jax.jobs import training_workdir
 from nst_jax.jobs.training_pictures import Pictures, find_pictures, identify
 from nst_jax.jobs.training_plan import MODEL, Plan, TrainingJob, make_plan
+from nst_jax.jobs.training_workdir import RECORD, steps_done
 from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.runs.interrupts import Cancel, cancelled_by
 from nst_jax.runs.record import describe_config, versions
 from nst_jax.runs.report import Report
-from nst_jax.train.checkpoints import saved_steps
-from nst_jax.train.fitting import make_workdir
-
-RECORD = "record.json"
-"""What a run's record is called in its folder."""
 
 
 class Prepared(NamedTuple):
@@ -142,9 +138,10 @@ def prepare(job: TrainingJob) -> Prepared:
         ValueError, OSError: As run.
     """
     plan = make_plan(job)
+    training_workdir.check_owner(job.workdir, plan)
     pictures = find_pictures(job, plan)
     plan = _choose_decoding(plan, pictures)
-    _make_workdir(job.workdir)
+    training_workdir.make(job.workdir)
     return Prepared(
         job, plan, pictures, identify(job, plan, pictures), steps_done(job.workdir, plan)
     )
@@ -157,24 +154,6 @@ def _choose_decoding(plan: Plan, pictures: Pictures) -> Plan:
     side = config.size if config.shorter_side is None else config.shorter_side[1]
     decode = train.choose_decoding(config.decode, count, side)
     return plan._replace(config=dataclasses.replace(config, decode=decode))
-
-
-def steps_done(workdir: FilePath, plan: Plan) -> int:
-    """Return how many steps are saved in a run's folder, those of all stages."""
-    done = 0
-    for stage in reversed(plan.stages):
-        saved = max(saved_steps(Path(workdir, stage.folder, "checkpoints")), default=0)
-        # What follows begins when a stage is complete, whose checkpoints may be gone by then.
-        done = stage.num_steps + done if done else saved
-    return done
-
-
-def _make_workdir(workdir: FilePath) -> None:
-    """Make the folder, and raise now what writing there would raise in hours."""
-    with files.locked(make_workdir(workdir), name="workdir"):
-        pass  # the run itself holds it; another's is told before anything is computed
-    for name in (MODEL, RECORD):
-        files.check_output(Path(workdir, name), overwrite=True, extensions=(Path(name).suffix,))
 
 
 def _fit(

@@ -1,7 +1,8 @@
 """OUT.state/: what an unfinished run leaves beside its picture, and what becomes of it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Unfinished:
     """
 
     def __init__(self, out: Path) -> None:
+        self._out = out
         self.folder = out.with_name(f"{out.name}.state")
         self.preview, self.best = self.folder / _PREVIEW, self.folder / _BEST
         self.finished = self.folder / _FINISHED
@@ -70,6 +72,30 @@ class Unfinished:
                 "or delete the folder to start afresh"
             )
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from painting OUT meanwhile: two would mix their states.
+
+        The folder is made, and goes at the block's end if nothing lies in it.
+
+        Raises:
+            ValueError: Another process is painting OUT.
+            OSError: The folder cannot be made.
+        """
+        files.make_folder(self.folder)
+        try:
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(files.locked(self.folder, name="out"))
+                except ValueError as error:
+                    raise ValueError(
+                        f"out: {quoted(self._out)} is being painted by another process; wait until "
+                        "it ends, or choose another name"
+                    ) from error
+                yield
+        finally:
+            files.remove_if_empty(self.folder)
+
     def load(self) -> SavedRun | None:
         """Return the state to go on from, or None where there is none.
 
@@ -90,20 +116,20 @@ class Unfinished:
     def keep_best(self, picture: Float[np.ndarray, "1 height width 3"]) -> None:
         """Write best.png, and remove the state: going on from it would fail again."""
         self.remove()
-        self.folder.mkdir(exist_ok=True)
+        files.make_folder(self.folder)
         files.save_image(self.best, jnp.asarray(picture))
 
     def keep_finished(self, picture: ImageOfAnySize) -> None:
         """Write finished.png, and remove the rest."""
         self.remove()
-        self.folder.mkdir(exist_ok=True)
+        files.make_folder(self.folder)
         files.save_image(self.finished, picture)
 
     def keep_mixed(
         self, styles: Sequence[ImageOfAnySize], records: Sequence[Mapping[str, Any]]
     ) -> None:
         """Keep paintings that were mixed, to the last bit: another machine would mix others."""
-        self.folder.mkdir(exist_ok=True)
+        files.make_folder(self.folder)
         arrays = {str(number): np.asarray(style) for number, style in enumerate(styles)}
         text = {_RECORDS: json.dumps(list(records))}
         files.save_arrays(self.folder / _MIXED, arrays, text)

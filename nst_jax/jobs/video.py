@@ -6,8 +6,6 @@ far it is. Nothing is printed; see run.
 
 import dataclasses
 import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,7 +20,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Float
 
 from nst_jax import files
-from nst_jax.files.disk import quoted
+from nst_jax.files.disk import FilePath, quoted
 from nst_jax.files.video_libraries import require_opencv
 from nst_jax.files.video_output import (
     Sound,
@@ -82,10 +80,10 @@ class VideoJob:
         resume: Whether to go on with a run that was stopped.
     """
 
-    clip: str | os.PathLike[str]
-    out: str | os.PathLike[str]
+    clip: FilePath
+    out: FilePath
     choice: StyleChoice = field(default_factory=StyleChoice)
-    model: str | os.PathLike[str] | Stylizer = DEFAULT_MODEL
+    model: FilePath | Stylizer = DEFAULT_MODEL
     precision: Precision = "float32"
     selection: Selection = _SELECTION
     temporal: Temporal = "blend"
@@ -126,14 +124,15 @@ def run(
         cancel: Where it is set, the run stops after the frame at hand; resume goes on.
 
     Raises:
-        ValueError: Something in the job does not fit, or the clip is damaged.
+        ValueError: Something in the job does not fit, the clip is damaged, or another process is
+            painting to the same place.
         FileExistsError: The clip exists, or an unfinished one does.
         OSError: The clip cannot be read or written.
         VideoLibraryMissingError: PyAV or OpenCV is missing.
         KeyboardInterrupt: As it came, with a line on how to go on.
     """
     out = Path(job.out)
-    if os.path.realpath(job.clip) == os.path.realpath(out):
+    if files.real_path(job.clip) == files.real_path(out):
         raise ValueError(f"out: {quoted(out)} is the clip itself; choose another place")
     unfinished = Unfinished(out)
     unfinished.check(out, resume=job.resume)
@@ -143,18 +142,20 @@ def run(
     stylizer = job.model
     if not isinstance(stylizer, Stylizer):
         stylizer = load_stylizer(stylizer, precision=job.precision)
+    stylizer.check_max_pixels(job.max_pixels)
     clip = describe_clip(job.clip, selection=job.selection)
     video = _video_stylizer(job, stylizer)
     painter = _Painter(job, clip, video, unfinished, on_frame or (lambda *_: None))
-    try:
-        report = painter.paint(cancel)
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(
-            f"stopped; {painter.saved} frames are kept; the same command with --resume goes on"
-        ) from error
-    if report.is_finished:
-        painter.write(out)
-        painter.remove()
+    with unfinished.held():
+        try:
+            report = painter.paint(cancel)
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(
+                f"stopped; {painter.saved} frames are kept; the same command with --resume goes on"
+            ) from error
+        if report.is_finished:
+            painter.write(out)
+            painter.remove()
     return report
 
 
@@ -219,7 +220,7 @@ class _Painter:
         report = VideoReport(first=len(self._times), size=(self._clip.width, self._clip.height))
         scenes = dict(self._scenes()) if video.pools_statistics else {}
         report.scenes = tuple(scenes)
-        self._frames.mkdir(parents=True, exist_ok=True)
+        files.make_folder(self._frames)
         state = state or video.init(())
         total = self._clip.num_frames
         if self._times and scenes:
@@ -329,20 +330,19 @@ class _Painter:
 
     def remove(self) -> None:
         """Remove what was kept."""
-        shutil.rmtree(self._frames, ignore_errors=True)
+        files.remove_folder(self._frames)
         self._unfinished.remove()
 
 
 def _identify(job: VideoJob, clip: Clip, stylizer: Stylizer) -> dict[str, Any]:
     """What must be the same for a run to be gone on with: settings, and what files hold."""
-    is_folder = os.path.isdir(job.clip)
     fields = dataclasses.fields(job.choice)
     choice = {field.name: getattr(job.choice, field.name) for field in fields}
     variables = hashlib.sha256()
     for array in jax.tree.leaves(stylizer.variables):
         variables.update(np.asarray(array).tobytes())
     return {
-        "clip": str(sorted(os.listdir(job.clip))) if is_folder else files.sha256_of(job.clip),
+        "clip": [files.sha256_of(path) for path in _files_of(job.clip)],
         "frames": str(tuple(clip)),
         "selection": str(tuple(job.selection)),
         "model": variables.hexdigest(),
@@ -356,9 +356,13 @@ def _identify(job: VideoJob, clip: Clip, stylizer: Stylizer) -> dict[str, Any]:
     }
 
 
+def _files_of(clip: FilePath) -> list[Path]:
+    return files.list_images(clip) if Path(clip).is_dir() else [Path(clip)]
+
+
 def _describe(given: Any) -> str:
     """A word or a number as it is; of a picture a hash."""
-    if isinstance(given, str | os.PathLike) and os.path.isfile(given):
+    if isinstance(given, str | Path) and Path(given).is_file():
         return files.sha256_of(given)
     if isinstance(given, np.ndarray | jax.Array | PIL.Image.Image):
         return hashlib.sha256(np.asarray(given).tobytes()).hexdigest()

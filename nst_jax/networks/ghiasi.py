@@ -147,7 +147,7 @@ def _batch_norm(name: str, *, train: bool) -> nn.BatchNorm:
 
 
 class _SteeredNetwork(nn.Module):
-    """What the networks of this module share: a transformer, and a predictor that steers it."""
+    """What the networks of this module share; their setup makes a transformer and a predictor."""
 
     LEAST_PAINTING: ClassVar[int] = LEAST_SIDE
 
@@ -158,15 +158,6 @@ class _SteeredNetwork(nn.Module):
 
         def apply(self, *args: Any, **kwargs: Any) -> Any:
             """Linen's, which is what runs."""
-
-    def setup(self) -> None:
-        """Linen's: the two parts."""
-        self.transformer = GhiasiTransformer(width=self.width, precision=self.precision)
-        self.predictor: Any = self._make_predictor()
-
-    @nn.nowrap
-    def _make_predictor(self) -> nn.Module:
-        raise NotImplementedError
 
     def __call__(
         self,
@@ -216,9 +207,10 @@ class GhiasiNetwork(_SteeredNetwork):
 
     pooling: Pooling = "max"
 
-    @nn.nowrap
-    def _make_predictor(self) -> StylePredictor:
-        return StylePredictor(pooling=self.pooling, precision=self.precision)
+    def setup(self) -> None:
+        """Linen's: the two parts."""
+        self.transformer = GhiasiTransformer(width=self.width, precision=self.precision)
+        self.predictor = StylePredictor(pooling=self.pooling, precision=self.precision)
 
     def paint_in_training(
         self, images: Image, statistics: Float[Array, "batch statistics"]
@@ -249,9 +241,10 @@ class MobileGhiasiNetwork(_SteeredNetwork):
 
     LEAST_PAINTING: ClassVar[int] = PAINTING_STEP
 
-    @nn.nowrap
-    def _make_predictor(self) -> MobilePredictor:
-        return MobilePredictor(precision=self.precision)
+    def setup(self) -> None:
+        """Linen's: the two parts."""
+        self.transformer = GhiasiTransformer(width=self.width, precision=self.precision)
+        self.predictor = MobilePredictor(precision=self.precision)
 
 
 def conditions_shapes() -> tuple[jax.ShapeDtypeStruct, ...]:

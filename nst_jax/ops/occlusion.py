@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from nst_jax.ops.gaussian import gaussian_mean_extended
 from nst_jax.ops.warp import lands_inside, warp
 
 MaskConvention = Literal["ruder2016", "ruder2018", "lai2018"]
@@ -56,7 +57,8 @@ def visibility(
     mask = jnp.where(has_central_boundary(flow), 0.0, 1.0)
     mask = jnp.where(consistent, mask, _OCCLUDED)
     mask = jnp.where(inside, mask, 0.0)
-    return jnp.clip(_smooth(mask), 0, 1).astype(flow.dtype)
+    smooth = gaussian_mean_extended(mask[..., None], sigma=_SIGMA, reach=_REACH)[..., 0]
+    return jnp.clip(smooth, 0, 1).astype(flow.dtype)
 
 
 def is_consistent(
@@ -128,19 +130,4 @@ def _minimum(mask: Array) -> Array:
         length = mask.shape[axis]
         slices = [lax.slice_in_dim(padded, i, i + length, axis=axis) for i in range(_EROSION)]
         mask = jnp.stack(slices).min(0)
-    return mask
-
-
-def _smooth(mask: Array) -> Array:
-    """A Gaussian mean, along both axes; the picture's edge goes on."""
-    places = jnp.arange(-_REACH, _REACH + 1, dtype=mask.dtype)
-    weights = jnp.exp(-0.5 * jnp.square(places / _SIGMA))
-    weights /= weights.sum()
-    for axis in (1, 2):
-        around = [(_REACH, _REACH) if each == axis else (0, 0) for each in range(3)]
-        padded = jnp.pad(mask, around, mode="edge")
-        length = mask.shape[axis]
-        count = 2 * _REACH + 1
-        shifted = [lax.slice_in_dim(padded, i, i + length, axis=axis) for i in range(count)]
-        mask = jnp.tensordot(weights, jnp.stack(shifted), axes=1)
     return mask

@@ -34,7 +34,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from nst_jax import losses
-from nst_jax.encoders.vgg import channels_of
+from nst_jax.encoders.vgg import FIRST_LAYERS, channels_of
 from nst_jax.losses import LayerWeights
 from nst_jax.pixels.config import Config as Config
 from nst_jax.pixels.config import batch_key as batch_key
@@ -45,7 +45,7 @@ from nst_jax.pixels.stylize import stylize as stylize
 from nst_jax.pixels.stylize import stylize_together as stylize_together
 from nst_jax.runs.record import Record as Record
 
-STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # §2.2; fig. 3 caption
+STYLE_LAYERS = FIRST_LAYERS  # §2.2; fig. 3 caption
 
 
 def _published(weight: float, source: str) -> LayerWeights:

@@ -29,7 +29,7 @@ import numpy as np
 
 from nst_jax.array_types import ImageOfAnySize, Params, check_picture
 from nst_jax.encoders.encoder import Encoder, describe_encoder
-from nst_jax.encoders.vgg import VGG, Architecture, Pooling
+from nst_jax.encoders.vgg import FIRST_LAYERS, VGG, Architecture, Pooling
 from nst_jax.losses import STYLE_LOSSES, LayerWeights, perceptual
 from nst_jax.losses.perceptual import Weights, weigh_layers
 from nst_jax.ops import color
@@ -44,7 +44,7 @@ from nst_jax.runs.config_checks import check, check_types
 from nst_jax.runs.record import Record, make_record
 from nst_jax.runs.report import Report
 
-STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # §3
+STYLE_LAYERS = FIRST_LAYERS  # §3
 
 
 def low_layers(count: int) -> LayerWeights:

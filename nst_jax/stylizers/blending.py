@@ -6,10 +6,10 @@ from typing import get_args
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image
+from nst_jax.ops.gaussian import gaussian_mean
 from nst_jax.ops.occlusion import is_consistent
 from nst_jax.ops.warp import Sampling, lands_inside, warp
 
@@ -122,25 +122,3 @@ def feathered_mask(
     certain = (is_consistent(flow, opposite) & lands_inside(flow)).astype(flow.dtype)
     inner = gaussian_mean(certain[..., None], sigma=feather)[..., 0]
     return certain * jnp.clip(2 * inner - 1, 0, 1)
-
-
-def gaussian_mean(
-    images: Float[Array, "batch height width channels"], *, sigma: float
-) -> Float[Array, "batch height width channels"]:
-    """Return Gaussian means around every pixel, over what of it lies in the picture.
-
-    Args:
-        images: Of any number of channels.
-        sigma: The deviation in pixels; the window ends at 3 of it.
-    """
-    down, across = (_window(side, sigma) for side in images.shape[1:3])
-    highest = lax.Precision.HIGHEST
-    rows = jnp.einsum("ih,bhwc->biwc", down, images, precision=highest)
-    return jnp.einsum("jw,bhwc->bhjc", across, rows, precision=highest)
-
-
-def _window(side: int, sigma: float) -> Float[Array, "side side"]:
-    places = jnp.arange(side, dtype=jnp.float32)
-    distance = jnp.abs(places[:, None] - places[None, :])
-    weights = jnp.where(distance <= 3 * sigma, jnp.exp(-0.5 * jnp.square(distance / sigma)), 0)
-    return weights / weights.sum(1, keepdims=True)

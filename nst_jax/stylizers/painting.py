@@ -59,6 +59,12 @@ def least_pixels(model: Model) -> int:
     return round_up(2 * ARCHITECTURES[model.architecture].margin + 16, 128) ** 2
 
 
+def check_max_pixels(model: Model, max_pixels: int) -> None:
+    """Raise a ValueError where fewer pixels are to run at once than least_pixels."""
+    if max_pixels < least_pixels(model):
+        raise ValueError(f"max_pixels: wanted at least {least_pixels(model)}, got {max_pixels}")
+
+
 def require_room(model: Model, height: int, width: int, *, max_pixels: int) -> None:
     """Raise a ValueError for a picture that is too large where a network does without tiles.
 
@@ -102,8 +108,7 @@ def paint(
         ValueError: bucket or max_pixels is out of range, or the pictures' sizes differ.
     """
     architecture = ARCHITECTURES[model.architecture]
-    if max_pixels < least_pixels(model):
-        raise ValueError(f"max_pixels: wanted at least {least_pixels(model)}, got {max_pixels}")
+    check_max_pixels(model, max_pixels)
     if bucket % architecture.step:
         raise ValueError(f"bucket: wanted a multiple of {architecture.step}, got {bucket}")
     sizes = {fit_size(*pixels.shape[:2], bucket=bucket) for pixels in pictures}

@@ -18,6 +18,7 @@ from nst_jax.stylizers.painting import (
     MAX_PIXELS,
     Conditions,
     Statistics,
+    check_max_pixels,
     fit_size,
     least_pixels,
     paint,
@@ -210,6 +211,17 @@ class Stylizer(ABC):
     def least_pixels(self) -> int:
         """The least that max_pixels may be."""
         return least_pixels(self._model)
+
+    def check_max_pixels(self, max_pixels: int) -> None:
+        """Raise a ValueError for a number of pixels that run at once of which no tile can be made.
+
+        Args:
+            max_pixels: The number.
+
+        Raises:
+            ValueError: It is less than least_pixels.
+        """
+        check_max_pixels(self._model, max_pixels)
 
     def check_size(self, pixels: Pixels, *, max_pixels: int) -> None:
         """Raise a ValueError for a picture that is too large for the network.

@@ -121,7 +121,7 @@ def run_grid(
 
     Raises:
         ValueError: The pictures and the configurations do not fit together, or a record in the
-            folder is another run's.
+            folder is another run's; or another process works in the folder.
         OSError: A picture cannot be read, or the folder cannot be used.
     """
     folder, devices = as_path(folder, name="folder"), list(devices or jax.devices())
@@ -133,8 +133,6 @@ def run_grid(
     outcomes = _find_outcomes(pictures, grid, folder, networks)
     todo = [outcome for outcome in outcomes if outcome.status == "missing"]
     pixels = _check_pictures(pictures, [outcome.run.config for outcome in outcomes])
-    storage.claim_folder(folder, _describe(pictures, grid))
-    _show_inputs(folder, pictures, grid)
 
     def most(config: Config) -> int:
         memory = (devices[0].memory_stats() or {}).get("bytes_limit", 0)
@@ -148,7 +146,9 @@ def run_grid(
         deque([todo[place] for place in places] for places in batches),
         _Progress(todo, on_run, on_step),
     )
-    stopped = _keep_busy(work, devices)
+    with storage.claimed(folder, _describe(pictures, grid)):
+        _show_inputs(folder, pictures, grid)
+        stopped = _keep_busy(work, devices)
     interrupted = stopped and any(outcome.status == "missing" for outcome in outcomes)
     return Sweep(folder, *pictures, grid, tuple(outcomes), interrupted)
 

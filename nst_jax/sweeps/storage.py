@@ -13,7 +13,8 @@ setting or picture is another run, and what is there is never overwritten.
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,27 +32,32 @@ Inputs = Mapping[str, Any]
 """Hashes of what goes into a run besides its configuration."""
 
 
-def claim_folder(folder: Path, asked: Mapping[str, Any]) -> None:
-    """Make the folder, or make sure that it is a sweep's, and write down what is asked for.
+@contextmanager
+def claimed(folder: Path, asked: Mapping[str, Any]) -> Iterator[None]:
+    """Hold the folder, new or a sweep's, alone, with what is asked for written down in it.
 
     Args:
         folder: The sweep's.
         asked: For sweep.json; written first, since by it the folder is known after a kill.
 
     Raises:
+        ValueError: Another process holds it.
         OSError: It is a file, holds something else, or cannot be made.
     """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / SWEEP_FILE).exists():
         raise FileExistsError(
             f"'{folder}' holds other files; name a new folder, an empty one or that of a sweep"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files.write_record(folder / SWEEP_FILE, asked)
-        for part in ("runs", "inputs", "curves"):
-            (folder / part).mkdir(exist_ok=True)
-    except OSError as error:
-        raise type(error)(f"cannot make the folder '{folder}': {reason(error)}") from error
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(files.locked(folder, name="folder"))
+            files.write_record(folder / SWEEP_FILE, asked)
+            for part in ("runs", "inputs", "curves"):
+                (folder / part).mkdir(exist_ok=True)
+        except OSError as error:
+            raise type(error)(f"cannot make the folder '{folder}': {reason(error)}") from error
+        yield
 
 
 def input_paths(folder: Path, styles: int) -> list[Path]:

@@ -45,6 +45,16 @@ def saved_steps(folder: FilePath) -> list[int]:
     return sorted(int(name) for name in names if name.isdecimal())
 
 
+def saved_description(folder: FilePath) -> dict[str, Any] | None:
+    """Return what the newest checkpoint says its run is, or None where there is none to be read."""
+    steps = saved_steps(folder)
+    try:
+        found = read_record(checkpoint_path(folder, steps[-1]) / _RECORD)["description"]
+    except (IndexError, KeyError, OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def save_checkpoint(
     folder: FilePath,
     state: State,

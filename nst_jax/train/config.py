@@ -12,6 +12,8 @@ from nst_jax.train.transformations import Optimizer, Schedule
 
 Decode = Literal["always", "once", "auto"]
 
+_MOST = 2**30 - 1  # optimisers and schedules count in 32 bits
+
 _Own = TypeVar("_Own", bound="TrainingConfig")
 
 
@@ -78,6 +80,10 @@ class TrainingConfig:
         """
         check_types(self)
         self.check_least({"batch_size": 1, "num_steps": 1})
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and field.name != "seed":
+                check(value <= _MOST, field.name, f"at most {_MOST}", value)
         least, step = self.LEAST_SIZE, self.SIZE_STEP
         fits = self.size >= least and self.size % step == 0
         check(fits, "size", f"a multiple of {step} from {least} on", self.size)

@@ -13,6 +13,7 @@ from any_style_oracle import made_painting, save_made_model
 from network_oracle import made_arrays, made_pictures
 
 import nst_jax
+from nst_jax import files
 from nst_jax.cli import main
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.ghiasi import GhiasiNetwork
@@ -453,7 +454,11 @@ def test_what_cannot_be_done_is_told_before_any_work(folder, capsys, words, mode
 
 
 def test_the_help_tells_models_and_their_styles(folder, capsys, monkeypatch):
+    def refuse(path):
+        raise AssertionError(f"the arrays of {path} were read")
+
     monkeypatch.setattr("nst_jax.stylizers.loading._models_folder", lambda: folder)
+    monkeypatch.setattr(files, "load_arrays", refuse)  # a header is enough
     assert main(["stylize", "--help"]) == 0
     told = capsys.readouterr().out
     assert "many: waves, la muse, dots" in told

@@ -1,5 +1,7 @@
 import os
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,29 @@ def test_a_name_is_claimed_at_the_end_without_a_race(tmp_path, monkeypatch, with
         claiming.__exit__(None, None, None)
     assert (tmp_path / "late.txt").read_text() == "another's, made meanwhile"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["late.txt", "out.txt"]
+
+
+@pytest.mark.parametrize("with_links", [True, False])
+def test_of_many_claimants_of_a_name_one_gets_it(tmp_path, monkeypatch, with_links):
+    if not with_links:
+        monkeypatch.setattr("os.link", refuse_links)
+    count, path = 8, tmp_path / "out.txt"
+    ready = threading.Barrier(count)
+
+    def claim(number: int) -> bool:
+        try:
+            with replacing(path, overwrite=False) as temporary:
+                temporary.write_text(str(number) * 9)
+                ready.wait(timeout=60)  # all have looked, and none has the name yet
+        except FileExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(count) as pool:
+        won = [number for number, has in enumerate(pool.map(claim, range(count))) if has]
+    assert len(won) == 1
+    assert path.read_text() == str(won[0]) * 9
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def refuse_links(*_):

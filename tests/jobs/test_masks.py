@@ -1,5 +1,7 @@
 """Masks from pictures: grey ones, flat colours, transparent parts, large ones."""
 
+import tracemalloc
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -52,6 +54,26 @@ def test_large_masks_are_read_smaller(tmp_path, monkeypatch):
     assert found is not None
     assert found[0].size <= 200
     np.testing.assert_allclose(found.mean((1, 2)), [0.5, 0.5], atol=0.05)
+
+
+def test_many_flat_colours_of_a_large_picture_take_little_memory(monkeypatch):
+    """A picture of 80 megapixels and 100 colours once asked for 32 GB."""
+    values = 1 << 22
+    monkeypatch.setattr(masks, "_MAX_VALUES", values)
+    rows, columns = np.mgrid[0:10, 0:10]
+    palette = np.stack([28 * rows, 28 * columns, 200 - 10 * rows], -1).astype(np.uint8)
+    large = PIL.Image.fromarray(palette.repeat(60, 0).repeat(80, 1))
+    tracemalloc.start()
+    try:
+        found = load_masks([large], 100)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    assert found.size <= values
+    np.testing.assert_allclose(found.mean((1, 2)), 0.01, rtol=0.1)
+    # The masks themselves, what tells colours apart, and the picture's 16 bytes a pixel and more.
+    assert peak < 2 * 4 * values + 60 * large.width * large.height
 
 
 def test_an_empty_mask_is_told():

@@ -14,6 +14,7 @@ from nst_jax import files
 from nst_jax.jobs.paint import PaintJob, paint
 from nst_jax.jobs.paint_file import describe_origin, identify, paint_file
 from nst_jax.jobs.presets import vary_preset
+from nst_jax.jobs.unfinished import Unfinished
 from nst_jax.papers import gatys_2017
 from nst_jax.papers.gatys_2016 import PRESETS, stylize, with_style_loss
 
@@ -123,6 +124,14 @@ def test_a_file_made_meanwhile_is_kept_and_the_picture_too(job):
     assert Path("out.png").read_text() == "another's"
     kept = np.asarray(PIL.Image.open("out.png.state/finished.png")) / 255
     np.testing.assert_allclose(kept, paint(job).image[0], atol=0.51 / 255)
+
+
+def test_two_at_once_do_not_mix_their_states(job):
+    with Unfinished(Path("out.png")).held():
+        with pytest.raises(ValueError, match=r"^out: 'out\.png' is being painted by another proc"):
+            paint_file(job, "out.png")
+        assert paint_file(job, "other.png") is not None
+    assert sorted(path.name for path in Path().iterdir()) == ["c.png", "other.png", "s.png"]
 
 
 @pytest.mark.parametrize("taken", ["c.png", "s.png", "m.png"])

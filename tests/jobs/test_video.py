@@ -1,6 +1,8 @@
 """Clips painted from file to file: the command's words, sound, scenes, and going on."""
 
+import dataclasses
 import os
+import shutil
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +18,7 @@ from nst_jax.files.video_output import writing_clip
 from nst_jax.files.videos import Clip, Frame, Selection, read_frames
 from nst_jax.jobs import video
 from nst_jax.jobs.styles import StyleChoice
+from nst_jax.jobs.unfinished import Unfinished
 from nst_jax.jobs.video import VideoJob
 from nst_jax.stylizers import load_stylizer
 
@@ -58,6 +61,7 @@ def clip(tmp_path_factory):
 
 
 def job(clip, out, many, **options):
+    options = {"temporal": "all", **options}
     return VideoJob(clip, out, STYLE, model=many, selection=Selection(), **options)
 
 
@@ -148,6 +152,27 @@ def test_a_run_goes_on_with_the_same_files_alone(models, tmp_path):
     assert run(resume=True).first == 2
 
 
+def test_a_frame_that_changed_is_another_clip(clip, many, tmp_path):
+    """In a folder of pictures too, where the names stay the same."""
+    stop, played = threading.Event(), tmp_path / "frames"
+    stop.set()
+    shutil.copytree(clip, played)
+    wanted = job(played, tmp_path / "painted", many, temporal="off")
+    assert not video.run(wanted, cancel=stop).is_finished
+    shutil.copy(played / "000003.png", played / "000009.png")
+    with pytest.raises(ValueError, match=r"resume: .* holds a run with other settings"):
+        video.run(dataclasses.replace(wanted, resume=True))
+
+
+def test_two_at_once_do_not_mix_their_frames(clip, many, tmp_path):
+    with (
+        Unfinished(tmp_path / "painted").held(),
+        pytest.raises(ValueError, match=r"^out: '.*painted' is being painted by another process"),
+    ):
+        video.run(job(clip, tmp_path / "painted", many))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_ctrl_c_keeps_the_frames_that_are_done(clip, many, tmp_path):
     def interrupt(label, done, of):
         if (label, done) == ("painting", 4):
@@ -215,6 +240,8 @@ def test_the_command_paints_a_clip(models, clip, tmp_path, capsys):
         (["a.txt", "-o", "b.mp4"], "not a clip that FFmpeg knows"),
         (["a.txt", "-o", "b.avi"], "use .mp4"),
         (["a.txt", "-o", "b.mp4", "--end", "-1"], "end: wanted more seconds than start"),
+        (["a.txt", "-o", "b.mp4", "--max-pixels", "0"], "max_pixels: wanted at least"),
+        (["a.txt", "-o", "b.mp4", "--style-size", "0"], "style_size: wanted 16 to 16384 pixels"),
         (["a.txt", "-o", "b.mp4", "--fps", "nan"], "fps: wanted a finite number"),
     ],
 )

@@ -14,7 +14,7 @@ from nst_jax import metrics
 from nst_jax.flow import Flows
 from nst_jax.networks.layers import InstanceNorm, RegionMoments
 from nst_jax.stylizers import Blend, VideoState, VideoStylizer, load_stylizer
-from nst_jax.stylizers.blending import feathered_mask, gaussian_mean
+from nst_jax.stylizers.blending import feathered_mask
 from nst_jax.stylizers.clip_statistics import combine, follow
 from nst_jax.stylizers.painting import record_statistics
 
@@ -251,17 +251,6 @@ def test_the_mask_rises_from_what_comes_from_outside():
     assert mask[5] < 0.25  # 2 Φ(1/6) − 1 = 0.13
     assert np.diff(mask[5:]).min() >= -1e-6
     np.testing.assert_allclose(mask[15:], 1, atol=1e-5)
-
-
-def test_gaussian_means_keep_flat_pictures_flat_to_the_edge():
-    found = gaussian_mean(jnp.full((1, 9, 12, 2), 0.3), sigma=2.0)
-    np.testing.assert_allclose(found, 0.3, rtol=1e-5)
-    peak = jnp.zeros((1, 31, 31, 1)).at[0, 15, 15, 0].set(1)
-    places = np.arange(31) - 15
-    weights = np.where(np.abs(places) <= 6, np.exp(-0.5 * (places / 2) ** 2), 0)
-    weights /= weights.sum()
-    found = gaussian_mean(peak, sigma=2.0)[0, 9:22, 9:22, 0]
-    np.testing.assert_allclose(found, np.outer(weights, weights)[9:22, 9:22], atol=1e-6)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -460,6 +460,16 @@ def test_what_stands_in_the_way_is_told_before_anything_runs(pictures, case, tol
     assert "\n" not in str(caught.value)
 
 
+def test_two_at_once_do_not_share_a_folder(pictures):
+    Path("out").mkdir()
+    with (
+        files.locked("out", name="folder"),
+        pytest.raises(ValueError, match=r"^folder: 'out' is in use by another process"),
+    ):
+        carry_out({"style_weight": [2]})
+    assert list(Path("out").iterdir()) == []
+
+
 # The report -----------------------------------------------------------------------------------
 
 

@@ -32,6 +32,8 @@ PICTURE = np.zeros((1, 48, 48, 3), np.float32)
         ("average_decay", float("nan"), "average_decay: wanted a share from 0 to below 1, got nan"),
         ("average_decay", 1.0, "average_decay: wanted a share from 0 to below 1, got 1.0"),
         ("decay", -1.0, "decay: wanted a finite number, 0 or more, got -1.0"),
+        ("num_steps", 2**30, "num_steps: wanted at most 1073741823, got 1073741824"),
+        ("halve_every", 2**31, "halve_every: wanted at most 1073741823, got 2147483648"),
         ("halve_every", 0, "halve_every: wanted 1 or more, got 0"),
     ],
 )

@@ -46,6 +46,9 @@ def require_converter(layout: Format) -> ModuleType:
         ) from error
 
 
+_TORCH = (b"PK", b"\x80")  # an archive; before version 1.6 a pickle
+
+
 def read_foreign(path: Path) -> tuple[Format, Architecture, LayerArrays]:
     """Return a foreign file's layout, architecture and float32 arrays, told by its content.
 
@@ -58,8 +61,15 @@ def read_foreign(path: Path) -> tuple[Format, Architecture, LayerArrays]:
         ConverterMissingError: torch or h5py is needed and not installed.
     """
     with path.open("rb") as file:
-        is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
-    layout, architecture, arrays = _read_keras(path) if is_hdf5 else _read_torch(path)
+        begin = file.read(8)
+    if begin == b"\x89HDF\r\n\x1a\n":
+        layout, architecture, arrays = _read_keras(path)
+    elif begin.startswith(_TORCH):
+        layout, architecture, arrays = _read_torch(path)
+    else:
+        raise ValueError(
+            f"{path}: neither PyTorch weights nor Keras HDF5; see nst-jax weights list"
+        )
     check_arrays(arrays, architecture, where=str(path))
     return layout, architecture, arrays
 

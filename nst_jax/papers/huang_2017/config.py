@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from nst_jax import losses, train
-from nst_jax.encoders.vgg import Architecture, channels_of
+from nst_jax.encoders.vgg import FIRST_LAYERS, Architecture, channels_of
 from nst_jax.losses import LayerWeights
 from nst_jax.runs.config_checks import check
 from nst_jax.train.config import TrainingConfig
 
-STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # §6
+STYLE_LAYERS = FIRST_LAYERS[:4]  # §6
 
-DEEPER_LAYERS = (*STYLE_LAYERS, "relu5_1")
+DEEPER_LAYERS = FIRST_LAYERS
 """Those that a style may be compared in. The last is Park and Lee's (2019), for larger forms."""
 
 WARM_START = "warm_start"

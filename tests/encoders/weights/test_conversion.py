@@ -114,7 +114,7 @@ def test_missing_h5py_is_named(tmp_path, monkeypatch):
 
 def test_missing_torch_is_named(tmp_path, monkeypatch):
     path = tmp_path / "w.pth"
-    path.write_bytes(b"whatever")
+    path.write_bytes(b"PK and so on")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ConverterMissingError, match=r"torch: .* pip install torch"):
         read_foreign(path)
@@ -250,6 +250,13 @@ def test_torch_layouts_are_recognised_by_their_keys(tmp_path):
         convert(source, to=target, overwrite=True, weights="vgg19-adain")
     source.unlink()
     target.unlink()
+
+
+def test_what_is_no_file_of_weights_needs_no_converter_to_be_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("nst_jax.encoders.weights.conversion.require_converter", None)
+    (tmp_path / "w.pth").write_bytes(b"\x89PNG\r\n\x1a\n and so on")
+    with pytest.raises(ValueError, match="neither PyTorch weights nor Keras HDF5"):
+        convert(tmp_path / "w.pth", to=tmp_path / "w.safetensors")
 
 
 @pytest.mark.oracle

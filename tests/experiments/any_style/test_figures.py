@@ -13,6 +13,7 @@ from experiments.any_style import __main__ as script
 from experiments.any_style import judge, pairs
 from experiments.common import relative_distances
 from nst_jax import files
+from nst_jax.encoders.vgg import FIRST_LAYERS
 from nst_jax.networks.ghiasi import GhiasiNetwork
 from nst_jax.stylizers import save_model
 
@@ -43,7 +44,7 @@ def test_distances_are_relative_ones_of_central_squares(monkeypatch):
     distance = np.sum((gram(painted) - gram(style)) ** 2) / np.sum(gram(style) ** 2)
     of_content = np.sum((painted - content) ** 2) / np.sum(content**2)
     expected = {
-        **dict.fromkeys((*relative_distances.STYLE_LAYERS, "style"), distance),
+        **dict.fromkeys((*FIRST_LAYERS, "style"), distance),
         "content": of_content,
     }
     assert found == pytest.approx(expected, rel=1e-4)
@@ -60,7 +61,7 @@ class Pixels:
     """In place of the judge."""
 
     def __call__(self, painted: Any, photograph: Any, painting: Any) -> dict[str, float]:
-        found = dict.fromkeys(relative_distances.STYLE_LAYERS, float(jnp.mean(painting)))
+        found = dict.fromkeys(FIRST_LAYERS, float(jnp.mean(painting)))
         content = float(jnp.abs(painted - photograph).mean())
         return {**found, "style": float(jnp.mean(painted)), "content": content}
 

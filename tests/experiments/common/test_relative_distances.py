@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from network_oracle import made_pictures
 
-from experiments.common.relative_distances import STYLE_LAYERS, RelativeDistances
+from experiments.common.relative_distances import RelativeDistances
+from nst_jax.encoders.vgg import FIRST_LAYERS
 from nst_jax.encoders.weights.pretrained import load_encoder
 
 
@@ -18,7 +19,7 @@ def test_distances_are_relative():
     distances = RelativeDistances()
     found = distances.compare(*map(distances.look_at, (picture, content, style)))
     encoder, params = load_encoder("vgg16")
-    layers = (*STYLE_LAYERS, "relu4_2")
+    layers = (*FIRST_LAYERS, "relu4_2")
     own, photograph, painting = (
         {
             k: np.asarray(v, np.float64)[0]
@@ -33,7 +34,7 @@ def test_distances_are_relative():
     def gram(features):
         return np.einsum("hwc,hwd->cd", features, features) / features[..., 0].size
 
-    for layer in STYLE_LAYERS:
+    for layer in FIRST_LAYERS:
         wanted = relative(gram(own[layer]), gram(painting[layer]))
         assert found[layer] == pytest.approx(wanted, rel=1e-3)
     assert found["content"] == pytest.approx(

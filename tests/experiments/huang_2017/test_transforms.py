@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from made_data import write_data
 
-from experiments.common.relative_distances import STYLE_LAYERS
 from experiments.huang_2017 import __main__ as script
 from experiments.huang_2017 import transforms
 from nst_jax import files
+from nst_jax.encoders.vgg import FIRST_LAYERS
 
 pytestmark = [pytest.mark.usefixtures("lax_promotion"), pytest.mark.slow]
 
@@ -54,4 +54,4 @@ def test_each_transform_has_a_column_and_distances(monkeypatch, tmp_path):
     for name, found in pair.items():
         for key, value in found.items():
             assert record["summary"][name][key]["mean"] == pytest.approx(value)
-        assert found["style"] == pytest.approx(np.mean([found[x] for x in STYLE_LAYERS]))
+        assert found["style"] == pytest.approx(np.mean([found[x] for x in FIRST_LAYERS]))
