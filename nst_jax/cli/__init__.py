@@ -26,6 +26,7 @@ COMMANDS = {
     "styles": "List the styles that have names, or show them on a sheet.",
     "sheet": "Paint a photograph in all named styles, or after a folder of paintings, on a sheet.",
     "video": "Paint a clip by a trained network, without flicker.",
+    "app": "Open a web page to paint on.",
     "sweep": "Run a grid of settings of optimize, and report on it.",
     "train": "Train a network of your own.",
     "weights": "List, fetch, convert, verify and normalize weights of encoders.",

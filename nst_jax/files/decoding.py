@@ -23,12 +23,13 @@ Stream = io.BufferedReader | io.BytesIO
 """A file that is open to be read, or bytes in memory."""
 
 
-def decode(stream: Stream, name: str) -> PIL.Image.Image:
+def decode(stream: Stream, name: str, *, max_pixels: int | None = None) -> PIL.Image.Image:
     """Return the picture in an open file or in memory, decoded, in whatever mode it has.
 
     Args:
         stream: The file.
         name: What errors call it.
+        max_pixels: How many it may have; by default as many as Pillow allows, and never more.
 
     Raises:
         ValueError: The file is no picture, is damaged, too small or too large.
@@ -39,18 +40,22 @@ def decode(stream: Stream, name: str) -> PIL.Image.Image:
     formats = _formats_for(stream, name)
     try:
         try:
-            picture = _open(stream, formats)
+            picture = _open(stream, formats, max_pixels)
         except ValueError:  # Pillow gives up on a PNG for its texts, which nobody here wants
             without_texts = _without_texts(stream)
             if without_texts is None:
                 raise
-            picture = _open(without_texts, formats)
+            picture = _open(without_texts, formats, max_pixels)
     except PIL.UnidentifiedImageError as error:
         raise ValueError(
             f"cannot read {name}: not a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF picture, or a "
             "damaged one; convert it to PNG, or fetch or save it again"
         ) from error
     except (PIL.Image.DecompressionBombWarning, PIL.Image.DecompressionBombError) as error:
+        if max_pixels is not None:
+            raise ValueError(
+                f"cannot read {name}: it has more than {max_pixels} pixels; make it smaller"
+            ) from error
         raise ValueError(
             f"cannot read {name}: it has more pixels than Pillow's safety limit of "
             f"{PIL.Image.MAX_IMAGE_PIXELS}; make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS"
@@ -75,10 +80,11 @@ def check_side(picture: PIL.Image.Image, name: str) -> None:
         )
 
 
-def _open(stream: Stream, formats: tuple[str, ...]) -> PIL.Image.Image:
+def _open(stream: Stream, formats: tuple[str, ...], max_pixels: int | None) -> PIL.Image.Image:
     """Return the picture, decoded unless it is too small to be used."""
     picture = PIL.Image.open(stream, formats=formats)
-    if picture.width * picture.height > (PIL.Image.MAX_IMAGE_PIXELS or math.inf):
+    most = min(PIL.Image.MAX_IMAGE_PIXELS or math.inf, max_pixels or math.inf)
+    if picture.width * picture.height > most:
         raise PIL.Image.DecompressionBombError  # Pillow itself only warns up to twice the limit
     if min(picture.size) >= MIN_SIDE:
         picture.load()
