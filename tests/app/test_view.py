@@ -49,7 +49,7 @@ def test_a_full_queue_and_a_second_job_are_told():
 
 def test_a_course_has_its_step_and_its_curve():
     course = Course(2, 10, (1000.0, 100.0), b"\xff\xd8jpeg")
-    shown = [each for each in view.follow(DeviceQueue(max_waiting=1), "a", emitting(course))]
+    shown = list(view.follow(DeviceQueue(max_waiting=1), "a", emitting(course)))
     assert "step 2 of 10, loss 100" in [each.status for each in shown]
     drawn = view.course_html(course)
     assert "data:image/jpeg;base64," in drawn

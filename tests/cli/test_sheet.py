@@ -1,5 +1,6 @@
 """nst-jax sheet and nst-jax styles: every named style, numbered, and how to ask for each."""
 
+import dataclasses
 import json
 import shlex
 
@@ -13,6 +14,7 @@ from nst_jax.cli import main
 from nst_jax.jobs import sheet
 from nst_jax.jobs.named_styles import list_named_styles
 from nst_jax.stylizers import list_models, loading
+from nst_jax.stylizers.architectures import ARCHITECTURES
 
 
 @pytest.fixture
@@ -54,7 +56,9 @@ def test_a_sheet_shows_what_its_commands_paint(folder, capsys):
         assert np.abs(drawn[-12 - 48 : -12, left : left + 48] - painted).max() <= 1
 
 
-def test_a_sheet_of_paintings_names_them_and_needs_a_new_name(folder, capsys):
+def test_a_sheet_of_paintings_names_them_and_needs_a_new_name(folder, capsys, monkeypatch):
+    small = dataclasses.replace(ARCHITECTURES["huang2017"], style_size=48)
+    monkeypatch.setitem(ARCHITECTURES, "huang2017", small)  # type: ignore[arg-type]
     save_made_model(folder / "any.safetensors")
     words = ["sheet", "photo.png", "--style", "paintings", "--model", "any.safetensors"]
     assert main([*words, "--size", "48", "-o", "sheet.png"]) == 0

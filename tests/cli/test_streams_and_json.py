@@ -100,8 +100,8 @@ def test_a_terminal_is_no_picture(folder, pipe, capsys, monkeypatch):
 
 
 def test_stylize_tells_its_results_as_json(folder, capsys):
-    words = "stylize photo.png photo.txt --model many.safetensors --style waves dots -o o --json"
-    (folder / "photo.txt").write_text("no picture")
+    words = "stylize photo.png text.txt --model many.safetensors --style waves dots -o o --json"
+    (folder / "text.txt").write_text("no picture")
     assert main(words.split()) == 2
     told = json.loads(capsys.readouterr().out)
     assert told["command"] == "stylize"
@@ -112,7 +112,7 @@ def test_stylize_tells_its_results_as_json(folder, capsys):
     assert {(each["content"], each["width"], each["height"]) for each in told["results"]} == {
         ("photo.png", 40, 48)
     }
-    assert "photo.txt" in told["failures"][0]
+    assert "text.txt" in told["failures"][0]
     assert set(told["seconds"]) == {"compile", "run"}
 
 
@@ -133,7 +133,7 @@ def test_video_info_and_weights_tell_json(folder, capsys):
     (folder / "clip").mkdir()
     for number in range(3):
         save_picture(folder / "clip" / f"{number}.png", seed=number)
-    words = "video clip.mp4 --model one.safetensors -o out/ --size 32 --temporal off --json"
+    words = "video clip --model one.safetensors -o out/ --size 32 --temporal off --json"
     assert main(words.split()) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["file"], told["frames"], told["is_finished"]) == ("out", 3, True)
