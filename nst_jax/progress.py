@@ -89,7 +89,7 @@ def describe_seconds(seconds: float, compiling: float) -> str:
 
 
 def follow_steps(
-    levels: Sequence[Level], *, first_step: int = 0, quiet: bool = False
+    levels: Sequence[Level], *, first_step: int = 0, quiet: bool = False, verbose: bool = False
 ) -> AbstractContextManager[OnStep]:
     """Yield what stylize wants as on_step, and show the run's progress meanwhile.
 
@@ -97,21 +97,26 @@ def follow_steps(
         levels: The sizes that will be run.
         first_step: Steps done before, by a run that is resumed.
         quiet: Show nothing.
+        verbose: Lines of losses on a terminal too, in place of a bar.
     """
 
     def stage(done: int) -> str:
         level = _next_level(levels, done)
         return f"{level.width}x{level.height}"
 
-    return _follow(_Course(_work_by_step(levels), stage, is_training=False), first_step, quiet)
+    course = _Course(_work_by_step(levels), stage, is_training=False)
+    return _follow(course, first_step, quiet=quiet, verbose=verbose)
 
 
 @contextmanager
-def follow_painting(*, quiet: bool = False) -> Iterator[Callable[[Stage], None]]:
+def follow_painting(
+    *, quiet: bool = False, verbose: bool = False
+) -> Iterator[Callable[[Stage], None]]:
     """Yield what jobs.paint wants as on_progress, and show the progress of its stages meanwhile.
 
     Args:
         quiet: Show nothing.
+        verbose: As for follow_steps.
     """
     with ExitStack() as shown:
         on_step: list[OnStep] = []
@@ -123,7 +128,9 @@ def follow_painting(*, quiet: bool = False) -> Iterator[Callable[[Stage], None]]
             shown.close()  # what the stage before has on the screen
             if progress.stage == "mixing" and not quiet:
                 _say("mixing the fine texture into the painting")
-            following = follow_steps(progress.levels, first_step=progress.first_step, quiet=quiet)
+            following = follow_steps(
+                progress.levels, first_step=progress.first_step, quiet=quiet, verbose=verbose
+            )
             on_step.append(shown.enter_context(following))
 
         yield on_progress
@@ -136,6 +143,7 @@ def follow_training(
     warm_start_steps: int = 0,
     first_step: int = 0,
     quiet: bool = False,
+    verbose: bool = False,
 ) -> AbstractContextManager[OnStep]:
     """Yield what a paper's fit wants as on_step, and show progress, rate and remaining time.
 
@@ -146,6 +154,7 @@ def follow_training(
             papers.huang_2017 has it.
         first_step: Steps done before, by a run that goes on.
         quiet: Show nothing.
+        verbose: As for follow_steps.
     """
     # A step costs so many passes through a VGG or its mirror, backwards ones counted too.
     passes = [4] * warm_start_steps + [7] * (num_steps - warm_start_steps)
@@ -154,7 +163,7 @@ def follow_training(
         return f"{size}x{size}" + (", warm start" if done < warm_start_steps else "")
 
     course = _Course(list(accumulate(passes, initial=0)), stage, is_training=True)
-    return _follow(course, first_step, quiet)
+    return _follow(course, first_step, quiet=quiet, verbose=verbose)
 
 
 @contextmanager
@@ -267,11 +276,13 @@ class _Course(NamedTuple):
     is_training: bool  # hours, not minutes, and all steps alike
 
 
-def _follow(course: _Course, first_step: int, quiet: bool) -> AbstractContextManager[OnStep]:
+def _follow(
+    course: _Course, first_step: int, *, quiet: bool, verbose: bool
+) -> AbstractContextManager[OnStep]:
     console = Console(stderr=True, highlight=False)
     if quiet:
         return nullcontext(lambda report: None)
-    if _shows_bars(console):
+    if _shows_bars(console) and not verbose:
         return _bar(console, course, first_step)
     return nullcontext(_plain_lines(course, first_step))
 
@@ -318,18 +329,18 @@ def _bar(console: Console, course: _Course, first_step: int) -> Iterator[OnStep]
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         TaskProgressColumn("{task.fields[steps]}"),
-        TextColumn("{task.fields[losses]}"),
+        TextColumn("{task.fields[loss]}"),
         TimeElapsedColumn(Column(min_width=7, no_wrap=True)),
         TextColumn("left"),
         TimeRemainingColumn(table_column=Column(min_width=7, no_wrap=True)),
     )
     with Progress(*columns, console=console, expand=True) as progress:
         task = progress.add_task(
-            f"compiling for {stage(first_step)}",
+            f"preparing for {stage(first_step)}",
             total=work[-1],
             completed=work[first_step],
             steps=f"{first_step}/{steps}",
-            losses="this takes a while",
+            loss="once for this size",
         )
 
         def on_step(report: Report) -> None:
@@ -338,10 +349,10 @@ def _bar(console: Console, course: _Course, first_step: int) -> Iterator[OnStep]
             progress.update(
                 task,
                 completed=work[report.step],
-                description=here if following == here else f"compiling for {following}",
+                description=here if following == here else f"preparing for {following}",
                 steps=f"{report.step}/{steps}"
                 + (f" {_per_second(course, report.step, rate)}" if rate else ""),
-                losses=describe_losses(report.total, report.terms),
+                loss=f"loss {report.total:.3g}",
             )
 
         yield on_step
@@ -350,7 +361,7 @@ def _bar(console: Console, course: _Course, first_step: int) -> Iterator[OnStep]
 def _plain_lines(course: _Course, first_step: int) -> OnStep:
     work, stage, clock = course.work, course.stage, _Clock(course)
     steps = len(work) - 1
-    _say(f"compiling for {stage(first_step)}; the first step takes a while")
+    _say(f"preparing for {stage(first_step)}, once for this size; the first step takes a while")
     said = [time.monotonic()]  # when a line was printed last
 
     def on_step(report: Report) -> None:
@@ -362,7 +373,7 @@ def _plain_lines(course: _Course, first_step: int) -> OnStep:
             losses = describe_losses(report.total, report.terms)
             _say(f"step {report.step}/{steps}  {losses}{_describe_rest(course, report.step, rate)}")
         if (following := stage(report.step)) != stage(report.step - 1):
-            _say(f"compiling for {following}")
+            _say(f"preparing for {following}, once for this size")
 
     return on_step
 

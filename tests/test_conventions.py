@@ -48,7 +48,8 @@ MAY_IMPORT = {
     "progress": {"runs"},
     "jobs": BELOW_JOBS | {"__init__"},
     "one_call": BELOW_JOBS | {"jobs", "progress"},
-    "cli": BELOW_JOBS | {"jobs", "progress", "__init__"},
+    "app": BELOW_JOBS | {"jobs"},
+    "cli": BELOW_JOBS | {"jobs", "app", "progress", "__init__"},
     "__main__": {"cli"},
     "__init__": BELOW_JOBS | {"jobs", "one_call"},
 }
@@ -59,6 +60,7 @@ MAY_TOUCH_DISK = {
     "stylizers",
     "sweeps",
     "jobs",
+    "app",
     "cli",
     "__main__",
     "__init__",

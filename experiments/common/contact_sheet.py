@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from nst_jax.sweeps.contact_sheet import caption_font
+from nst_jax.files.labelled_sheet import caption_font
 
 MAX_BYTES = 600_000
 CAPTION = 20  # pixels
@@ -61,10 +61,7 @@ def _draw(rows: Sequence[Sequence[Cell]], side: int) -> Image.Image:
 def _fitting_font(label: str, width: int) -> Any:
     """The captions' font, smaller where a label would run into the next one."""
     size = CAPTION * 0.6
-    try:
-        font = caption_font(size)
-    except ImportError:  # no matplotlib, whose font it is: accents are boxes
-        font: Any = ImageFont.load_default(size=size)
+    font = caption_font(size)
     return font.font_variant(size=size * min(1.0, width / max(1.0, font.getlength(label))))
 
 

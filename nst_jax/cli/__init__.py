@@ -23,7 +23,10 @@ COMMANDS = {
     "demo": "Paint bundled photographs after bundled paintings, by stylize and by optimize.",
     "stylize": "Paint photographs by a trained network: one pass each, seconds.",
     "optimize": "Paint a photograph by optimising its pixels: better, minutes.",
+    "styles": "List the styles that have names, or show them on a sheet.",
+    "sheet": "Paint a photograph in all named styles, or after a folder of paintings, on a sheet.",
     "video": "Paint a clip by a trained network, without flicker.",
+    "app": "Open a web page to paint on.",
     "sweep": "Run a grid of settings of optimize, and report on it.",
     "train": "Train a network of your own.",
     "weights": "List, fetch, convert, verify and normalize weights of encoders.",
@@ -41,6 +44,7 @@ Start here:
   nst-jax demo                                                   paints bundled pictures
   nst-jax stylize photo.jpg --style painting.jpg -o out.png      one pass of a trained network
   nst-jax optimize photo.jpg painting.jpg -o out.png             optimises the pixels
+  nst-jax sheet photo.jpg -o sheet.jpg                           all named styles, numbered
   nst-jax video clip.mp4 --style painting.jpg -o painted.mp4     every frame, without flicker
   nst-jax sweep photo.jpg painting.jpg -o folder --vary style_weight 5 50 500
 

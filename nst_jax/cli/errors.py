@@ -15,6 +15,7 @@ _COMPLETE = frozenset(
         "HashMismatchError",
         "DownloadError",
         "ConverterMissingError",
+        "AppLibraryMissingError",
         "ReportLibraryMissingError",
         "VideoLibraryMissingError",
     }

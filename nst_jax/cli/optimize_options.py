@@ -9,7 +9,14 @@ from typing import Annotated, Any, NamedTuple
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from nst_jax.cli.config_options import Chosen, choose_preset, config_groups, make_config
-from nst_jax.cli.shared_options import FLAG, MASK_HELP, STYLE_MASK_HELP, parse, words_given
+from nst_jax.cli.shared_options import (
+    FLAG,
+    MASK_HELP,
+    STYLE_MASK_HELP,
+    JsonOption,
+    parse,
+    words_given,
+)
 from nst_jax.encoders.preprocessing import TORCHVISION, input_gain
 from nst_jax.encoders.weights.pretrained import WEIGHT_SETS
 from nst_jax.encoders.weights.weight_sets import WeightSet
@@ -28,6 +35,7 @@ Examples:
   nst-jax optimize photo.jpg painting.jpg -o out.png --style-loss wasserstein
   nst-jax optimize photo.jpg painting.jpg -o out.png --save-every 20
   nst-jax optimize photo.jpg painting.jpg -o out.png --resume
+  nst-jax optimize - painting.jpg -o - < photo.jpg > out.png
 
 The defaults below are those of --preset {preset}."""
 
@@ -40,7 +48,10 @@ _SCALE = f"(default: {len(gatys_2017.PRESETS['cpu'].style_layers)})"
 PICTURES: list[tuple[str, Any]] = [
     (
         "content",
-        Annotated[Positional[Path], arg(metavar="CONTENT", help="The photograph.")],
+        Annotated[
+            Positional[Path],
+            arg(metavar="CONTENT", help="The photograph; - is standard input."),
+        ],
     ),
     (
         "style",
@@ -93,6 +104,9 @@ class FileOptions:
     """Go on from OUT.state/. Give the same options as before."""
     overwrite: Annotated[bool, FLAG] = False
     """Replace OUT and the record if they exist."""
+    json: JsonOption = False
+    verbose: Annotated[bool, FLAG] = False
+    """Print lines of losses on a terminal too, in place of a bar."""
     quiet: Annotated[bool, FLAG] = False
     """Print nothing but errors."""
 
@@ -163,7 +177,8 @@ def options_type(chosen: Chosen) -> Any:
         arg(
             aliases=("-o",),
             metavar="OUT",
-            help="The picture to write: .png, .jpg, .webp, .tif or .bmp; or a folder.",
+            help="The picture to write: .png, .jpg, .webp, .tif or .bmp; or a folder; - is "
+            "standard output, which gets a PNG.",
         ),
     ]
     return dataclasses.make_dataclass(

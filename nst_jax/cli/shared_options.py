@@ -1,11 +1,12 @@
 """Options that several commands have, and how all of them are parsed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import tyro
 from tyro.conf import arg
 
+from nst_jax import files
 from nst_jax.jobs.color_words import ColorWord
 from nst_jax.jobs.masks import WHOLE
 from nst_jax.ops.color import When
@@ -14,6 +15,13 @@ Options = TypeVar("Options")
 
 FLAG = arg(help_behavior_hint="")
 """For a switch, whose help tells no default."""
+
+_JSON_HELP = (
+    "Print one JSON object in place of text: what was written, and seconds. Progress and errors "
+    "stay on standard error."
+)
+JsonOption = Annotated[bool, arg(help=_JSON_HELP, help_behavior_hint="")]
+"""The type of an option --json."""
 
 MASK_HELP = (
     "Where in the photograph each style goes: pictures that are white there, or grey for a soft "
@@ -68,6 +76,16 @@ def parse(
         args=arguments,
         config=settings,
     )
+
+
+def print_json(command: str, values: Mapping[str, Any]) -> None:
+    """Print what --json prints: {"command": ..., and what the command has to say}.
+
+    Args:
+        command: Its name, as users type it after nst-jax.
+        values: In types that files.strict_json knows.
+    """
+    print(files.strict_json({"command": command, **values}), flush=True)
 
 
 def words_given(arguments: Sequence[str]) -> frozenset[str]:

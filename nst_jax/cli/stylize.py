@@ -1,12 +1,13 @@
 """`nst-jax stylize`: paint photographs by a trained network, one pass each."""
 
+import dataclasses
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -17,10 +18,13 @@ from nst_jax.cli.shared_options import (
     MASK_HELP,
     STYLE_MASK_HELP,
     ColorOption,
+    JsonOption,
     WhenOption,
     parse,
+    print_json,
     words_given,
 )
+from nst_jax.cli.standard_streams import STREAM, output_file, take_standard_input
 from nst_jax.cli.style_options import choose_style
 from nst_jax.jobs import folder
 from nst_jax.jobs.folder import FolderJob, Report
@@ -52,7 +56,8 @@ Examples:
   nst-jax stylize photo.jpg --style painting.jpg -o out.png --transform decorator --alpha 0.7
   nst-jax stylize photo.jpg --model johnson2016-starry_night -o out.png
   nst-jax stylize photo.jpg --model dumoulin2017 --style all -o painted/
-  nst-jax stylize photo.jpg --model dumoulin2017 --style wave udnie --mask sky.png -o out.png"""
+  nst-jax stylize photo.jpg --model dumoulin2017 --style wave udnie --mask sky.png -o out.png
+  nst-jax stylize - --style painting.jpg -o - < photo.jpg > out.png"""
 
 _UNIT = "pictures"
 _STYLE_HELP = (
@@ -80,9 +85,10 @@ class Stylize:
         Positional[tuple[Path, ...]],
         arg(metavar="CONTENT [CONTENT ...]", help_behavior_hint="(required)"),
     ]
-    """Photographs, or folders of them."""
+    """Photographs, or folders of them; - is standard input."""
     out: Annotated[str, arg(aliases=("-o",), metavar="OUT")]
-    """The picture to write; for several pictures the folder, where they keep their names."""
+    """The picture to write; for several pictures the folder, where they keep their names; - is
+    standard output, which gets a PNG."""
     model: Annotated[
         str | None,
         arg(
@@ -90,7 +96,8 @@ class Stylize:
             help_behavior_hint=f"(default: {DEFAULT_MODEL}; with --transform {DECODING_MODEL})",
         ),
     ] = None
-    """A model of those above, or a .safetensors file made by nst-jax train."""
+    """A model of those above, a .safetensors file made by nst-jax train, or owner/name of the
+    Hugging Face Hub."""
     style: Annotated[
         tuple[str, ...], arg(metavar="STYLE [STYLE ...]", help_behavior_hint="", help=_STYLE_HELP)
     ] = ()
@@ -139,6 +146,7 @@ class Stylize:
     """Leave out results that exist: a folder that was stopped goes on."""
     overwrite: Annotated[bool, FLAG] = False
     """Replace results that exist."""
+    json: JsonOption = False
     quiet: Annotated[bool, FLAG] = False
     """Print nothing but errors."""
 
@@ -152,25 +160,52 @@ def run(arguments: Sequence[str]) -> int:
     keep_compiled_programs()
     began = time.perf_counter()
     follow = follow_parts("painting", unit=_UNIT)
-    with (
-        compile_seconds() as compiling,
-        nullcontext(None) if options.quiet else follow as on_progress,
-    ):
-        report = folder.run(_job(options, words_given(arguments)), on_progress=on_progress)
-        compiled = compiling()
-    if not options.quiet:
-        for line in _describe(options.out, report, time.perf_counter() - began, compiled):
-            print(line)
+    _check_streams(options)
+    with output_file(options.out) as out:
+        with (
+            compile_seconds() as compiling,
+            nullcontext(None) if options.quiet else follow as on_progress,
+        ):
+            job = _job(options, out, words_given(arguments))
+            report = folder.run(job, on_progress=on_progress)
+            compiled, seconds = compiling(), time.perf_counter() - began
+        if options.json:
+            print_json("stylize", _to_json(report, seconds, compiled))
+        elif not options.quiet:
+            for line in _describe(options.out, report, seconds, compiled):
+                print(line, file=sys.stderr if options.out == STREAM else sys.stdout)
     for failure in report.failures:
         print(f"error: {one_line(failure)}", file=sys.stderr)
     return BAD_INPUT if report.failures else 0
 
 
-def _job(options: Stylize, given: frozenset[str]) -> FolderJob:
+def _check_streams(options: Stylize) -> None:
+    """Refuse what cannot go through standard output, before anything is painted."""
+    if options.out != STREAM:
+        return
+    if options.json:
+        raise ValueError("json: wanted with a file as -o, got -o -, which takes standard output")
+    together = options.style_blend or options.mask or RANDOM in options.style
+    places = [*options.content, *options.style]
+    if (
+        len(options.content) > 1
+        or (len(options.style) > 1 and not together)
+        or options.style == (ALL,)
+        or any(Path(place).is_dir() for place in places)
+    ):
+        raise ValueError(
+            "out: wanted a folder for several pictures, got -, which takes one; name a folder"
+        )
+
+
+def _job(options: Stylize, out: str, given: frozenset[str]) -> FolderJob:
+    pictures = [*options.content, *options.style]
+    taken = take_standard_input(pictures, name="content and style")
+    choice = choose_style(options, given)
     return FolderJob(
-        contents=options.content,
-        choice=choose_style(options, given),
-        out=options.out,
+        contents=taken[: len(options.content)],
+        choice=dataclasses.replace(choice, names=tuple(taken[len(options.content) :])),
+        out=out,
         model=options.model,
         precision=options.precision,
         median_filter=options.median_filter,
@@ -210,4 +245,28 @@ def _describe(out: str, report: Report, seconds: float, compiling: float) -> lis
         lines.append(f"{Path(out)}: {what} pixels in {describe_seconds(seconds, compiling)}")
     if report.skipped:
         lines.append(f"{report.skipped} {_UNIT} were there already")
+    if report.hub is not None:
+        source = f"{report.hub['repository']}@{report.hub['revision']}"
+        lines.append(f"model from {source}, {report.hub['file']}: SHA-256 {report.hub['sha256']}")
     return lines
+
+
+def _to_json(report: Report, seconds: float, compiling: float) -> dict[str, Any]:
+    """What --json prints of a run."""
+    results = [
+        {
+            "content": result.content if isinstance(result.content, Path) else STREAM,
+            "style": result.style,
+            "file": result.file,
+            "width": result.width,
+            "height": result.height,
+        }
+        for result in report.results
+    ]
+    return {
+        "results": results,
+        "skipped": report.skipped,
+        "failures": [one_line(failure) for failure in report.failures],
+        "hub": report.hub,
+        "seconds": {"compile": compiling, "run": seconds - compiling},
+    }

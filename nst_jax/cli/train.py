@@ -27,7 +27,8 @@ def run(arguments: Sequence[str]) -> int:
     check_device()
     keep_compiled_programs()
     job = make_job(parsed, command=shlex.join(("nst-jax", "train", *arguments)))
-    with _Progress(quiet=parsed.options.report.quiet) as progress:
+    report = parsed.options.report
+    with _Progress(quiet=report.quiet, verbose=report.verbose) as progress:
         try:
             trained = training.run(
                 job,
@@ -53,8 +54,8 @@ def run(arguments: Sequence[str]) -> int:
 class _Progress:
     """What is shown of a run: the plan when it is known, and the steps from then on."""
 
-    def __init__(self, *, quiet: bool):
-        self._quiet, self._stack = quiet, ExitStack()
+    def __init__(self, *, quiet: bool, verbose: bool):
+        self._quiet, self._verbose, self._stack = quiet, verbose, ExitStack()
         self._prepared: Prepared | None = None
         self._step = 0
         self._on_step: Callable[[Report], None] | None = None
@@ -99,6 +100,7 @@ class _Progress:
             warm_start_steps=plan.num_steps - plan.stages[-1].num_steps,
             first_step=self._step,
             quiet=self._quiet,
+            verbose=self._verbose,
         )
         self._on_step = self._stack.enter_context(follow)
 

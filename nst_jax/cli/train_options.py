@@ -132,6 +132,8 @@ class ReportOptions:
     """Save a checkpoint every N steps; 0 saves at the end and on Ctrl-C or SIGTERM only."""
     report_every: Annotated[int, arg(metavar="N")] = 250
     """Measure held-out losses and write samples every N steps; 0 does at the end only."""
+    verbose: Annotated[bool, arg(help_behavior_hint="")] = False
+    """Print lines of losses on a terminal too, in place of a bar."""
     quiet: Annotated[bool, arg(help_behavior_hint="")] = False
     """Print nothing but warnings and errors."""
 

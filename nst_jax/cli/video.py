@@ -1,5 +1,6 @@
 """`nst-jax video`: paint a clip by a trained network, without flicker."""
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -11,7 +12,15 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from nst_jax.cli.environment import check_device, keep_compiled_programs
-from nst_jax.cli.shared_options import FLAG, MASK_HELP, ColorOption, parse, words_given
+from nst_jax.cli.shared_options import (
+    FLAG,
+    MASK_HELP,
+    ColorOption,
+    JsonOption,
+    parse,
+    print_json,
+    words_given,
+)
 from nst_jax.cli.style_options import choose_style
 from nst_jax.files.videos import FOLDER_RATE, Selection
 from nst_jax.flow import FlowPreset
@@ -87,6 +96,7 @@ class Video:
     """Go on with a run that was stopped: finished frames are kept in OUT.state."""
     overwrite: Annotated[bool, FLAG] = False
     """Replace a result that exists."""
+    json: JsonOption = False
     quiet: Annotated[bool, FLAG] = False
     """Print nothing but errors."""
 
@@ -99,7 +109,10 @@ def run(arguments: Sequence[str]) -> int:
     began = time.perf_counter()
     with nullcontext(None) if options.quiet else follow_frames() as on_frame:
         report = video.run(_job(options, words_given(arguments)), on_frame=on_frame)
-    if not options.quiet:
+    if options.json:
+        values = {"file": options.out, **dataclasses.asdict(report)}
+        print_json("video", {**values, "seconds": time.perf_counter() - began})
+    elif not options.quiet:
         seconds, count = time.perf_counter() - began, report.frames - report.first
         width, height = report.size
         before = f", {report.first} of them before" if report.first else ""

@@ -1,15 +1,17 @@
 """`nst-jax weights`: list, fetch, convert, verify and normalize the weights of encoders."""
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 
 from nst_jax.cli.errors import exit_status, one_line
+from nst_jax.cli.shared_options import JsonOption, print_json
 from nst_jax.cli.tables import print_table
 from nst_jax.encoders.weights import pretrained
 from nst_jax.progress import follow_parts
@@ -34,6 +36,8 @@ _NAMES = "NAME [NAME ...]"
 class List:
     """Show every known set of weights and where it lies on this machine."""
 
+    json: JsonOption = False
+
 
 @dataclass(frozen=True)
 class Fetch:
@@ -47,6 +51,7 @@ class Fetch:
     """The SHA-256 to trust instead of the published one: 64 digits, or at least the first 16."""
     allow_unverified: Annotated[bool, _FLAG] = False
     """Take what comes where no hash is published."""
+    json: JsonOption = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Convert:
     """Which set the file is. Recognised if left out, where its content tells."""
     overwrite: Annotated[bool, _FLAG] = False
     """Replace OUT.safetensors if it exists."""
+    json: JsonOption = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ class Verify:
         arg(metavar="NAME|FILE [NAME|FILE ...]", help_behavior_hint="(default: all)"),
     ] = ()
     """Sets, or converted files."""
+    json: JsonOption = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,7 @@ class Normalize:
     """Longer side at which the photographs are measured."""
     overwrite: Annotated[bool, _FLAG] = False
     """Replace OUT.safetensors if it exists."""
+    json: JsonOption = False
 
 
 @dataclass(frozen=True)
@@ -116,54 +124,73 @@ def run(arguments: Sequence[str]) -> int:
             tyro.conf.OmitArgPrefixes,
         ),
     ).command
+    began = time.perf_counter()
     match command:
         case List():
-            _list()
+            results, status = _list(command), 0
         case Fetch():
-            _fetch(command)
+            results, status = _fetch(command), 0
         case Convert():
-            path = pretrained.convert(
-                command.file, to=command.to, weights=command.as_, overwrite=command.overwrite
-            )
-            print(f"wrote {path}")
+            results, status = [_wrote(_convert(command), command)], 0
         case Verify():
-            return _verify(command.weights)
+            results, status = _verify(command)
         case Normalize():
-            with follow_parts("measuring", unit="photographs") as on_progress:
-                path = pretrained.normalize(
-                    command.weights,
-                    command.pictures,
-                    to=command.to,
-                    size=command.size,
-                    overwrite=command.overwrite,
-                    on_progress=on_progress,
-                )
-            print(f"wrote {path}")
-    return 0
+            results, status = [_wrote(_normalize(command), command)], 0
+    if command.json:
+        print_json("weights", {"results": results, "seconds": time.perf_counter() - began})
+    return status
 
 
-def _list() -> None:
-    rows = [
-        (
-            listing.name,
-            listing.architecture,
-            "-" if listing.size_bytes is None else f"{listing.size_bytes / 1e6:.0f} MB",
-            "yes" if listing.location else "no",
-            listing.licence,
+def _wrote(path: Path, command: Convert | Normalize) -> dict[str, Any]:
+    if not command.json:
+        print(f"wrote {path}")
+    return {"file": path}
+
+
+def _convert(command: Convert) -> Path:
+    return pretrained.convert(
+        command.file, to=command.to, weights=command.as_, overwrite=command.overwrite
+    )
+
+
+def _normalize(command: Normalize) -> Path:
+    with follow_parts("measuring", unit="photographs") as on_progress:
+        return pretrained.normalize(
+            command.weights,
+            command.pictures,
+            to=command.to,
+            size=command.size,
+            overwrite=command.overwrite,
+            on_progress=on_progress,
         )
-        for listing in pretrained.list_weights()
-    ]
-    print_table(("name", "network", "size", "here", "licence"), rows)
-    print("What is not here: nst-jax weights fetch NAME. Where the rest is: nst-jax info.")
 
 
-def _fetch(command: Fetch) -> None:
+def _list(command: List) -> list[pretrained.WeightsListing]:
+    listings = pretrained.list_weights()
+    if not command.json:
+        rows = [
+            (
+                listing.name,
+                listing.architecture,
+                "-" if listing.size_bytes is None else f"{listing.size_bytes / 1e6:.0f} MB",
+                "yes" if listing.location else "no",
+                listing.licence,
+            )
+            for listing in listings
+        ]
+        print_table(("name", "network", "size", "here", "licence"), rows)
+        print("What is not here: nst-jax weights fetch NAME. Where the rest is: nst-jax info.")
+    return list(listings)
+
+
+def _fetch(command: Fetch) -> list[dict[str, Any]]:
     if not command.names:
         raise ValueError(
             f"names: wanted at least one of {', '.join(pretrained.WEIGHT_SETS)}, got none"
         )
     if len(command.names) > 1 and (command.url or command.sha256):
         raise ValueError("url, sha256: wanted with a single set, got several names; fetch singly")
+    results = []
     for name in command.names:
         with follow_parts(name, unit="MB", scale=1e6) as on_progress:
             path = pretrained.fetch(
@@ -173,19 +200,28 @@ def _fetch(command: Fetch) -> None:
                 allow_unverified=command.allow_unverified,
                 on_progress=on_progress,
             )
-        print(f"{name}: {path}")
+        results.append({"name": name, "file": path})
+        if not command.json:
+            print(f"{name}: {path}")
+    return results
 
 
-def _verify(names: Sequence[str]) -> int:
-    """Verify all, print a line for each, and return the exit status of the worst."""
+def _verify(command: Verify) -> tuple[list[dict[str, Any]], int]:
+    """Verify all, print a line for each, and return what was found and the worst exit status."""
     here = [listing.name for listing in pretrained.list_weights() if listing.location]
-    status = 0
-    for name in names or here:
+    results, status = [], 0
+    for name in command.weights or here:
         try:
             header = pretrained.verify(name)
         except Exception as error:
             status = max(status, exit_status(error))
+            results.append({"name": name, "ok": False, "error": one_line(error)})
             print(f"error: {one_line(error)}", file=sys.stderr)
         else:
-            print(f"{name}: ok, {header['architecture']}, arrays {header['arrays_sha256'][:16]}...")
-    return status
+            architecture, sha256 = header["architecture"], header["arrays_sha256"]
+            results.append(
+                {"name": name, "ok": True, "network": architecture, "arrays_sha256": sha256}
+            )
+            if not command.json:
+                print(f"{name}: ok, {architecture}, arrays {sha256[:16]}...")
+    return results, status

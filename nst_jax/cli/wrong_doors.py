@@ -38,8 +38,8 @@ _TAKE_SEVERAL: Mapping[str, frozenset[str]] = {
     ),
 }
 _FLAGS: Mapping[str, frozenset[str]] = {
-    "stylize": frozenset({"skip_existing", "overwrite", "quiet"}),
-    "optimize": frozenset({"remat", "resume", "overwrite", "quiet"}),
+    "stylize": frozenset({"skip_existing", "overwrite", "quiet", "json"}),
+    "optimize": frozenset({"remat", "resume", "overwrite", "quiet", "json", "verbose"}),
 }
 _EXAMPLES = {
     "stylize": "nst-jax stylize photo.jpg --style painting.jpg -o out.png",

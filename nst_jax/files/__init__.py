@@ -23,6 +23,7 @@ from nst_jax.files.pictures import IMAGE_EXTENSIONS as IMAGE_EXTENSIONS
 from nst_jax.files.pictures import MAX_SIDE as MAX_SIDE
 from nst_jax.files.pictures import MIN_SIDE as MIN_SIDE
 from nst_jax.files.pictures import check_output as check_output
+from nst_jax.files.pictures import decode_picture as decode_picture
 from nst_jax.files.pictures import from_pillow as from_pillow
 from nst_jax.files.pictures import load_image as load_image
 from nst_jax.files.pictures import load_origin as load_origin
@@ -32,6 +33,7 @@ from nst_jax.files.pictures import rgba_from_pillow as rgba_from_pillow
 from nst_jax.files.pictures import save_image as save_image
 from nst_jax.files.pictures import to_pillow as to_pillow
 from nst_jax.files.records import read_record as read_record
+from nst_jax.files.records import strict_json as strict_json
 from nst_jax.files.records import write_record as write_record
 from nst_jax.files.saved_arrays import load_arrays as load_arrays
 from nst_jax.files.saved_arrays import load_state as load_state

@@ -3,7 +3,6 @@
 import importlib
 import io
 import math
-import os
 
 import PIL.features
 import PIL.Image
@@ -20,34 +19,43 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 _TEXT_CHUNKS = {b"tEXt", b"zTXt", b"iTXt"}
 
+Stream = io.BufferedReader | io.BytesIO
+"""A file that is open to be read, or bytes in memory."""
 
-def decode(stream: io.BufferedReader, name: str) -> PIL.Image.Image:
-    """Return the picture in an open file, decoded, in whatever mode it has.
+
+def decode(stream: Stream, name: str, *, max_pixels: int | None = None) -> PIL.Image.Image:
+    """Return the picture in an open file or in memory, decoded, in whatever mode it has.
 
     Args:
-        stream: The file, at its start.
+        stream: The file.
         name: What errors call it.
+        max_pixels: How many it may have; by default as many as Pillow allows, and never more.
 
     Raises:
         ValueError: The file is no picture, is damaged, too small or too large.
     """
-    if os.fstat(stream.fileno()).st_size == 0:
+    if stream.seek(0, io.SEEK_END) == 0:
         raise ValueError(f"cannot read {name}: the file is empty; fetch or save it again")
+    stream.seek(0)
     formats = _formats_for(stream, name)
     try:
         try:
-            picture = _open(stream, formats)
+            picture = _open(stream, formats, max_pixels)
         except ValueError:  # Pillow gives up on a PNG for its texts, which nobody here wants
             without_texts = _without_texts(stream)
             if without_texts is None:
                 raise
-            picture = _open(without_texts, formats)
+            picture = _open(without_texts, formats, max_pixels)
     except PIL.UnidentifiedImageError as error:
         raise ValueError(
             f"cannot read {name}: not a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF picture, or a "
             "damaged one; convert it to PNG, or fetch or save it again"
         ) from error
     except (PIL.Image.DecompressionBombWarning, PIL.Image.DecompressionBombError) as error:
+        if max_pixels is not None:
+            raise ValueError(
+                f"cannot read {name}: it has more than {max_pixels} pixels; make it smaller"
+            ) from error
         raise ValueError(
             f"cannot read {name}: it has more pixels than Pillow's safety limit of "
             f"{PIL.Image.MAX_IMAGE_PIXELS}; make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS"
@@ -72,19 +80,21 @@ def check_side(picture: PIL.Image.Image, name: str) -> None:
         )
 
 
-def _open(stream: io.BufferedReader | io.BytesIO, formats: tuple[str, ...]) -> PIL.Image.Image:
+def _open(stream: Stream, formats: tuple[str, ...], max_pixels: int | None) -> PIL.Image.Image:
     """Return the picture, decoded unless it is too small to be used."""
     picture = PIL.Image.open(stream, formats=formats)
-    if picture.width * picture.height > (PIL.Image.MAX_IMAGE_PIXELS or math.inf):
+    most = min(PIL.Image.MAX_IMAGE_PIXELS or math.inf, max_pixels or math.inf)
+    if picture.width * picture.height > most:
         raise PIL.Image.DecompressionBombError  # Pillow itself only warns up to twice the limit
     if min(picture.size) >= MIN_SIDE:
         picture.load()
     return picture
 
 
-def _formats_for(stream: io.BufferedReader, name: str) -> tuple[str, ...]:
+def _formats_for(stream: Stream, name: str) -> tuple[str, ...]:
     """Return the decoders that may see a file; HEIC's, from another package, for HEIC alone."""
-    start = stream.peek(64)[:64]
+    start = stream.read(64)
+    stream.seek(0)
     if start[4:8] != b"ftyp":
         return READ_FORMATS
     length = int.from_bytes(start[:4], "big")
@@ -108,7 +118,7 @@ def _formats_for(stream: io.BufferedReader, name: str) -> tuple[str, ...]:
     return ("HEIF",)
 
 
-def _without_texts(stream: io.BufferedReader) -> io.BytesIO | None:
+def _without_texts(stream: Stream) -> io.BytesIO | None:
     """Return a PNG without its texts; None if it is no whole PNG or has none.
 
     Editors keep a picture's history there, workflows their graphs: over Pillow's limit of 1 MB.

@@ -1,5 +1,6 @@
 """Pictures in whatever form they come, in and out as sRGB: what Pillow decodes and encodes."""
 
+import io
 import math
 import os
 import warnings
@@ -117,6 +118,22 @@ def load_rgba(
     name = quoted(path)
     with open_to_read(path) as stream:
         return rgba_from_pillow(decode(stream, name), max_pixels=max_pixels, name=name)
+
+
+def decode_picture(
+    content: bytes, *, name: str = "the picture", max_pixels: int | None = None
+) -> PIL.Image.Image:
+    """Return the picture that bytes hold, decoded by the formats that load_image knows.
+
+    Args:
+        content: What would be in its file.
+        name: What errors call it.
+        max_pixels: A picture that has more is refused before it is decoded.
+
+    Raises:
+        ValueError: As load_image.
+    """
+    return decode(io.BytesIO(content), name, max_pixels=max_pixels)
 
 
 def rgba_from_pillow(

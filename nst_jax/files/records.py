@@ -13,11 +13,7 @@ from nst_jax.files.disk import FilePath, open_to_read, quoted, reason, replacing
 
 
 def write_record(path: FilePath, record: Any, *, overwrite: bool = True) -> None:
-    """Write a record as indented, strict JSON.
-
-    Dataclasses become objects, tuples and arrays lists, NumPy and JAX scalars numbers, paths
-    strings. NaN and the infinities, which JSON lacks, become null: raising would lose the record
-    of a long run for one bad number.
+    """Write a record as indented, strict JSON; see strict_json.
 
     Args:
         path: Where to, any extension.
@@ -29,11 +25,27 @@ def write_record(path: FilePath, record: Any, *, overwrite: bool = True) -> None
         FileExistsError: There is a file, and overwrite is false.
         OSError: The file cannot be written.
     """
-    finite = json.loads(to_json(record), parse_constant=lambda _: None)
-    text = json.dumps(finite, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    text = strict_json(record) + "\n"
     with replacing(path, overwrite=overwrite) as temporary:
         # A file name that is not Unicode holds lone surrogates; so escaped, they are JSON's own.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def strict_json(record: Any) -> str:
+    """Return a record as indented JSON that any tool reads.
+
+    Dataclasses become objects, tuples and arrays lists, NumPy and JAX scalars numbers, paths
+    strings. NaN and the infinities, which JSON lacks, become null: raising would lose the record
+    of a long run for one bad number.
+
+    Args:
+        record: A mapping or a dataclass.
+
+    Raises:
+        ValueError: The record holds something else.
+    """
+    finite = json.loads(to_json(record), parse_constant=lambda _: None)
+    return json.dumps(finite, indent=2, allow_nan=False, ensure_ascii=False)
 
 
 def read_record(path: FilePath) -> dict[str, Any]:

@@ -7,11 +7,11 @@ import itertools
 import math
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -76,26 +76,52 @@ class FolderJob:
     skip_existing: bool = False
 
 
+class Result(NamedTuple):
+    """A picture that was painted.
+
+    Attributes:
+        content: The photograph.
+        style: What names get for its style; empty where there is but one.
+        file: Where it was written; None where it is kept in the report.
+        width: In pixels.
+        height: In pixels.
+    """
+
+    content: Any
+    style: str
+    file: Path | None
+    width: int
+    height: int
+
+
 @dataclass
 class Report:
     """What became of the pictures.
 
     Attributes:
         done: Pictures that were painted, or given up.
-        sizes: How many were painted of each (width, height).
+        results: Those that were painted, in the order in which they were done.
         skipped: How many files were there and left out.
         failures: Why others were not painted, one for each photograph or file.
         pictures: The results where they are not written: for each photograph, in order, one for
             each style; None where it failed.
         is_finished: Whether nothing has stopped the run.
+        hub: Where the network came from, if from the Hugging Face Hub: its repository, revision,
+            file and SHA-256.
     """
 
     done: int = 0
-    sizes: Counter[Size] = field(default_factory=Counter)
+    results: list[Result] = field(default_factory=list)
     skipped: int = 0
     failures: list[Exception] = field(default_factory=list)
     pictures: list[list[Pixels | None]] = field(default_factory=list)
     is_finished: bool = True
+    hub: Mapping[str, str] | None = None
+
+    @property
+    def sizes(self) -> Counter[Size]:
+        """How many were painted of each (width, height)."""
+        return Counter((result.width, result.height) for result in self.results)
 
     def give_up(self, error: Exception, count: int) -> None:
         """Note why so many pictures are not painted."""
@@ -124,7 +150,7 @@ def run(
     stylizer = _stylizer_of(job)
     stylizer.check_max_pixels(job.max_pixels)
     renderings = choose_renderings(stylizer, job.choice)
-    report = Report()
+    report = Report(hub=stylizer.card.get("hub"))
     try:
         with files.no_empty_folder(job.out):
             plan = _plan(job, renderings)
@@ -203,7 +229,7 @@ def _paint_all(
             filled = given + given[-1:] * (largest[run_size, number] - len(given))
             painted = rendering.paint(stylizer, filled, max_pixels=job.max_pixels)
             for (place, _), result in zip(mine, painted, strict=False):
-                _keep(job, tasks[place].outputs[number], place, number, result, report)
+                _keep(job, tasks[place], (place, number), rendering.suffix, result, report)
             tell(report.done, total)
 
 
@@ -258,9 +284,11 @@ def _readable(
 
 
 def _keep(
-    job: FolderJob, output: Path | None, place: int, number: int, painted: Pixels, report: Report
+    job: FolderJob, task: Task, at: tuple[int, int], suffix: str, painted: Pixels, report: Report
 ) -> None:
     """Write a result, or put it into the report."""
+    place, number = at
+    output = task.outputs[number]
     if output is None:
         report.pictures[place][number] = painted
     else:
@@ -270,4 +298,5 @@ def _keep(
             report.give_up(error, 1)  # somebody else's file; a full disk ends the run
             return
     report.done += 1
-    report.sizes[painted.shape[1], painted.shape[0]] += 1
+    height, width = painted.shape[:2]
+    report.results.append(Result(task.content, suffix.removeprefix("_"), output, width, height))

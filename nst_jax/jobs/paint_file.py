@@ -100,6 +100,8 @@ def paint_file(
         note(f"going on after step {saved[1]['step']} of {config.num_steps}")
     elif resume:
         note(f"no unfinished run in {unfinished.folder}: starting afresh")
+    if save_every:
+        note(f"the picture so far will be {unfinished.preview}, every {save_every} steps")
     also = {_MAY_OVERWRITE: overwrite, _IDENTITY: identity}
     hooks = Hooks(
         on_progress,

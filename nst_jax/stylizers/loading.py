@@ -9,6 +9,7 @@ from nst_jax.files.disk import as_path
 from nst_jax.networks.feature_styles import FeatureTransformNetwork, Transform
 from nst_jax.ops.convolution import Precision, check_precision
 from nst_jax.stylizers.any_style import AnyStyleStylizer
+from nst_jax.stylizers.hub import fetch_model, is_hub_name
 from nst_jax.stylizers.magenta import list_published, load_published
 from nst_jax.stylizers.many_styles import ManyStylesStylizer
 from nst_jax.stylizers.model_files import EXTENSION, FilePath, Model, load_model
@@ -74,8 +75,9 @@ def load_stylizer(
     stylizer.styles, its number, or weights of a mixture. Those of any style want a painting.
 
     Args:
-        name: A name from stylizers.list_models() or stylizers.list_published(), or the path of a
-            .safetensors file.
+        name: A name from stylizers.list_models() or stylizers.list_published(), the path of a
+            .safetensors file, or a repository of the Hugging Face Hub: "owner/name" or
+            "owner/name@revision"; see stylizers.hub.
         precision: Of the convolutions; see nst_jax.ops.convolution.
         median_filter: For a network of one style: see OneStyleStylizer. By default 3 pixels.
         transform: For a network that decodes features: how they take on the painting's. By default
@@ -84,13 +86,19 @@ def load_stylizer(
     Raises:
         ValueError: There is no model of that name, the file is damaged, there is no such transform,
             or median_filter or transform is given for another kind of network.
-        OSError: The file cannot be read, or the package of a published model is not installed.
-        HashMismatchError: A published model's file is not the published one.
+        OSError: The file cannot be read or fetched, or the package of a published model or of the
+            hub is not installed.
+        HashMismatchError: A published model's file is not the published one, or one that came from
+            the hub not the one that the hub names.
     """
     check_precision(precision)
     called = os.fspath(as_path(name, name="model"))
     if called in list_published():
         model = load_published(called, precision=precision)
+    elif is_hub_name(called):
+        fetched = fetch_model(called)
+        model = load_model(fetched.path, precision=precision)
+        model = model._replace(card={**model.card, "hub": fetched.describe()})
     else:
         path = model_path(name)
         model, called = load_model(path, precision=precision), path.stem

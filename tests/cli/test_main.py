@@ -612,9 +612,9 @@ def test_ctrl_c_keeps_the_picture_and_says_how_to_go_on(pictures):
     out, err = process.communicate(timeout=60)
 
     assert process.returncode == 130
-    assert out == ""
+    assert out == "the picture so far will be out.png.state/preview.png, every 3 steps\n"
     *lines, last = err.splitlines()
-    assert [line for line in lines if not line.startswith("compiling for")] == []
+    assert [line for line in lines if not line.startswith("preparing for")] == []
     assert last.startswith("stopped after step ")
     assert "out.png.state/preview.png" in last
     assert "--resume" in last
@@ -942,8 +942,8 @@ def test_progress_without_a_terminal_is_a_few_lines(capsys, monkeypatch):
             on_step(report(step))
 
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "compiling for 10x8; the first step takes a while"
-    assert "compiling for 20x16" in lines
+    assert lines[0] == "preparing for 10x8, once for this size; the first step takes a while"
+    assert "preparing for 20x16, once for this size" in lines
     # The finer steps are known to take four times as long.
     assert "step 30/40  loss 3 = content 1 + style 2  about 80 s left" in lines
     assert "step 40/40  loss 3 = content 1 + style 2" in lines
@@ -960,6 +960,10 @@ def test_progress_on_a_terminal_is_a_bar(pictures, capsys, monkeypatch):
     text = capsys.readouterr().err
     assert "4/4" in text
     assert "loss" in text
+    assert "left" in text
+    assert "content" not in text, "lines of losses are for --verbose"
+    assert optimize("--verbose", "--overwrite") == 0
+    assert "step 4/4  loss" in capsys.readouterr().err
 
 
 def test_the_package_has_its_public_names():

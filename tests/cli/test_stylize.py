@@ -10,14 +10,13 @@ import numpy as np
 import PIL.Image
 import pytest
 from any_style_oracle import made_painting, save_made_model
-from network_oracle import made_arrays, made_pictures
+from network_oracle import made_pictures
+from small_models import save_models, save_small
 
 import nst_jax
 from nst_jax import files
 from nst_jax.cli import main
-from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.ghiasi import GhiasiNetwork
-from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.ops import color
 from nst_jax.ops.color import match_covariance_by_pca
 from nst_jax.stylizers import (
@@ -25,32 +24,17 @@ from nst_jax.stylizers import (
     ManyStylesStylizer,
     PredictedStyleStylizer,
     load_stylizer,
-    save_model,
 )
-
-STYLES = ("waves", "la muse", "dots")
-
-
-def save(path, network, styles, *conditions):
-    images = jax.ShapeDtypeStruct((1, 48, 48, 3), jnp.float32)
-    shapes = jax.eval_shape(network.init, jax.random.key(0), images, *conditions)
-    variables = made_arrays(shapes)
-    if not conditions:
-        variables["params"]["contract1"]["kernel"] /= 100  # of numbers up to 255
-        variables["params"]["output"]["kernel"] *= 0.3
-    save_model(path, network, variables, styles=styles, card={})
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> Path:
     """A folder with a model of one style, a model of many, and two that take any."""
     place = tmp_path_factory.mktemp("models")
-    save(place / "one.safetensors", JohnsonNetwork(width=4, normalization="instance"), ["waves"])
-    weights = jax.ShapeDtypeStruct((1, 3), jnp.float32)
-    save(place / "many.safetensors", DumoulinNetwork(num_styles=3, width=4), STYLES, weights)
+    save_models(place)
     save_made_model(place / "any.safetensors")
     embedding = jax.ShapeDtypeStruct((1, 100), jnp.float32)
-    save(place / "predicted.safetensors", GhiasiNetwork(width=2), (), embedding)
+    save_small(place / "predicted.safetensors", GhiasiNetwork(width=2), (), embedding)
     return place
 
 

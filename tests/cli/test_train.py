@@ -226,7 +226,7 @@ def test_a_run_says_what_it_does(trained):
     assert re.match(r"run/model.safetensors: 4 steps in \d+ s; on held-out pictures loss ", result)
     assert following == ("next: nst-jax stylize photo.jpg --model run/model.safetensors -o out.png")
     compiling, *steps = [line for line in told.err.splitlines() if "skipped" not in line]
-    assert compiling == "compiling for 48x48; the first step takes a while"
+    assert compiling == "preparing for 48x48, once for this size; the first step takes a while"
     assert [line.split()[:2] for line in steps] == [["step", f"{n}/4"] for n in (1, 2, 3, 4)]
     assert re.search(r"step 2/4  loss .* = content .*  \S+ steps/s, 0:00:\d\d left", told.err)
 
@@ -706,7 +706,7 @@ def test_progress_without_a_terminal_is_a_few_lines(capsys, monkeypatch):
             on_step(report(step))
 
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "compiling for 160x160; the first step takes a while"
+    assert lines[0] == "preparing for 160x160, once for this size; the first step takes a while"
     assert "step 2000/8000  loss 3 = content 1 + style 2  2 steps/s, 0:50:00 left" in lines
     assert lines[-1] == "step 8000/8000  loss 3 = content 1 + style 2  2 steps/s, 0:00:00 left"
     assert len(lines) == 1 + 18  # every 400 steps

@@ -159,8 +159,11 @@ def test_a_run_says_what_it_does(trained):
 @pytest.mark.slow
 def test_the_progress_counts_both_stages_through(trained):
     lines = trained[1].err.splitlines()
-    assert lines[0] == "compiling for 32x32, warm start; the first step takes a while"
-    assert lines[3] == "compiling for 32x32"
+    assert (
+        lines[0]
+        == "preparing for 32x32, warm start, once for this size; the first step takes a while"
+    )
+    assert lines[3] == "preparing for 32x32, once for this size"
     steps = [line for line in lines if line.startswith("step ")]
     assert [line.split()[1] for line in steps] == [f"{n}/6" for n in range(1, 7)]
     assert all("relu3_1" in line for line in steps[:2])
@@ -381,9 +384,9 @@ def test_the_time_left_knows_what_the_stages_cost(capsys, monkeypatch):
             on_step(Report(step, 3.0, {"content": 1.0, "style": 2.0}))
 
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("compiling for 128x128, warm start; ")
+    assert lines[0].startswith("preparing for 128x128, warm start, ")
     losses = "loss 3 = content 1 + style 2"
     assert f"step 500/2000  {losses}  2.5 steps/s, 0:15:00 left" in lines  # 200 s and 700 s
-    between = lines.index("compiling for 128x128")
+    between = lines.index("preparing for 128x128, once for this size")
     assert lines[between - 1].startswith("step 1000/2000 ")
     assert f"step 1500/2000  {losses}  1.43 steps/s, 0:05:50 left" in lines[between:]
