@@ -123,7 +123,7 @@ class Stylize:
     ] = None
     """Longer side of the paintings: less makes a crisper picture, more a softer one."""
     alpha: Annotated[float, arg(metavar="A", help_behavior_hint="(default: 1)")] = 1.0
-    """How much of the style: from 0, the photograph, to 1."""
+    """How much of the style: from 0, the photograph (ghiasi2017: painted after itself), to 1."""
     mask: Annotated[
         tuple[Path, ...], arg(metavar=_FILES, help_behavior_hint="", help=MASK_HELP)
     ] = ()
