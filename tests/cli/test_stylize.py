@@ -239,6 +239,7 @@ def test_one_photograph_after_one_painting_is_the_file_that_out_names(paintings)
     np.testing.assert_allclose(pixels("out.png"), after(["lake"], alpha=0.5), atol=1)
 
 
+@pytest.mark.slow
 def test_features_may_take_on_a_style_in_another_way(paintings):
     words = ("photos/a.png", "--style", "paintings/lake.png", *SMALL, "--transform", "wct")
     assert stylize(*words, "-o", "out.png", model="any") == 0

@@ -392,6 +392,7 @@ def test_a_diverging_run_is_told_on_one_line(trained, here):
     assert not Path("run/model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_rate_far_too_high_is_told_before_a_model_is_written(here):
     told = run(*JOHNSON, *SMOKE, "--quiet", "--learning-rate", "1e12")
     assert (told.status, told.out) == (1, "")

@@ -155,7 +155,9 @@ def published_terms(preset, image, content, style, network):
     return {"content": content_loss, "style": style_loss, "tv": tv}
 
 
-@pytest.mark.parametrize("preset", ["paper", "authors", "johnson_neural_style"])
+@pytest.mark.parametrize(
+    "preset", ["paper", pytest.param("authors", marks=pytest.mark.slow), "johnson_neural_style"]
+)
 def test_presets_weigh_as_the_published_code_does(preset, photograph, painting, vgg19):
     given = 0.5 * photograph + 0.5 * photograph[:, ::-1]
     config = dataclasses.replace(PRESETS[preset], size=64, init="a file's path", style_size=56)
@@ -301,7 +303,9 @@ def test_the_steps_of_nearest_points_are_short(photograph, painting, vgg16):
     assert 0.005 < moved["relaxed_transport"] <= 0.01  # clipping to 0 and 1 takes a little
 
 
-@pytest.mark.parametrize("name", ["wasserstein", "sliced_wasserstein", "mrf"])
+@pytest.mark.parametrize(
+    "name", ["wasserstein", "sliced_wasserstein", pytest.param("mrf", marks=pytest.mark.slow)]
+)
 def test_another_style_loss_is_optimised(photograph, painting, vgg16, name):
     layers = (("relu1_1", 0.5), ("relu2_1", 0.5))
     config = smoke(style_loss=name, style_layers=layers, scales=((1.0, 1.0),))

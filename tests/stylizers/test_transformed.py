@@ -34,7 +34,9 @@ TRANSFORMS: dict[Transform, Any] = {
     "wct": whiten_and_color,
     "decorator": decorate_small,
 }
-each_transform = pytest.mark.parametrize("transform", TRANSFORMS)
+each_transform = pytest.mark.parametrize(
+    "transform", [pytest.param("efdm", marks=pytest.mark.slow), "wct", "decorator"]
+)
 
 CONTENT = made_painting(1, height=32)
 FIRST, SECOND = (made_painting(seed, height=32, width=96) for seed in (2, 3))
@@ -91,7 +93,7 @@ def test_a_blend_is_the_mean_of_what_its_styles_make(stylizers, transform):
     assert_painted(stylizer(CONTENT, [FIRST, SECOND], blend=[3.0, 1.0], alpha=0.8), wanted)
 
 
-@pytest.mark.parametrize("transform", ["efdm", "wct"])
+@pytest.mark.parametrize("transform", [pytest.param("efdm", marks=pytest.mark.slow), "wct"])
 def test_regions_take_their_own_styles_by_their_own_statistics(stylizers, transform):
     stylizer = stylizers[transform]
     left = np.zeros((32, 64), np.float32)
@@ -131,7 +133,7 @@ def test_regions_are_decorated_apart(stylizers):
     np.testing.assert_allclose(nowhere[:, :, 48:], plain[:, :, 48:], atol=1e-4)
 
 
-@pytest.mark.parametrize("transform", ["efdm", "wct"])
+@pytest.mark.parametrize("transform", [pytest.param("efdm", marks=pytest.mark.slow), "wct"])
 def test_a_painting_may_count_in_part(stylizers, transform):
     stylizer = stylizers[transform]
     part = np.zeros((32, 96), np.float32)
