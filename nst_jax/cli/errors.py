@@ -16,6 +16,7 @@ _COMPLETE = frozenset(
         "DownloadError",
         "ConverterMissingError",
         "AppLibraryMissingError",
+        "ExportLibraryMissingError",
         "ReportLibraryMissingError",
         "VideoLibraryMissingError",
     }

@@ -200,7 +200,7 @@ class VGG(nn.Module):
     def _check_size(self, height: int, width: int, layers: Sequence[str]) -> None:
         deepest = max(layers, key=layer_names(self.architecture).index)
         least = least_side(deepest, padding=self.padding, ceil_mode=self.ceil_mode)
-        if min(height, width) < least:
+        if height < least or width < least:  # which also holds of symbols
             raise ValueError(
                 f"images: {height} by {width} pixels are too few for {deepest}, "
                 f"which needs {least} along each side; give larger pictures or shallower layers"

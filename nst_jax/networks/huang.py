@@ -56,7 +56,7 @@ class Decoder(nn.Module):
         Raises:
             ValueError: There are fewer positions, which reflection padding cannot do with.
         """
-        if min(features.shape[1:3]) < 2:
+        if features.shape[1] < 2 or features.shape[2] < 2:
             raise ValueError(
                 f"features: wanted at least 2 by 2 positions, got {features.shape[1]} by "
                 f"{features.shape[2]}; give pictures of 16 pixels a side or more"
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
             channels: How many it answers with.
         """
         init = _small if name == LAST else _KERNEL_INIT
-        if name in _before_pooling(self.architecture):  # the pooling is undone first
+        if name in enlarging_layers(self.architecture):  # the pooling is undone first
             enlarge = UpsampledConvolution(
                 channels, kernel_init=init, precision=self.precision, name=name
             )
@@ -227,7 +227,7 @@ def require_sides(images: Float[Array, "batch height width channels"], *, num_re
         ValueError: They have not.
     """
     _, height, width, channels = images.shape
-    if height % 8 or width % 8 or min(height, width) < 16:
+    if height % 8 or width % 8 or height < 16 or width < 16:
         raise ValueError(
             f"images: wanted sides that are multiples of 8 and at least 16 pixels, got "
             f"{height} by {width}; pad the pictures and crop the result, or enlarge them"
@@ -262,7 +262,7 @@ def decoder_channels(architecture: Architecture) -> dict[str, int]:
     return {name: shapes[name][2] for name in reversed(names)}
 
 
-def _before_pooling(architecture: Architecture) -> set[str]:
+def enlarging_layers(architecture: Architecture) -> set[str]:
     """The last convolutions of the encoder's first three blocks."""
     last = {name[:5]: name for name in kernel_shapes(architecture)}
     return {last[block] for block in ("conv1", "conv2", "conv3")}

@@ -323,7 +323,7 @@ def require_pictures(images: Shaped[Array, "..."], *, least: int) -> None:
     """
     check_images("images", images)
     height, width = images.shape[1:3]
-    if height % 4 or width % 4 or min(height, width) < least:
+    if height % 4 or width % 4 or height < least or width < least:
         raise ValueError(
             f"images: wanted sides that are multiples of 4 and at least {least} pixels, "
             f"got {height} by {width}; pad the pictures and crop the result, or enlarge them"

@@ -80,7 +80,7 @@ class MobilePredictor(nn.Module):
             ValueError: The sides are others.
         """
         height, width = paintings.shape[1:3]
-        if height % PAINTING_STEP or width % PAINTING_STEP or min(height, width) == 0:
+        if height % PAINTING_STEP or width % PAINTING_STEP or height == 0 or width == 0:
             raise ValueError(
                 f"paintings: wanted sides that are multiples of {PAINTING_STEP} pixels, got shape "
                 f"{paintings.shape}; enlarge them"

@@ -68,7 +68,8 @@ class StylePredictor(nn.Module):
         Raises:
             ValueError: They are smaller.
         """
-        if min(paintings.shape[1:3]) < LEAST_SIDE:
+        height, width = paintings.shape[1:3]
+        if height < LEAST_SIDE or width < LEAST_SIDE:
             raise ValueError(
                 f"paintings: wanted at least {LEAST_SIDE} pixels along each side, "
                 f"got shape {paintings.shape}"

@@ -11,6 +11,9 @@ Each operation is a jitted function, so that JAX traces and lowers it once for a
 shape, and not once a layer: a network of equal blocks is sooner ready.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -27,8 +30,24 @@ Padding = Literal["zero", "reflect", "valid"]
 _NHWC = ("NHWC", "HWIO", "NHWC")
 
 
+_PORTABLE: ContextVar[bool] = ContextVar("portable", default=False)
+
+
 def _is_cpu() -> bool:
-    return jax.default_backend() == "cpu"
+    return not _PORTABLE.get() and jax.default_backend() == "cpu"
+
+
+@contextmanager
+def portable_operations() -> Iterator[None]:
+    """Trace XLA's own operations inside the block, whatever runs here: for other machines.
+
+    What is arranged for this CPU also wants to know the sizes, which exported programs do not.
+    """
+    token = _PORTABLE.set(True)
+    try:
+        yield
+    finally:
+        _PORTABLE.reset(token)
 
 
 def convolve(

@@ -1,0 +1,89 @@
+"""A trained network into files for other programs."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import nst_jax
+from nst_jax import files
+from nst_jax.export.onnx_graph import require_onnx
+from nst_jax.stylizers import Stylizer, load_stylizer
+
+EXTENSIONS = (".onnx", ".stablehlo")
+"""What OUT may end in, by which the format is chosen."""
+
+
+def export_model(
+    model: str | os.PathLike[str] | Stylizer,
+    out: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write a network for other programs and return the files.
+
+    OUT.onnx is the network that paints; of one that takes any painting OUT_style.onnx is the one
+    that reads the painting. OUT.stablehlo is a zip archive of both, transformer.bin and style.bin,
+    which jax.export.deserialize reads, and of card.json. ONNX files have the card in their
+    metadata. See nst_jax.export for what goes in and out.
+
+    Args:
+        model: A name, a file, or a network that is loaded.
+        out: Where to; ends in .onnx or .stablehlo.
+        overwrite: Whether files that exist may be replaced.
+
+    Raises:
+        ValueError: There is no such model or format.
+        FileExistsError: A file exists, and overwrite is false.
+        OSError: A file cannot be read or written.
+        ExportLibraryMissingError: ONNX is asked for, and onnx is not installed.
+    """
+    path = Path(out)
+    files.check_output(path, overwrite=overwrite, extensions=EXTENSIONS)
+    if path.suffix.lower() == EXTENSIONS[0]:
+        require_onnx()
+        files.check_output(_style_path(path), overwrite=overwrite, extensions=EXTENSIONS)
+    stylizer = model if isinstance(model, Stylizer) else load_stylizer(model)
+    about = {
+        "nst_jax": nst_jax.__version__,
+        "network": stylizer.architecture,
+        "styles": json.dumps(list(stylizer.styles), ensure_ascii=False),
+        "card": json.dumps(dict(stylizer.card), ensure_ascii=False),
+    }
+    if path.suffix.lower() == EXTENSIONS[0]:
+        return _write_onnx(stylizer, path, about, overwrite=overwrite)
+    return _write_stablehlo(stylizer, path, about, overwrite=overwrite)
+
+
+def _style_path(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_style{path.suffix}")
+
+
+def _write_onnx(
+    stylizer: Stylizer, path: Path, about: dict[str, str], *, overwrite: bool
+) -> list[Path]:
+    from nst_jax.export.onnx_networks import export_onnx
+
+    parts, written = export_onnx(stylizer, about=about), []
+    for name, content in parts.items():
+        place = path if name == "transformer" else _style_path(path)
+        with files.replacing(place, overwrite=overwrite) as temporary:
+            temporary.write_bytes(content)
+        written.append(place)
+    return written
+
+
+def _write_stablehlo(
+    stylizer: Stylizer, path: Path, about: dict[str, str], *, overwrite: bool
+) -> list[Path]:
+    from nst_jax.export.stablehlo import export_stablehlo
+
+    parts = export_stablehlo(stylizer)
+    with (
+        files.replacing(path, overwrite=overwrite) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, content in parts.items():
+            archive.writestr(f"{name}.bin", content)
+        archive.writestr("card.json", json.dumps(about, indent=2, ensure_ascii=False))
+    return [path]
