@@ -4,6 +4,7 @@ Finished frames lie in OUT.state/frames as PNGs until the clip is whole; the las
 far it is. Nothing is printed; see run.
 """
 
+import dataclasses
 from pathlib import Path
 
 from nst_jax import files
@@ -12,7 +13,7 @@ from nst_jax.files.video_libraries import require_opencv
 from nst_jax.files.video_output import check_clip_output
 from nst_jax.files.videos import describe_clip
 from nst_jax.jobs.unfinished import Unfinished
-from nst_jax.jobs.video_by_network import NetworkPainter
+from nst_jax.jobs.video_by_network import NetworkPainter, load_network
 from nst_jax.jobs.video_by_pixels import PixelPainter
 from nst_jax.jobs.video_job import SIZE as SIZE
 from nst_jax.jobs.video_job import OnFrame as OnFrame
@@ -50,6 +51,8 @@ def run(
     make = PixelPainter if job.method == "optimize" else NetworkPainter
     if make is PixelPainter or job.temporal in ("blend", "all"):
         require_opencv()
+    if make is NetworkPainter:
+        job = dataclasses.replace(job, model=load_network(job))
     clip = describe_clip(job.clip, selection=job.selection)
     painter = make(job, clip, unfinished, on_frame or (lambda *_: None))
     with unfinished.held():

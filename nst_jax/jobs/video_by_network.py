@@ -39,6 +39,23 @@ _SAVE_EVERY = 10  # frames, which are painted again at most after a run was kill
 _SAMPLES = 8  # frames that are held at once for their statistics
 
 
+def load_network(job: VideoJob) -> Stylizer:
+    """Return the network of a job, loaded if it is not.
+
+    Args:
+        job: Its model, precision and max_pixels count.
+
+    Raises:
+        ValueError: There is no such model, or max_pixels is too small for it.
+        OSError: Its file cannot be read.
+    """
+    stylizer = job.model
+    if not isinstance(stylizer, Stylizer):
+        stylizer = load_stylizer(stylizer, precision=job.precision)
+    stylizer.check_max_pixels(job.max_pixels)
+    return stylizer
+
+
 class NetworkPainter:
     """A clip on its way, with the folder that keeps what is done.
 
@@ -47,10 +64,7 @@ class NetworkPainter:
     """
 
     def __init__(self, job: VideoJob, clip: Clip, unfinished: Unfinished, on_frame: OnFrame):
-        stylizer = job.model
-        if not isinstance(stylizer, Stylizer):
-            stylizer = load_stylizer(stylizer, precision=job.precision)
-        stylizer.check_max_pixels(job.max_pixels)
+        stylizer = load_network(job)
         self._job, self._clip, self._on_frame = job, clip, on_frame
         self._video = _video_stylizer(job, stylizer)
         self.kept = KeptFrames(unfinished, _identify(job, clip, stylizer))

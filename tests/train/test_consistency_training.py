@@ -59,6 +59,7 @@ def losses_of(paper, params, weight):
     return float(total), {name: float(term) for name, term in terms.items()}, paint, batch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper", [johnson_2016, dumoulin_2017])
 def test_a_step_has_a_term_more_and_is_otherwise_the_same(paper, params):
     total, terms, *_ = losses_of(paper, params, 0.0)
@@ -123,7 +124,7 @@ def test_a_training_with_the_term_is_more_consistent_than_one_without(params, tm
         config = dataclasses.replace(
             johnson_2016.PRESETS["smoke"],
             **{**SHALLOW, "temporal_weight": weight},
-            num_steps=60,
+            num_steps=40,
             learning_rate=5e-3,
         )
         trained = johnson_2016.fit(
