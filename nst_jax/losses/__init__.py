@@ -33,3 +33,5 @@ from nst_jax.losses.styles import StyleLoss as StyleLoss
 from nst_jax.losses.styles import StyleLossName as StyleLossName
 from nst_jax.losses.styles import mean_of_measures as mean_of_measures
 from nst_jax.losses.styles import style_loss as style_loss
+from nst_jax.losses.temporal import absolute_temporal_loss as absolute_temporal_loss
+from nst_jax.losses.temporal import temporal_loss as temporal_loss

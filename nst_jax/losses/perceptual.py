@@ -113,13 +113,35 @@ def compute_targets(
 
     Reference: the blend of Gram matrices is jcjohnson/neural-style's.
     """
+    options: Any = {"style_guides": style_guides, "style_loss": style_loss}
+    given = (encoder, encoder_params, style_images)
+    kept = blend_styles(*given, weights=weights, style_blend=style_blend, **options)
+    return Targets(compute_content(*given[:2], content_image, weights=weights), kept)
+
+
+def blend_styles(
+    encoder: Encoder,
+    encoder_params: Params,
+    style_images: Sequence[ImageOfAnySize],
+    *,
+    weights: Weights,
+    style_blend: Sequence[float],
+    style_guides: Sequence[LayerGuides | None] | None = None,
+    style_loss: StyleLossName | StyleLoss = "gram",
+) -> dict[str, Any]:
+    """Return what is kept of the styles, blended, by layer: compute_targets without a content.
+
+    Arguments are as for compute_targets.
+
+    Raises:
+        ValueError: As compute_targets.
+    """
     total = sum(style_blend)
     if len(style_blend) != len(style_images) or min(style_blend, default=-1) < 0 or total <= 0:
         raise ValueError(
             f"style_blend: wanted {len(style_images)} non-negative weights, one a style, "
             f"not all 0; got {tuple(style_blend)}"
         )
-    content = _encode(encoder, encoder_params, content_image, tuple(weights.content))
     loss, layers = find_style_loss(style_loss), tuple(weights.style)
     measured = [
         _measure_styles(encoder, encoder_params, style_image, layers, guides, loss, ())
@@ -128,10 +150,21 @@ def compute_targets(
         )
     ]
     shares = [share / total for share in style_blend]
-    return Targets(
-        content,
-        {layer: loss.blend([found[layer] for found in measured], shares) for layer in layers},
-    )
+    return {layer: loss.blend([found[layer] for found in measured], shares) for layer in layers}
+
+
+def compute_content(
+    encoder: Encoder, encoder_params: Params, content_image: Image, *, weights: Weights
+) -> Features:
+    """Return the content image's features, as compute_targets has them.
+
+    Args:
+        encoder: Fixed loss network.
+        encoder_params: Its parameters.
+        content_image: Of the size of the picture to come.
+        weights: Which layers are wanted.
+    """
+    return _encode(encoder, encoder_params, content_image, tuple(weights.content))
 
 
 def compute_guided_targets(
@@ -160,7 +193,7 @@ def compute_guided_targets(
 
     Reference: Gatys et al. 2017, §4.
     """
-    content = _encode(encoder, encoder_params, content_image, tuple(weights.content))
+    content = compute_content(encoder, encoder_params, content_image, weights=weights)
     loss, layers = find_style_loss(style_loss), tuple(weights.style)
     of_styles = [
         _measure_styles(

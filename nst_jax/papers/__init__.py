@@ -10,8 +10,17 @@ if TYPE_CHECKING:  # at run time __getattr__ loads the paper that is asked for, 
     from nst_jax.papers import ghiasi_2017 as ghiasi_2017
     from nst_jax.papers import huang_2017 as huang_2017
     from nst_jax.papers import johnson_2016 as johnson_2016
+    from nst_jax.papers import ruder_2016 as ruder_2016
 
-__all__ = ["dumoulin_2017", "gatys_2016", "gatys_2017", "ghiasi_2017", "huang_2017", "johnson_2016"]
+__all__ = [
+    "dumoulin_2017",
+    "gatys_2016",
+    "gatys_2017",
+    "ghiasi_2017",
+    "huang_2017",
+    "johnson_2016",
+    "ruder_2016",
+]
 
 if not TYPE_CHECKING:
 

@@ -46,7 +46,7 @@ from nst_jax.networks import dumoulin
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.runs.config_checks import check
 from nst_jax.train import perceptual_training
-from nst_jax.train.perceptual_training import PerceptualConfig, make_objective
+from nst_jax.train.perceptual_training import PerceptualConfig, add_consistency, make_objective
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # vgg_16/conv1 … conv4
 
@@ -178,9 +178,15 @@ def make_loss_fn(
 
     def loss_fn(key, params, model_state, batch, grams, encoder_params):
         drawn = jax.random.randint(key, (len(batch),), first_style, network.num_styles)
-        stylized = network.apply({"params": params}, batch, one_hot(drawn, network.num_styles))
+        weights = one_hot(drawn, network.num_styles)
+
+        def paint(images):
+            return network.apply({"params": params}, images, weights)
+
+        stylized = paint(batch)
         targets = jax.tree.map(lambda kept: kept[drawn], grams)
-        total, terms = objective(stylized, batch, targets, encoder_params)
+        found = objective(stylized, batch, targets, encoder_params)
+        total, terms = add_consistency(key, config, found, batch, stylized, paint)
         return total, (terms, model_state)
 
     return loss_fn

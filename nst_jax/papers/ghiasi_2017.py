@@ -55,7 +55,7 @@ from nst_jax.networks.style_predictors import (
 from nst_jax.ops.gram import gram_matrix
 from nst_jax.runs.config_checks import check
 from nst_jax.train import Pair
-from nst_jax.train.perceptual_training import PerceptualConfig, set_encoder
+from nst_jax.train.perceptual_training import PerceptualConfig, add_consistency, set_encoder
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # vgg_16/conv1 … conv4
 _DISTANCES = {
@@ -235,17 +235,16 @@ def make_loss_fn(config: Config, network: GhiasiNetwork, encoder: VGG) -> train.
     objective = make_objective(config, encoder)
 
     def loss_fn(key, params, model_state, batch: Pair, encoder_params):
-        del key
         content, style = map(jnp.asarray, batch)
         after = encoder.apply(encoder_params, style, layers=_layers(config))
-        stylized, moved = network.apply(
-            {"params": params, **model_state},
-            content,
-            compute_statistics(after),
-            mutable=["batch_stats"],
-            method="paint_in_training",
+        variables, statistics = {"params": params, **model_state}, compute_statistics(after)
+        options = {"mutable": ["batch_stats"], "method": "paint_in_training"}
+        stylized, moved = network.apply(variables, content, statistics, **options)
+        found = objective(stylized, Pair(content, style), after, encoder_params)
+        total, terms = add_consistency(
+            *(key, config, found, content, stylized),
+            lambda images: network.apply(variables, images, statistics, **options)[0],
         )
-        total, terms = objective(stylized, Pair(content, style), after, encoder_params)
         return total, (terms, moved)
 
     return loss_fn

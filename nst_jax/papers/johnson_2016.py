@@ -41,7 +41,7 @@ from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
 from nst_jax.losses import LayerWeights
 from nst_jax.networks.johnson import PADDING, JohnsonNetwork, Normalization, Output
 from nst_jax.runs.config_checks import check
-from nst_jax.train.perceptual_training import PerceptualConfig, make_objective
+from nst_jax.train.perceptual_training import PerceptualConfig, add_consistency, make_objective
 from nst_jax.train.perceptual_training import compute_style_grams as compute_style_grams
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # §4.1
@@ -175,12 +175,17 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
     network, objective = make_network(config), make_objective(config, encoder)
 
     def loss_fn(key, params, model_state, batch, grams, encoder_params):
-        del key
-        stylized, model_state = network.apply(
-            {"params": params, **model_state}, batch, train=True, mutable=["batch_stats"]
+        variables = {"params": params, **model_state}
+
+        def paint(images):
+            return network.apply(variables, images, train=True, mutable=["batch_stats"])
+
+        stylized, moved = paint(batch)
+        found = objective(stylized, batch, grams, encoder_params)
+        total, terms = add_consistency(
+            key, config, found, batch, stylized, lambda images: paint(images)[0]
         )
-        total, terms = objective(stylized, batch, grams, encoder_params)
-        return total, (terms, dict(model_state))
+        return total, (terms, dict(moved))
 
     return loss_fn
 

@@ -17,7 +17,7 @@ import optax
 
 from nst_jax.ops.resizing import fit_longer_side, resize
 from nst_jax.pixels import loop
-from nst_jax.pixels.books import Books, OnStep, Result, read_entries
+from nst_jax.pixels.books import Books, Entry, OnStep, Result, read_entries
 from nst_jax.pixels.saved_state import Save, SavedRun, state_from_arrays, state_to_arrays
 from nst_jax.pixels.step import Metrics, Optimizer, State
 from nst_jax.runs.interrupts import deferred_interrupt
@@ -25,6 +25,10 @@ from nst_jax.runs.report import DivergedError, Report
 
 # Below this longer side VGG's deep layers see a handful of positions.
 _LEAST_COARSE_SIZE = 64
+
+
+Enough = Callable[[Sequence[Entry]], bool]
+"""Whether a run may end: of the entries of its steps so far, the newest of which may be missing."""
 
 
 class Level(NamedTuple):
@@ -171,6 +175,7 @@ def optimize_levels(
     save: Save | None = None,
     save_every: int = 0,
     resume: SavedRun | None = None,
+    enough: Enough | None = None,
 ) -> Result:
     """Run every level of a single run in turn and return the picture of the last one.
 
@@ -184,6 +189,7 @@ def optimize_levels(
         resume: What save was given by a run of the same problem: the run goes on from there. With
             the same levels it ends as if it had never stopped; with more steps it goes on for
             longer.
+        enough: Asked before every step at the last size, of the entries so far, whether to end.
 
     Raises:
         DivergedError: The run was given up.
@@ -203,6 +209,7 @@ def optimize_levels(
         save=save,
         save_every=save_every,
         resume=resume,
+        enough=enough,
     )
     if isinstance(result, DivergedError):
         raise result
@@ -218,6 +225,7 @@ def optimize_runs(
     save: Save | None = None,
     save_every: int = 0,
     resume: SavedRun | None = None,
+    enough: Enough | None = None,
 ) -> list[Result | DivergedError]:
     """Run every level in turn and return, for each run, its result or what ended it.
 
@@ -232,6 +240,7 @@ def optimize_runs(
         save: The same.
         save_every: The same.
         resume: The same.
+        enough: The same.
 
     Raises:
         ValueError: resume belongs to another run.
@@ -257,6 +266,8 @@ def optimize_runs(
             else:
                 books.begun_at = math.inf  # totals of another size say nothing here
             keeper = _Keeper(books, index, save, on_preview)
+            is_last = index == len(levels) - 1
+            stop = _either(pressed, enough if is_last else None, books)
             state, done = loop.run(
                 optimizer,
                 state,
@@ -266,7 +277,7 @@ def optimize_runs(
                 first_step=done,
                 save=keeper.keep,
                 save_every=save_every,
-                interrupted=pressed,
+                interrupted=stop,
             )
             interrupted = pressed() and done < levels[-1].last_step and books.any_well()
             if interrupted:
@@ -281,6 +292,14 @@ def optimize_runs(
     images = jnp.clip(state.image, 0.0, 1.0)
     # Clipping may change the losses; the last entry is that of the picture that is returned.
     return books.close(images, done, optimizer.evaluate(images, *args), interrupted=interrupted)
+
+
+def _either(pressed: Callable[[], bool], enough: Enough | None, books: Books) -> Callable[[], bool]:
+    """Whether Ctrl-C came, or the steps from now on are enough."""
+    if enough is None:
+        return pressed
+    begun = len(books.steps[0])
+    return lambda: pressed() or enough(books.steps[0][begun:])
 
 
 class _Keeper(NamedTuple):

@@ -188,12 +188,7 @@ def make_problem(
         final: The last level of the plan.
         guides: From plan_guides.
     """
-    weights = Weights(
-        _as_data(weigh_layers(config.content_layers, config.content_weight)),
-        _as_data(weigh_layers(config.style_layers, config.style_weight)),
-        # Block by block a term that counts nothing is a program that need not run.
-        None if config.remat and not config.tv_weight else np.float32(config.tv_weight),
-    )
+    weights = make_weights(config)
     by_region = pictures.regions is not None and pictures.regions.content is not None
 
     def args_at(level: Level) -> tuple[Targets, Params, Weights]:
@@ -226,8 +221,18 @@ def make_problem(
         )
 
     make = programs.make_sparing_optimizer if config.remat else programs.make_optimizer
-    optimizer = make(_program_of(config, encoder))
+    optimizer = make(program_of(config, encoder))
     return Problem(optimizer, args_at, initial_at, is_mean=config.is_mean)
+
+
+def make_weights(config: Config) -> Weights:
+    """Return a configuration's weights as data of compiled programs."""
+    return Weights(
+        _as_data(weigh_layers(config.content_layers, config.content_weight)),
+        _as_data(weigh_layers(config.style_layers, config.style_weight)),
+        # Block by block a term that counts nothing is a program that need not run.
+        None if config.remat and not config.tv_weight else np.float32(config.tv_weight),
+    )
 
 
 def make_batch_problem(
@@ -249,7 +254,7 @@ def make_batch_problem(
     def initial_at(level: Level) -> Any:
         return _stack([problem.initial_at(level) for problem in problems])
 
-    optimizer = programs.make_batch_optimizer(_program_of(config, encoder))
+    optimizer = programs.make_batch_optimizer(program_of(config, encoder))
     return Problem(optimizer, args_at, initial_at, is_mean=config.is_mean)
 
 
@@ -293,7 +298,13 @@ def _stack(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
-def _program_of(config: Config, encoder: Encoder) -> Program:
+def program_of(config: Config, encoder: Encoder) -> Program:
+    """Return what a run's compiled programs depend on.
+
+    Args:
+        config: Of the run.
+        encoder: From set_encoder.
+    """
     return Program(
         encoder,
         config.loss,

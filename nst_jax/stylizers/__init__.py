@@ -32,6 +32,7 @@ from nst_jax.stylizers.painting import fit_size as fit_size
 from nst_jax.stylizers.predicted_style import Embedding as Embedding
 from nst_jax.stylizers.predicted_style import EmbeddingMixture as EmbeddingMixture
 from nst_jax.stylizers.predicted_style import PredictedStyleStylizer as PredictedStyleStylizer
+from nst_jax.stylizers.style_over_time import StyleOverTime as StyleOverTime
 from nst_jax.stylizers.stylizer import Stylizer as Stylizer
 from nst_jax.stylizers.transformed import FeatureTransformStylizer as FeatureTransformStylizer
 from nst_jax.stylizers.transformed import Transform as Transform

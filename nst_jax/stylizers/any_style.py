@@ -185,6 +185,26 @@ class AnyStyleStylizer(Stylizer):
             raise ValueError("blend: wanted without masks, which share the picture out")
         return self._shared_out(styles, complete_masks(masks, len(styles)), alpha)
 
+    def mix(self, styles: Sequence[Any], weights: Sequence[float]) -> Any:
+        """Return the style between styles, for paint.
+
+        Args:
+            styles: Paintings, or what prepare made of them.
+            weights: Of each, which are divided by their sum.
+
+        Raises:
+            ValueError: One has masks, or there are not as many weights.
+        """
+        mixtures = [self._mixture(style) for style in styles]
+        if any(mixture.masks is not None for mixture in mixtures):
+            raise ValueError("styles: wanted without masks where they are mixed")
+        shares = _checked_blend(weights, len(mixtures))
+        arrays = zip(*(mixture[:-1] for mixture in mixtures), strict=True)
+        mixed = [
+            (shares.reshape(-1, *[1] * found[0].ndim) * jnp.stack(found)).sum(0) for found in arrays
+        ]
+        return self.MIXTURE(*mixed, None)
+
     def conditions(self, style: Any) -> Conditions:
         """Return the moments and alpha of a Mixture, or of what prepare makes one of."""
         return self._mixture(style)[:3]

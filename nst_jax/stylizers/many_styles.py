@@ -86,6 +86,20 @@ class ManyStylesStylizer(Stylizer):
         masks = complete_masks(masks, len(styles))
         return StyleRegions(np.stack([self._shares(style) for style in styles]), masks)
 
+    def mix(self, styles: Sequence[Any], weights: Sequence[float]) -> Float[np.ndarray, " styles"]:
+        """Return the style between styles: one weight for each of the network's.
+
+        Args:
+            styles: As for a call.
+            weights: Of each, which are divided by their sum.
+
+        Raises:
+            ValueError: There is no such style, or there are not as many weights.
+        """
+        if len(styles) != len(weights):
+            raise ValueError(f"weights: wanted {len(styles)}, one a style, got {len(weights)}")
+        return np.average([self._shares(style) for style in styles], axis=0, weights=weights)
+
     def conditions(self, style: Any) -> Conditions:
         """Return the styles' weights, which sum to 1: a row, or of StyleRegions one for each."""
         shares = style.weights if isinstance(style, StyleRegions) else self._shares(style)

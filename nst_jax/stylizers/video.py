@@ -22,8 +22,9 @@ from nst_jax.array_types import Image
 from nst_jax.flow import Flows
 from nst_jax.ops.cuts import is_cut
 from nst_jax.stylizers.blending import Blend, blend_along_flow
-from nst_jax.stylizers.clip_statistics import follow
+from nst_jax.stylizers.clip_statistics import combine, follow
 from nst_jax.stylizers.painting import MAX_PIXELS, Statistics
+from nst_jax.stylizers.style_over_time import Mixes, StyleOverTime
 from nst_jax.stylizers.stylizer import Stylizer
 from nst_jax.stylizers.tiling import Pixels
 
@@ -35,8 +36,11 @@ SAMPLE_EVERY = 8
 
 _KEPT = 0.9  # of running statistics with each frame, where a clip's are not known
 
-Paint = Callable[[Stylizer, Pixels], Pixels]
-"""Paints one frame by a stylizer."""
+ClipStatistics = Any
+"""Statistics or None; those of a clip whose style changes are a tuple, one for each style."""
+
+Paint = Callable[[Stylizer, Pixels, Any], Pixels]
+"""Paints one frame by a stylizer in a style."""
 
 
 class VideoState(NamedTuple):
@@ -49,7 +53,7 @@ class VideoState(NamedTuple):
         picture: What was painted of it.
     """
 
-    statistics: Statistics | None
+    statistics: ClipStatistics
     are_fixed: bool
     frame: Image | None
     picture: Image | None
@@ -63,7 +67,7 @@ class VideoStylizer:
 
     Attributes:
         stylizer: The network.
-        style: As for the stylizer.
+        style: As for the stylizer; or a StyleOverTime.
         temporal: What is done for consistency.
         blend: How pictures are blended.
         max_pixels: How many pixels run at once; larger frames run in tiles.
@@ -82,6 +86,10 @@ class VideoStylizer:
         if self.temporal not in get_args(Temporal):
             choices = ", ".join(get_args(Temporal))
             raise ValueError(f"temporal: wanted one of {choices}, got {self.temporal!r}")
+        if isinstance(self.style, StyleOverTime) and not isinstance(self.stylizer, Mixes):
+            raise ValueError(
+                f"style: wanted one for {self.stylizer.name}, which has no styles to change between"
+            )
 
     @property
     def pools_statistics(self) -> bool:
@@ -103,14 +111,45 @@ class VideoStylizer:
         """
         if not (samples and self.pools_statistics):
             return VideoState(None, are_fixed=False, frame=None, picture=None)
-        statistics = self.stylizer.pool_statistics(samples, self.style, max_pixels=self.max_pixels)
-        return VideoState(statistics, are_fixed=True, frame=None, picture=None)
+        return VideoState(self.pool(samples), are_fixed=True, frame=None, picture=None)
+
+    def pool(self, samples: Sequence[Pixels]) -> ClipStatistics:
+        """Return what the network normalises by in a clip, as VideoState has it.
+
+        Args:
+            samples: As for init, one at least.
+        """
+        if not isinstance(self.style, StyleOverTime):
+            return self._pool(samples, self.style)
+        found = [self._pool(samples, style) for style in self.style.styles]
+        return None if any(each is None for each in found) else tuple(found)
+
+    def combine(self, groups: Sequence[tuple[int, ClipStatistics]]) -> ClipStatistics:
+        """Return what pool would of all frames of several groups together; None without any.
+
+        Args:
+            groups: How many frames each has, and what pool answered of them.
+        """
+        if not groups:
+            return None
+        if not isinstance(self.style, StyleOverTime):
+            return combine(groups)
+        counts, found = zip(*groups, strict=True)
+        return tuple(
+            combine(list(zip(counts, of_style, strict=True)))
+            for of_style in zip(*found, strict=True)
+        )
+
+    def _pool(self, samples: Sequence[Pixels], style: Any) -> Statistics | None:
+        return self.stylizer.pool_statistics(samples, style, max_pixels=self.max_pixels)
 
     def step(
         self,
         state: VideoState,
         frame: Image | Float[np.ndarray, "batch height width 3"],
         flows: Flows | None,
+        *,
+        time: float = 0.0,
     ) -> tuple[VideoState, Image]:
         """Return the state after a frame, and its picture.
 
@@ -118,7 +157,8 @@ class VideoStylizer:
             state: The state before it, from init or the last step.
             frame: RGB in [0, 1], (1, height, width, 3), of the last one's size.
             flows: Those between this frame and the last, estimate_flows(frame, last_frame). For
-                None, and after a cut, which is detected, the picture is not blended.
+
+            time: Of the frame in seconds, for a style that changes.
 
         Raises:
             ValueError: The frame is of another size than the last one.
@@ -129,8 +169,15 @@ class VideoStylizer:
             )
         pixels = np.asarray(frame[0])
         begins = state.frame is None or is_cut(np.asarray(state.frame[0]), pixels)
-        statistics = self._next_statistics(state, pixels, begins)
-        picture = jnp.asarray(self._painted(pixels, statistics)[None])
+        style, mixed = self.style, None
+        if isinstance(style, StyleOverTime):
+            assert isinstance(self.stylizer, Mixes)
+            if state.are_fixed and state.statistics is not None:
+                mixed = style.mix_statistics(state.statistics, time)
+            style = style.at(self.stylizer, time)
+        statistics = self._next_statistics(state, pixels, style, begins)
+        given = statistics if mixed is None else mixed
+        picture = jnp.asarray(self._painted(pixels, style, given)[None])
         if self.blends and flows is not None and not begins:
             assert state.frame is not None
             assert state.picture is not None
@@ -139,20 +186,18 @@ class VideoStylizer:
             picture = blend_along_flow(picture, *last, flow, opposite, blend=self.blend)
         return VideoState(statistics, state.are_fixed, jnp.asarray(frame), picture), picture
 
-    def _next_statistics(
-        self, state: VideoState, pixels: Pixels, begins: bool
-    ) -> Statistics | None:
+    def _next_statistics(self, state: VideoState, pixels: Pixels, style: Any, begins: bool) -> Any:
         if state.are_fixed or not self.pools_statistics:
             return state.statistics
-        own = self.stylizer.pool_statistics([pixels], self.style, max_pixels=self.max_pixels)
+        own = self._pool([pixels], style)
         if own is None or state.statistics is None or begins:
             return own
         return follow(state.statistics, own, keep=_KEPT)
 
-    def _painted(self, pixels: Pixels, statistics: Statistics | None) -> Pixels:
+    def _painted(self, pixels: Pixels, style: Any, statistics: Statistics | None) -> Pixels:
         stylizer = self.stylizer
         if statistics is not None:
             stylizer = stylizer.with_statistics(statistics)
         if self.paint is not None:
-            return self.paint(stylizer, pixels)
-        return stylizer.paint([pixels], self.style, max_pixels=self.max_pixels)[0]
+            return self.paint(stylizer, pixels, style)
+        return stylizer.paint([pixels], style, max_pixels=self.max_pixels)[0]

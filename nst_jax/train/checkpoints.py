@@ -169,6 +169,8 @@ def _difference(before: Any, now: Any) -> tuple[str, str, str] | None:
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return None if before == now else ("", to_json(before), to_json(now))
     for name in {**now, **before}:
+        if name not in before and isinstance(now[name], float) and now[name] == 0:
+            continue  # a weight that an older version did not have
         if name not in before or name not in now:
             there, here = (to_json(run[name]) if name in run else "unset" for run in (before, now))
             return name, there, here

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from nst_jax.array_types import ImageOfAnySize, Params, Scalar, check_picture
+import jax
+
+from nst_jax.array_types import (
+    Image,
+    ImageOfAnySize,
+    Params,
+    PRNGKey,
+    Scalar,
+    check_picture,
+)
 from nst_jax.encoders.vgg import VGG, Pooling, check_layers
 from nst_jax.losses import LayerWeights, perceptual
 from nst_jax.losses.perceptual import Terms, Weights, weigh_layers
@@ -14,6 +23,7 @@ from nst_jax.losses.styles import StyleLoss, StyleLossName, find_style_loss
 from nst_jax.ops.resizing import resize_longer_side
 from nst_jax.runs.config_checks import check
 from nst_jax.train.config import TrainingConfig
+from nst_jax.train.synthetic_motion import consistency_loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +44,9 @@ class PerceptualConfig(TrainingConfig):
             your own. Another one than gram wants a style_weight of its own.
         tv_weight: More makes a smoother picture (total variation).
         tv_loss: The mean, or the half sum of Johnson's code, which grows with the area.
+        temporal_weight: More makes clips more consistent, and strokes weaker: of the difference
+            between what is painted of a photograph and of the same, moved. A third more time a
+            step.
     """
 
     # The network.
@@ -46,6 +59,7 @@ class PerceptualConfig(TrainingConfig):
     style_loss: StyleLossName | StyleLoss = "gram"
     tv_weight: float = 0.0
     tv_loss: Literal["mean", "half_sum"] = "mean"  # losses.TOTAL_VARIATION_LOSSES
+    temporal_weight: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run.
@@ -55,7 +69,7 @@ class PerceptualConfig(TrainingConfig):
         """
         super().__post_init__()
         self.check_least({"width": 1, "style_size": 16})
-        self.check_weights("tv_weight")
+        self.check_weights("tv_weight", "temporal_weight")
         find_style_loss(self.style_loss)
         shares = [w for _, w in (*self.content_layers, *self.style_layers)]
         finite = all(0 <= share < float("inf") for share in shares)
@@ -64,6 +78,8 @@ class PerceptualConfig(TrainingConfig):
         if used:
             check_layers(used, self.encoder)
 
+
+_OF_MOTION = 0x6D6F7665  # sets what frames are moved by apart from what else a step draws
 
 TransferObjective = Callable[..., tuple[Scalar, Terms]]
 
@@ -96,6 +112,32 @@ def make_objective(config: PerceptualConfig, encoder: VGG) -> TransferObjective:
         return weigh(*given, style_loss=config.style_loss, tv_loss=config.tv_loss)
 
     return objective
+
+
+def add_consistency(
+    key: PRNGKey,
+    config: PerceptualConfig,
+    found: tuple[Scalar, Mapping[str, Scalar]],
+    images: Image,
+    stylized: Image,
+    paint: Callable[[Image], Image],
+) -> tuple[Scalar, Mapping[str, Scalar]]:
+    """Return a total and its terms with "temporal" added, where a configuration asks for it.
+
+    Args:
+        key: A step's; its other draws stay as they are.
+        config: Its temporal_weight counts.
+        found: The total and the terms without it.
+        images: The step's photographs.
+        stylized: What is painted of them.
+        paint: Paints others alike.
+    """
+    if not config.temporal_weight:
+        return found
+    total, terms = found
+    own = jax.random.fold_in(key, _OF_MOTION)
+    temporal = config.temporal_weight * consistency_loss(own, images, stylized, paint)
+    return total + temporal, {**terms, "temporal": temporal}
 
 
 def compute_style_grams(

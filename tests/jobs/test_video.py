@@ -3,7 +3,11 @@
 import dataclasses
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,10 +20,12 @@ import pytest
 from nst_jax import cli, files
 from nst_jax.files.video_output import writing_clip
 from nst_jax.files.videos import Clip, Frame, Selection, read_frames
-from nst_jax.jobs import video
+from nst_jax.jobs import video, video_by_network, video_by_pixels
+from nst_jax.jobs.kept_frames import KeptFrames
 from nst_jax.jobs.styles import StyleChoice
 from nst_jax.jobs.unfinished import Unfinished
 from nst_jax.jobs.video import VideoJob
+from nst_jax.papers import ruder_2016
 from nst_jax.stylizers import load_stylizer
 
 pytest.importorskip("av")
@@ -96,7 +102,7 @@ def test_off_paints_every_frame_alone(clip, many, tmp_path):
 def test_a_stopped_run_goes_on_and_ends_with_the_same_frames(
     whole, clip, many, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(video, "_SAVE_EVERY", 3)
+    monkeypatch.setattr(video_by_network, "_SAVE_EVERY", 3)
     out, stop = tmp_path / "painted", threading.Event()
 
     def stop_after(count):
@@ -185,19 +191,19 @@ def test_ctrl_c_keeps_the_frames_that_are_done(clip, many, tmp_path):
 
 def test_a_killed_run_loses_only_what_is_painted_again(whole, clip, many, tmp_path, monkeypatch):
     """As after SIGKILL: pictures beyond the last saved state are there, and are painted again."""
-    monkeypatch.setattr(video, "_SAVE_EVERY", 3)
+    monkeypatch.setattr(video_by_network, "_SAVE_EVERY", 3)
     out = tmp_path / "painted"
-    saved = video._Painter._save
+    saved = KeptFrames.save
 
-    def die(painter, state, identity):
-        if len(painter._times) > 3:
+    def die(kept, arrays, more, *, done):
+        if done > 3:
             raise SystemExit  # and whatever else would be written is not
-        saved(painter, state, identity)
+        saved(kept, arrays, more, done=done)
 
-    monkeypatch.setattr(video._Painter, "_save", die)
+    monkeypatch.setattr(KeptFrames, "save", die)
     with pytest.raises(SystemExit):
         video.run(job(clip, out, many))
-    monkeypatch.setattr(video._Painter, "_save", saved)
+    monkeypatch.setattr(KeptFrames, "save", saved)
     report = video.run(job(clip, out, many, resume=True))
     assert report.first == 3
     np.testing.assert_array_equal(pixels_of(out), whole[1])
@@ -209,6 +215,204 @@ def test_one_style_is_wanted(clip, many, tmp_path):
         video.run(VideoJob(clip, tmp_path / "painted", both, model=many))
     with pytest.raises(ValueError, match=r"out: .* is the clip itself"):
         video.run(job(clip, clip, many))
+
+
+# A style that changes -----------------------------------------------------------------------------
+
+
+def test_a_style_changes_over_time(clip, many, tmp_path):
+    """From waves in the first frames to dots in the last ones, and half of each in between."""
+    changing = VideoJob(
+        clip,
+        tmp_path / "painted",
+        StyleChoice(names=("waves", "dots")),
+        style_times=(0.08, 0.24),
+        model=many,
+        selection=Selection(),
+        temporal="off",
+    )
+    video.run(changing)
+    painted, frames = pixels_of(tmp_path / "painted"), list(pixels_of(clip))
+    for number, style in {0: "waves", 2: "waves", 6: "dots", 11: "dots"}.items():
+        wanted = many.paint([frames[number]], style)[0]
+        np.testing.assert_allclose(painted[number], wanted, atol=0.51 / 255)
+    half = many.paint([frames[4]], {"waves": 0.5, "dots": 0.5})[0]
+    np.testing.assert_allclose(painted[4], half, atol=0.51 / 255)
+    assert np.abs(painted[4] - many.paint([frames[4]], "waves")[0]).max() > 0.02
+
+
+@pytest.mark.parametrize(
+    ("choice", "times", "words"),
+    [
+        (("waves", "dots"), (0, 1, 2), "style_times: wanted two or more, one for each of --style"),
+        (("waves",), (0,), "style_times: wanted two or more"),
+        (("waves", "dots"), (1, 0), "style_times: wanted seconds that rise"),
+        (("waves", "dots"), (0, float("nan")), "style_times: wanted seconds that rise"),
+    ],
+)
+def test_times_that_do_not_fit_are_one_line(clip, many, tmp_path, choice, times, words):
+    wanted = VideoJob(
+        clip, tmp_path / "out", StyleChoice(names=choice), style_times=times, model=many
+    )
+    with pytest.raises(ValueError, match=words):
+        video.run(wanted)
+    blended = StyleChoice(names=("waves", "dots"), blend=(1, 1))
+    with pytest.raises(ValueError, match="style_times: wanted without --style-blend"):
+        video.run(VideoJob(clip, tmp_path / "out", blended, style_times=(0, 1), model=many))
+
+
+# By pixels ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def painting(tmp_path):
+    path = tmp_path / "painting.png"
+    y, x = np.mgrid[0:40, 0:40].astype(np.float64)
+    files.save_image(path, jnp.asarray(made_clips.texture(1.7 * y, 1.7 * x)[None, ..., ::-1]))
+    return path
+
+
+def by_pixels(clip, out, painting, *, passes=1, count=4, **options):
+    config = dataclasses.replace(
+        ruder_2016.PRESETS["smoke"], passes=passes, pass_steps=2, temporal_from_pass=2
+    )
+    return VideoJob(
+        clip,
+        out,
+        StyleChoice(names=(painting,)),
+        method="optimize",
+        config=config,
+        selection=Selection(end=Fraction(count, 25)),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("passes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_clip_by_pixels_goes_on_to_the_same_frames(clip, painting, tmp_path, passes):
+    report = video.run(by_pixels(clip, tmp_path / "whole", painting, passes=passes))
+    assert (report.frames, report.size, report.scenes) == (4, (48, 32), (0,))
+    whole = pixels_of(tmp_path / "whole")
+    assert np.abs(whole - pixels_of(clip)[:4]).mean() > 0.01
+    out, stop = tmp_path / "painted", threading.Event()
+
+    def stop_after(label, done, of):
+        if label == "painting" and done == 4 * passes - 2:
+            assert of == 4 * passes
+            stop.set()
+
+    stopped = video.run(
+        by_pixels(clip, out, painting, passes=passes), on_frame=stop_after, cancel=stop
+    )
+    assert not stopped.is_finished
+    assert not out.exists()
+    report = video.run(by_pixels(clip, out, painting, passes=passes, resume=True))
+    assert report.first > 0
+    np.testing.assert_array_equal(pixels_of(out), whole)
+    assert sorted(os.listdir(tmp_path)) == ["painted", "painting.png", "whole"]
+
+
+def test_scenes_by_pixels_begin_anew(clip, painting, tmp_path, monkeypatch):
+    turns = []
+    monkeypatch.setattr(
+        video_by_pixels.PixelPainter,
+        "_paint_turn",
+        lambda painter, turn: turns.append(turn) or True,
+    )
+    with pytest.raises(FileNotFoundError):  # since nothing was painted
+        video.run(by_pixels(clip, tmp_path / "out", painting, count=12))
+    assert [turn.frame for turn in turns] == list(range(12))
+    assert [turn.frame for turn in turns if not turn.neighbours] == [0, 6]
+
+
+# Killed ------------------------------------------------------------------------------------------
+
+
+def kill_amid(words, frames):
+    """Start the command, and kill it once some more frames are painted."""
+    before = set(os.listdir(frames)) if frames.exists() else set()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nst_jax", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    limit = time.monotonic() + 120
+    while not frames.exists() or len(set(os.listdir(frames)) - before) < 3:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < limit
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["network", "optimize"])
+def test_a_command_killed_at_any_moment_goes_on_to_the_same_frames(
+    models, painting, tmp_path, method
+):
+    count = {"network": 200, "optimize": 14}[method]
+    source, out = tmp_path / "source", tmp_path / "painted"
+    with writing_clip(source, CLIP) as add:
+        for number in range(count):
+            add(Frame(pan(number) if number < count - 5 else other_scene(number), number / RATE))
+    words = ["video", source, "--size", 48, "--quiet"]
+    words += {
+        "network": ["--model", models.many, "--style", "waves"],
+        "optimize": ["--style", painting, "--method", "optimize", "--preset", "smoke"],
+    }[method]
+    assert cli.main([*map(str, words), "-o", str(tmp_path / "whole")]) == 0
+    words += ["-o", out]
+    for more in ([], ["--resume"]):
+        kill_amid([*words, *more], tmp_path / "painted.state" / "frames")
+        assert not out.exists()
+    assert cli.main([*map(str, words), "--resume"]) == 0
+    np.testing.assert_array_equal(pixels_of(out), pixels_of(tmp_path / "whole"))
+    assert not (tmp_path / "painted.state").exists()
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"names": ()}, "style: wanted at least one painting, got none"),
+        ({"alpha": 0.5}, "alpha: wanted with --method network"),
+        ({"masks": ("a.png",)}, "mask: wanted with --method network"),
+        ({"color": "keep", "color_when": "before"}, "color_when: wanted after"),
+    ],
+)
+def test_what_pixels_do_not_do_is_one_line(clip, painting, tmp_path, choice, words):
+    wanted = by_pixels(clip, tmp_path / "out", painting)
+    changed = dataclasses.replace(wanted.choice, **choice)
+    with pytest.raises(ValueError, match=words):
+        video.run(dataclasses.replace(wanted, choice=changed))
+
+
+def test_the_command_paints_by_pixels_and_keeps_colours(clip, painting, tmp_path, capsys):
+    words = ["video", clip, "--style", painting, "-o", tmp_path / "out", "--method", "optimize"]
+    words += ["--preset", "smoke", "--size", 48, "--end", 0.12, "--num-steps", 2, 1]
+    words += ["--color", "keep", "--distances", 1, 2, "--temporal-weight", 50]
+    assert cli.main([str(word) for word in words]) == 0
+    assert "3 frames of 48x32 pixels" in capsys.readouterr().out
+    painted, own = pixels_of(tmp_path / "out"), pixels_of(clip)[:3]
+    hue = [each - each @ np.array([0.299, 0.587, 0.114])[:, None] for each in (painted, own)]
+    assert np.median(np.abs(hue[0] - hue[1])) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--passes", "3"], "passes: wanted with --method optimize, got it with network"),
+        (["--method", "optimize", "--model", "johnson2016-wave"], "model: wanted with --method"),
+        (["--method", "optimize", "--preset", "x"], "preset: wanted default, paper"),
+        (["--method", "optimize", "--num-steps", "1", "2", "3"], "num_steps: wanted one number"),
+    ],
+)
+def test_words_of_the_other_method_are_one_line(clip, painting, tmp_path, capsys, words, told):
+    common = ["video", str(clip), "--style", str(painting), "-o", str(tmp_path / "out")]
+    assert cli.main([*common, *words]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert told in error
 
 
 def test_the_command_paints_a_clip(models, clip, tmp_path, capsys):

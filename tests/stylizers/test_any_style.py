@@ -183,6 +183,19 @@ def test_alpha(model, stylizer):
         np.testing.assert_allclose(stylizer(content, painting, alpha=alpha), wanted, atol=1e-4)
 
 
+def test_a_mixture_of_prepared_styles_is_their_blend(stylizer):
+    prepared = [stylizer.prepare(jnp.asarray(each), alpha=0.8) for each in (FIRST, SECOND)]
+    found = stylizer.mix(prepared, [3.0, 1.0])
+    wanted = stylizer.prepare([FIRST, SECOND], blend=[3.0, 1.0], alpha=0.8)
+    for one, other in zip(found[:3], wanted[:3], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+    masked = stylizer.prepare([FIRST, SECOND], masks=MASKS)
+    with pytest.raises(ValueError, match="styles: wanted without masks"):
+        stylizer.mix([masked, FIRST], [1.0, 1.0])
+    with pytest.raises(ValueError, match="blend: wanted 2 weights"):
+        stylizer.mix(prepared, [1.0])
+
+
 def test_a_blend_is_of_moments(model, stylizer):
     content, paintings = crop(CONTENT), [FIRST[:, :, :64], SECOND[:, :32]]
     for blend, shares in (([3.0, 1.0], [0.75, 0.25]), (None, [0.5, 0.5])):

@@ -13,7 +13,13 @@ from flax.traverse_util import flatten_dict
 from nst_jax import metrics
 from nst_jax.flow import Flows
 from nst_jax.networks.layers import InstanceNorm, RegionMoments
-from nst_jax.stylizers import Blend, VideoState, VideoStylizer, load_stylizer
+from nst_jax.stylizers import (
+    Blend,
+    StyleOverTime,
+    VideoState,
+    VideoStylizer,
+    load_stylizer,
+)
 from nst_jax.stylizers.blending import feathered_mask
 from nst_jax.stylizers.clip_statistics import combine, follow
 from nst_jax.stylizers.painting import record_statistics
@@ -146,6 +152,61 @@ def test_statistics_follow_the_frames_where_the_clip_is_not_known(many):
     own = [flat(many.pool_statistics([each], "waves")) for each in (first, second)]
     for path, array in flat(state.statistics).items():
         np.testing.assert_allclose(array, 0.9 * own[0][path] + 0.1 * own[1][path], rtol=1e-4)
+
+
+# A style that changes ----------------------------------------------------------------------------
+
+
+def test_weights_are_linear_between_times():
+    style = StyleOverTime((1.0, 2.0, 4.0), ("waves", "dots", "strokes"))
+    for time, wanted in {
+        0: (1, 0, 0),
+        1: (1, 0, 0),
+        1.25: (0.75, 0.25, 0),
+        2: (0, 1, 0),
+        3.5: (0, 0.25, 0.75),
+        9: (0, 0, 1),
+    }.items():
+        assert style.weights(time) == pytest.approx(wanted)
+    for times in ((2.0, 1.0, 3.0), (1.0, 1.0, 2.0), (0.0, 1.0)):
+        with pytest.raises(ValueError, match="style_times: wanted seconds that rise"):
+            StyleOverTime(times, style.styles)
+
+
+def test_a_changing_style_has_each_style_at_its_time(many):
+    clip = frames()
+    style = StyleOverTime((0.0, 2.0), ("waves", "dots"))
+    video = VideoStylizer(many, style, temporal="statistics")
+    state = video.init(clip)
+    for time, name in {0.0: "waves", 2.0: "dots"}.items():
+        alone = VideoStylizer(many, name, temporal="statistics")
+        _, wanted = alone.step(alone.init(clip), as_image(clip[1]), None)
+        _, found = video.step(state, as_image(clip[1]), None, time=time)
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    pooled = [flat(many.pool_statistics(clip, name)) for name in ("waves", "dots")]
+    mixed = flat(style.mix_statistics(state.statistics, 0.5))
+    for path, array in mixed.items():
+        np.testing.assert_allclose(
+            array, 0.75 * pooled[0][path] + 0.25 * pooled[1][path], rtol=1e-5
+        )
+    after, _ = video.step(state, as_image(clip[0]), None, time=0.5)
+    assert after.statistics is state.statistics
+    groups = [(2, video.pool(clip[:2])), (1, video.pool(clip[2:]))]
+    assert len(video.combine(groups)) == 2
+
+
+def test_running_statistics_are_those_of_the_style_at_the_time(many):
+    style = StyleOverTime((0.0, 2.0), ("waves", "dots"))
+    video = VideoStylizer(many, style, temporal="statistics")
+    state, _ = video.step(video.init(()), as_image(frames()[0]), None, time=1.0)
+    own = many.pool_statistics([frames()[0]], {"waves": 1, "dots": 1})
+    for path, array in flat(state.statistics).items():
+        np.testing.assert_allclose(array, flat(own)[path], rtol=1e-4)
+
+
+def test_a_network_of_one_style_does_not_change(models):
+    with pytest.raises(ValueError, match="which has no styles to change between"):
+        VideoStylizer(load_stylizer(models.one), StyleOverTime((0.0,), (None,)))
 
 
 # The blend ---------------------------------------------------------------------------------------

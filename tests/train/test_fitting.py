@@ -287,6 +287,14 @@ def test_another_runs_workdir_is_refused(trainer, unbroken, description, complai
     assert "\n" not in str(caught.value)
 
 
+def test_a_weight_that_an_older_version_did_not_have_is_0(trainer, unbroken):
+    config = {**DESCRIPTION["config"], "temporal_weight": 0.0}
+    fit(trainer, unbroken[1], description={**DESCRIPTION, "config": config})
+    config["temporal_weight"] = 2.0
+    with pytest.raises(ValueError, match=r"config\.temporal_weight unset, this one has 2\.0;"):
+        fit(trainer, unbroken[1], description={**DESCRIPTION, "config": config})
+
+
 def test_another_networks_workdir_is_refused(trainer, unbroken):
     state = trainer.init(jax.random.key(3), {"kernel": jnp.ones((3, 4))}, {"mean": jnp.zeros(3)})
     options = {"num_steps": NUM_STEPS, "description": DESCRIPTION}
