@@ -65,11 +65,11 @@ def test_small_networks_paint_the_same_at_any_size(models, run_onnx, name):
         if name in ("one", "batch"):
             inputs, ours = {}, stylizer(pictures)
         elif name == "many":
-            inputs = {"style_weights": np.float32([[0.25, 0, 0.75]])}
+            inputs = {"style_weights": np.array([[0.25, 0, 0.75]], np.float32)}
             ours = stylizer(pictures, {STYLES[0]: 1, STYLES[2]: 3})
         elif name == "any":
             mean, deviation = run_onnx(parts["style"], {"painting": painting})
-            inputs = {"mean": mean, "deviation": deviation, "alpha": np.float32([[0.7]])}
+            inputs = {"mean": mean, "deviation": deviation, "alpha": np.array([[0.7]], np.float32)}
             ours = stylizer(pictures, painting, alpha=0.7)
         else:
             (embedding,) = run_onnx(parts["style"], {"painting": painting})
