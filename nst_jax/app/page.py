@@ -1,5 +1,6 @@
 """The page itself, of Gradio's parts. What its buttons do is in work.py."""
 
+import contextlib
 import dataclasses
 import importlib.util
 from collections import OrderedDict
@@ -14,6 +15,7 @@ from nst_jax.app import view, work
 from nst_jax.app.device_queue import DeviceQueue, Work
 from nst_jax.app.limits import Limits
 from nst_jax.app.style_menu import MINE, list_items
+from nst_jax.app.uploads import check_upload
 from nst_jax.app.visits import Visits
 from nst_jax.app.work import BRUSHES, LEAST_SIZE, NOTHING, Look, Place
 from nst_jax.jobs.color_words import ColorWord
@@ -141,11 +143,25 @@ def _stop(parts: Parts, request: gr.Request) -> None:
     parts.queue.cancel(str(request.session_hash))
 
 
-def _upload(label: str) -> gr.Image:
+def _upload(parts: Parts, label: str) -> gr.Image:
     """A field for a picture, of which Python is told the path: our reader alone opens it."""
     # The clipboard too: browsers paste into it. No webcam, for which they would ask.
     field = gr.Image(label=label, type="filepath", sources=["upload", "clipboard"], height=240)
-    return _by_path(field, lambda payload: payload.path)
+    _by_path(field, lambda payload: payload.path)
+    _adopt(parts, field)
+    return field
+
+
+def _adopt(parts: Parts, field: Any) -> None:
+    """Note at once whose an upload is, so that it goes with the visit, and not with another's."""
+
+    def adopt(given, request: gr.Request) -> None:
+        visit = parts.visits.visit(str(request.session_hash))
+        with contextlib.suppress(ValueError):  # told when it is used
+            most = parts.limits.clip_bytes
+            visit.uploads.add(check_upload(given, parts.uploads, most_bytes=most, name="upload"))
+
+    field.upload(adopt, field, None, show_progress="hidden", api_visibility="private")
 
 
 def _by_path(field: Any, read: Callable[[Any], Any]) -> Any:
@@ -161,12 +177,14 @@ def _by_path(field: Any, read: Callable[[Any], Any]) -> Any:
     return field
 
 
-def _style_fields(label: str, *, only_paintings: bool = False) -> tuple[gr.Dropdown, gr.Image]:
+def _style_fields(
+    parts: Parts, label: str, *, only_paintings: bool = False
+) -> tuple[gr.Dropdown, gr.Image]:
     items = list_items()
     names = [name for name, item in items.items() if item.style is None or not only_paintings]
     with gr.Row():
         choice = gr.Dropdown([*names, MINE], value=names[0], label=label)
-        painting = _upload("My painting")
+        painting = _upload(parts, "My painting")
         painting.visible = False
     choice.change(
         lambda word: gr.update(visible=word == MINE), choice, painting, show_progress="hidden"
@@ -178,15 +196,15 @@ def _paint_tab(parts: Parts) -> gr.Dropdown:
     limits = parts.limits
     with gr.Row():
         with gr.Column():
-            photo = _upload("Photograph")
-            label, painting = _style_fields("Style")
+            photo = _upload(parts, "Photograph")
+            label, painting = _style_fields(parts, "Style")
             with gr.Accordion("More", open=False):
                 alpha = gr.Slider(0, 1, 1, step=0.05, label="How much of the style (paintings)")
                 color = gr.Dropdown(list(get_args(ColorWord)), value="style", label="Colours")
                 second = gr.Dropdown(
                     [NOTHING, *list_items(), MINE], value=NOTHING, label="Mixed with"
                 )
-                other = _upload("My second painting")
+                other = _upload(parts, "My second painting")
                 share = gr.Slider(0, 1, 0.5, step=0.05, label="Share of the second")
             size = gr.Slider(LEAST_SIZE, limits.size, 512, step=16, label="Longer side in pixels")
             with gr.Row():
@@ -218,8 +236,8 @@ def _optimise_tab(parts: Parts) -> None:
     limits = parts.limits
     with gr.Row():
         with gr.Column():
-            photo = _upload("Photograph")
-            label, painting = _style_fields("Painting", only_paintings=True)
+            photo = _upload(parts, "Photograph")
+            label, painting = _style_fields(parts, "Painting", only_paintings=True)
             steps = gr.Slider(1, limits.steps, min(100, limits.steps), step=1, label="Steps")
             with gr.Accordion("More", open=False):
                 weight = gr.Slider(5, 500, 50, step=5, label="Boldness (style weight)")
@@ -273,7 +291,7 @@ def _regions_tab(parts: Parts) -> None:
             )
             board.blob_storage = _Drawings()
             _by_path(board, lambda payload: _read_board(board, payload))
-            fields = [_style_fields(f"The {name} brush") for name in BRUSHES]
+            fields = [_style_fields(parts, f"The {name} brush") for name in BRUSHES]
             rest = gr.Dropdown([NOTHING, *list_items()], value=NOTHING, label="The rest")
             size = gr.Slider(
                 LEAST_SIZE, parts.limits.size, 512, step=16, label="Longer side in pixels"
@@ -313,7 +331,7 @@ def _read_board(board: gr.ImageEditor, payload: Any) -> tuple[Any, list[Any]]:
 
 
 def _styles_tab(parts: Parts, label: gr.Dropdown, tabs: gr.Tabs) -> None:
-    photo = _upload("Photograph")
+    photo = _upload(parts, "Photograph")
     with gr.Row():
         start = gr.Button("Show all styles", variant="primary")
         stop = gr.Button("Stop")
@@ -349,7 +367,8 @@ def _video_tab(parts: Parts) -> None:
         with gr.Column():
             clip = gr.File(label="Clip", file_types=["video"], type="filepath")
             _by_path(clip, lambda payload: payload.path)
-            label, painting = _style_fields("Style")
+            _adopt(parts, clip)
+            label, painting = _style_fields(parts, "Style")
             steadies = gr.Checkbox(True, label="Without flicker")
             size = gr.Slider(
                 LEAST_SIZE, limits.clip_size, 320, step=16, label="Longer side in pixels"

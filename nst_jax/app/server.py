@@ -50,7 +50,7 @@ def serve(
 
         application = make_application(Path(root), limits=limits, hosts=_hosts(host))
         config = uvicorn.Config(
-            application, log_level="warning", timeout_graceful_shutdown=_SECONDS_TO_END
+            application, log_level="critical", timeout_graceful_shutdown=_SECONDS_TO_END
         )
         if on_start is not None:
             name = "localhost" if host in _LOCAL_NAMES else host

@@ -4,7 +4,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 
 _TOKEN_BYTES = 16
@@ -17,7 +17,8 @@ class Visit:
     Attributes:
         folder: Where the visitor's files lie; nobody else's do.
         token: What addresses of its files begin with; nobody can guess it.
-        uploads: Files that the visitor sent, which lie elsewhere.
+        uploads: Files that the visitor sent, which lie elsewhere; equal files of several visitors
+            are one.
     """
 
     def __init__(self, root: Path):
@@ -44,10 +45,14 @@ class Visit:
         path = self._files.get(name)
         return path if path is not None and path.is_file() else None
 
-    def remove(self) -> None:
-        """Remove the folder and what was uploaded."""
+    def remove(self, *, kept: Set[Path] = frozenset()) -> None:
+        """Remove the folder and what was uploaded.
+
+        Args:
+            kept: What others have sent too.
+        """
         shutil.rmtree(self.folder, ignore_errors=True)
-        for path in self.uploads:
+        for path in self.uploads - kept:
             path.unlink(missing_ok=True)
 
 
@@ -80,16 +85,22 @@ class Visits:
             ended = [k for k, (_, last) in self._visits.items() if now - last > self._idle]
             ended += list(self._visits)[: max(0, len(self._visits) - self._most)]
             gone = [self._visits.pop(each)[0] for each in dict.fromkeys(ended)]
+            kept = self._held()
         for each in gone:
-            each.remove()
+            each.remove(kept=kept)
         return visit
 
     def end(self, key: str) -> None:
         """End a visit; nothing happens where there is none."""
         with self._lock:
             found = self._visits.pop(key, None)
+            kept = self._held()
         if found is not None:
-            found[0].remove()
+            found[0].remove(kept=kept)
+
+    def _held(self) -> set[Path]:
+        """What visitors who are here have sent."""
+        return {path for visit, _ in self._visits.values() for path in visit.uploads}
 
     def find_file(self, token: str, name: str) -> Path | None:
         """Return a visitor's file by its address; None where there is none.

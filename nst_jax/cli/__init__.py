@@ -32,6 +32,7 @@ COMMANDS = {
     "export": "Write a trained network as ONNX or StableHLO.",
     "weights": "List, fetch, convert, verify and normalize weights of encoders.",
     "bench": "Measure how fast this machine paints.",
+    "completion": "Print a script by which a shell completes words.",
     "info": "Show versions, devices (am I on the GPU?), weights and folders.",
 }
 """What there is, each in the module of its name, whose `run` takes the words that follow."""

@@ -3,12 +3,8 @@
 Run by `make browser`, where Gradio, Playwright and a Chromium are.
 """
 
-import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,24 +16,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 240_000  # milliseconds: a picture's first program is compiled on a busy machine
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    """A running nst-jax app."""
-    pytest.importorskip("gradio")
-    folder = tmp_path_factory.mktemp("app")
-    command = [sys.executable, "-m", "nst_jax", "app", "--port", "0"]
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(root)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    assert process.stdout is not None
-    lines = iter(process.stdout.readline, "")
-    found = next(filter(None, (re.search(r"http://\S+\d", line) for line in lines)))
-    yield found[0]
-    process.terminate()
-    assert process.wait(30) == 143
-    assert not list(folder.glob("nst_jax-app-*")), "what visitors sent goes with the server"
 
 
 @pytest.fixture(scope="module")

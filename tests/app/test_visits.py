@@ -48,6 +48,17 @@ def test_what_a_visitor_made_and_sent_goes_with_the_visit(visits, tmp_path):
     visits.end("me")  # which nobody minds
 
 
+def test_what_another_visitor_has_sent_too_stays(visits, tmp_path):
+    upload = tmp_path / "upload.png"
+    upload.write_bytes(b"picture")
+    for key in ("a", "b"):
+        visits.visit(key).uploads.add(upload)
+    visits.end("a")
+    assert upload.exists()
+    visits.end("b")
+    assert not upload.exists()
+
+
 def test_idle_visits_and_too_many_end(visits, tmp_path, clock):
     first, second = visits.visit("a"), visits.visit("b")
     clock[0] = 60

@@ -63,7 +63,8 @@ def test_small_networks_paint_the_same_at_any_size(models, run_onnx, name):
     for height, width in SIZES:
         pictures = made_pictures(1, height, width, 3)
         if name in ("one", "batch"):
-            inputs, ours = {}, stylizer(pictures)
+            inputs: dict[str, Any] = {}
+            ours = stylizer(pictures)
         elif name == "many":
             inputs = {"style_weights": np.array([[0.25, 0, 0.75]], np.float32)}
             ours = stylizer(pictures, {STYLES[0]: 1, STYLES[2]: 3})
