@@ -85,7 +85,10 @@ POSITIONAL_DEFAULTS = {
     ("stylizers.stylizer", "paint", "style"): "as calling a stylizer",
 }
 # Functions that take any keyword, and what checks it.
-KEYWORDS = {("one_call", "optimize"): "jobs.presets.vary_preset knows Config's fields"}
+KEYWORDS = {
+    ("one_call", "optimize"): "jobs.presets.vary_preset knows Config's fields",
+    ("export.onnx_graph", "add"): "attributes of ONNX' operations, which its checker knows",
+}
 MOST_LINES = 400
 PAPERS = re.compile(r"(gatys|johnson|dumoulin|huang|ghiasi|li_wand|texler|sanakoyeu)_?20\d\d")
 MAY_ASK_FOR_A_PAPER = {"papers", "jobs", "cli"}

@@ -24,7 +24,7 @@ Once, and again after an update:
   nst-jax completion zsh > ~/.nst-jax-completion    # and in ~/.zshrc: source ~/.nst-jax-completion
   nst-jax completion fish > ~/.config/fish/completions/nst-jax.fish"""
 
-_OPTION = re.compile(r"^\W*(?:-\w, )*(--[a-z][a-z0-9-]*)", re.MULTILINE)
+_OPTION = re.compile(r"^\W*(?:-\w\b[^-\n]*)?(--[a-z][a-z0-9-]*)", re.MULTILINE)
 _SECOND_WORD = re.compile(r"nst-jax (?:train|weights) ([a-z][a-z0-9_]+)")
 _HAVE_SECOND_WORDS = ("train", "weights")
 

@@ -49,7 +49,7 @@ def test_other_files_and_other_things_are_no_uploads(visit, uploads, tmp_path):
     save_picture(tmp_path / "outside.png")
     (uploads / "link.png").symlink_to(tmp_path / "outside.png")
     given = [
-        *(None, "", 3, ["a"], {"path": "/etc/passwd"}, b"a", "\0", "/etc/passwd"),
+        *(None, "", 3, ["a"], {"path": "/etc/passwd"}, "\0", "/etc/passwd"),
         *(str(uploads), f"{uploads}/../outside.png", str(uploads / "link.png"), "a.png"),
         *(str(uploads / "missing.png"), "http://127.0.0.1/a.png", "x" * 10_000),
     ]

@@ -4,11 +4,12 @@ import shlex
 import shutil
 import threading
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
-from any_style_oracle import save_made_model
-from small_models import save_models, save_picture
+from small_models import save_models, save_picture, save_small
 
 from nst_jax.app import work
 from nst_jax.app.limits import Limits
@@ -16,7 +17,8 @@ from nst_jax.app.style_menu import MINE, list_items, pick_styles
 from nst_jax.app.visits import Visits
 from nst_jax.app.work import BRUSHES, NOTHING, Course, Look, Place
 from nst_jax.cli import main
-from nst_jax.stylizers import loading
+from nst_jax.networks.ghiasi import GhiasiNetwork
+from nst_jax.stylizers import DEFAULT_MODEL, loading
 
 LIMITS = Limits(steps=20, optimise_size=128)
 
@@ -27,7 +29,9 @@ def place(tmp_path, monkeypatch):
     for name in ("models", "uploads", "visits"):
         (tmp_path / name).mkdir()
     save_models(tmp_path / "models")
-    save_made_model(tmp_path / "models" / "huang2017.safetensors")
+    embedding = jax.ShapeDtypeStruct((1, 100), jnp.float32)
+    default = tmp_path / "models" / f"{DEFAULT_MODEL}.safetensors"
+    save_small(default, GhiasiNetwork(width=2), (), embedding)
     monkeypatch.setattr(loading, "_models_folder", lambda: tmp_path / "models")
     monkeypatch.setattr(work, "_STYLE_SIZE", 64)
     work.stylizer_of.cache_clear()

@@ -99,6 +99,9 @@ def test_the_models_that_ship_paint_the_same_at_twenty_sizes(tmp_path, run_onnx,
         mean, deviation = run_onnx(parts["style"], {"painting": painting})
         inputs = {"mean": mean, "deviation": deviation, "alpha": np.ones((1, 1), np.float32)}
         style = painting
+    elif not stylizer.styles:
+        (embedding,) = run_onnx(parts["style"], {"painting": painting})
+        inputs, style = {"embedding": embedding}, painting
     elif len(stylizer.styles) > 1:
         inputs, style = {"style_weights": np.eye(12, dtype=np.float32)[3:4]}, 3
     for number in range(20):
