@@ -92,8 +92,12 @@ class _Weights:
 
 def _enter(graph: Graph, stylizer: Stylizer) -> str:
     """The picture with its surroundings, mirrored to sides that are multiples of 32."""
-    around = ARCHITECTURES[stylizer.architecture].surroundings
-    x = graph.add("Transpose", "images", perm=[0, 3, 1, 2])
+    return _mirrored(graph, "images", ARCHITECTURES[stylizer.architecture].surroundings)
+
+
+def _mirrored(graph: Graph, name: str, around: int = 0) -> str:
+    """An input with so many pixels around it, then to multiples of 32 below and on the right."""
+    x = graph.add("Transpose", name, perm=[0, 3, 1, 2])
     sides = graph.add("Slice", graph.add("Shape", x), graph.whole(2), graph.whole(4))
     rest = graph.add("Mod", graph.add("Neg", sides), graph.whole(BUCKET))
     after = graph.add("Add", rest, graph.whole(around, around))
@@ -227,7 +231,7 @@ def _export_ghiasi(
     inputs = {"images": PICTURE, "embedding": size}
     found = {"transformer": graph.finish(inputs, {"painted": (painted, PICTURE)}, about=about)}
     graph, predictor = Graph(), weights.part("predictor")
-    x = graph.add("Transpose", "painting", perm=[0, 3, 1, 2])
+    x = _mirrored(graph, "painting")
     is_mobile = isinstance(stylizer.network, ghiasi.MobileGhiasiNetwork)
     embedding = (
         _mobile_predictor(graph, x, predictor)
@@ -360,7 +364,7 @@ def _export_huang(
     inputs = {"images": PICTURE, "mean": size, "deviation": size, "alpha": [1, 1]}
     found = {"transformer": graph.finish(inputs, {"painted": (painted, PICTURE)}, about=about)}
     graph = Graph()
-    x = encode(graph, graph.add("Transpose", "painting", perm=[0, 3, 1, 2]))
+    x = encode(graph, _mirrored(graph, "painting"))
     mean, variance = graph.moments(x)
     deviation = graph.add("Sqrt", graph.add("Add", variance, graph.number(1e-5)))
     outputs = {
