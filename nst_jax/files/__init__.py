@@ -12,6 +12,8 @@ from nst_jax.files.downloads import HashMismatchError as HashMismatchError
 from nst_jax.files.downloads import download as download
 from nst_jax.files.downloads import sha256_of as sha256_of
 from nst_jax.files.folders import find_images as find_images
+from nst_jax.files.folders import is_file as is_file
+from nst_jax.files.folders import is_folder as is_folder
 from nst_jax.files.folders import list_images as list_images
 from nst_jax.files.folders import make_folder as make_folder
 from nst_jax.files.folders import no_empty_folder as no_empty_folder

@@ -48,6 +48,16 @@ def real_path(path: FilePath) -> Path:
     return Path(os.path.realpath(path))
 
 
+def is_folder(path: FilePath) -> bool:
+    """Return whether a folder is there: not where no path can be so, as of too long a name."""
+    return os.path.isdir(path)
+
+
+def is_file(path: FilePath) -> bool:
+    """Return whether a file is there, as is_folder does."""
+    return os.path.isfile(path)
+
+
 def make_folder(folder: FilePath) -> None:
     """Make a folder if it is missing.
 

@@ -42,7 +42,7 @@ class Plan:
 def is_folder(out: str | os.PathLike[str]) -> bool:
     """Return whether OUT is a folder: it is one now, or ends as one in a slash."""
     ends = (os.sep, os.altsep or os.sep, "/")
-    return Path(out).is_dir() or os.fspath(out).endswith(ends)
+    return files.is_folder(out) or os.fspath(out).endswith(ends)
 
 
 def place_in_folder(out: str | os.PathLike[str], content: Any) -> Path:
@@ -135,7 +135,7 @@ def _may_write(
 
 
 def _is_folder(content: Any) -> bool:
-    return isinstance(content, str | os.PathLike) and Path(content).is_dir()
+    return isinstance(content, str | os.PathLike) and files.is_folder(content)
 
 
 def _pictures_at(content: Any) -> list[Any]:

@@ -115,12 +115,12 @@ def identify(job: VideoJob, clip: Clip) -> dict[str, Any]:
 
 
 def _files_of(clip: FilePath) -> list[Path]:
-    return files.list_images(clip) if Path(clip).is_dir() else [Path(clip)]
+    return files.list_images(clip) if files.is_folder(clip) else [Path(clip)]
 
 
 def _describe(given: Any) -> str:
     """A word or a number as it is; of a picture a hash."""
-    if isinstance(given, str | Path) and Path(given).is_file():
+    if isinstance(given, str | Path) and files.is_file(given):
         return files.sha256_of(given)
     if isinstance(given, np.ndarray | jax.Array | PIL.Image.Image):
         return hashlib.sha256(np.asarray(given).tobytes()).hexdigest()

@@ -97,7 +97,7 @@ class Config:
         """
         check_types(self)
         loss = find_style_loss(self.style_loss)
-        check(self.num_steps >= 0, "num_steps", "0 or more", self.num_steps)
+        check(0 <= self.num_steps < 2**31, "num_steps", "0 to 2147483647", self.num_steps)
         check(self.size is None or self.size >= 16, "size", "16 pixels or more", self.size)
         style_size = self.style_size
         check(style_size is None or style_size >= 16, "style_size", "16 or more", style_size)
@@ -114,7 +114,7 @@ class Config:
             check(len(set(names)) == len(names), name, "each layer once", ", ".join(names))
         check(abs(self.mask_growth) <= 64, "mask_growth", "-64 to 64", self.mask_growth)
         check(0 <= self.seed < 2**32, "seed", "0 to 4294967295", self.seed)
-        check(self.history >= 1, "history", "1 or more", self.history)
+        check(1 <= self.history <= 10_000, "history", "1 to 10000", self.history)
         positive = 0 < self.learning_rate < float("inf")
         check(positive, "learning_rate", "a number above 0", self.learning_rate)
         plan_levels(16, 16, scales=self.scales, num_steps=self.num_steps)

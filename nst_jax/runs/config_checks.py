@@ -12,8 +12,7 @@ _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "True or 
 def check_types(config: Any) -> None:
     """Refuse a dataclass with a field that is not of its annotated type, choices included.
 
-    Whole numbers pass for numbers, and NumPy's scalars for Python's. No whole number has more than
-    32 bits, since an array has no room for it.
+    Whole numbers pass for numbers, and NumPy's scalars for Python's.
 
     Args:
         config: Its annotations may have numbers, text, Literal, None, tuples of these, and classes.
@@ -25,8 +24,6 @@ def check_types(config: Any) -> None:
     for field in dataclasses.fields(config):
         hint, value = hints[field.name], getattr(config, field.name)
         check(_is_of(value, hint), field.name, _describe(hint), _shown(value))
-        whole = isinstance(value, numbers.Integral)
-        check(not whole or abs(value) < 2**32, field.name, "less than 4294967296", _shown(value))
 
 
 @functools.cache

@@ -571,7 +571,7 @@ def test_ctrl_c_is_in_the_record(photograph, painting, vgg16):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"num_steps": -1}, "num_steps: wanted 0 or more, got -1"),
+        ({"num_steps": -1}, "num_steps: wanted 0 to 2147483647, got -1"),
         ({"size": 15}, "size: wanted 16 pixels or more, got 15"),
         ({"style_size": 3}, "style_size: wanted 16 or more, got 3"),
         ({"content_weight": -1.0}, "content_weight: wanted a finite number, 0 or more, got -1.0"),
@@ -585,7 +585,9 @@ def test_ctrl_c_is_in_the_record(photograph, painting, vgg16):
         ({"content_layers": (("x", float("nan")),)}, "content_layers: wanted finite weights, 0 or"),
         ({"style_blend": (1.0, -1.0)}, "style_blend: wanted finite weights, 0 or more"),
         ({"content_layers": (), "style_layers": ()}, "style_layers: wanted at least one layer of"),
-        ({"history": 0}, "history: wanted 1 or more, got 0"),
+        ({"history": 0}, "history: wanted 1 to 10000, got 0"),
+        ({"history": 2**62}, "history: wanted 1 to 10000, got 46"),
+        ({"num_steps": 2**31}, "num_steps: wanted 0 to 2147483647, got 2147483648"),
         ({"learning_rate": 0.0}, "learning_rate: wanted a number above 0, got 0.0"),
         ({"seed": -1}, "seed: wanted 0 to 4294967295, got -1"),
         ({"scales": ((0.5, 1.0),)}, "scales: wanted rising factors that end in 1"),

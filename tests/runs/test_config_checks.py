@@ -47,8 +47,6 @@ def test_values_of_their_types_pass(change):
     ("change", "told"),
     [
         ({"count": 1.5}, "count: wanted a whole number, got 1.5"),
-        ({"count": 10**23}, "count: wanted less than 4294967296, got 10"),
-        ({"size": -(2**32)}, "size: wanted less than 4294967296, got -4294967296"),
         ({"count": "80"}, "count: wanted a whole number, got 80"),
         ({"count": True}, "count: wanted a whole number, got True"),
         ({"share": "much"}, "share: wanted a number, got much"),
