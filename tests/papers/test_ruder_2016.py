@@ -72,6 +72,7 @@ def test_the_presets_have_the_published_proportions():
     assert passes.temporal_weight == 500 * 256**2
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
