@@ -54,7 +54,7 @@ def gaussian_mean_extended(
 
 
 def _windows(
-    side: int, *, first: int, count: int, sigma: float, reach: float
+    side: int, *, first: int, count: int, sigma: float, reach: int | float
 ) -> Float[Array, "count side"]:
     """A row for each middle from first on, with the window's weights at the pixels it covers."""
     places = jnp.arange(side, dtype=jnp.float32)

@@ -241,6 +241,7 @@ def test_a_style_changes_over_time(clip, many, tmp_path):
     assert np.abs(painted[4] - many.paint([frames[4]], "waves")[0]).max() > 0.02
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("choice", "times", "words"),
     [

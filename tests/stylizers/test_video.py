@@ -167,7 +167,7 @@ def test_weights_are_linear_between_times():
         3.5: (0, 0.25, 0.75),
         9: (0, 0, 1),
     }.items():
-        assert style.weights(time) == pytest.approx(wanted)
+        assert style.weights(float(time)) == pytest.approx(wanted)
     for times in ((2.0, 1.0, 3.0), (1.0, 1.0, 2.0), (0.0, 1.0)):
         with pytest.raises(ValueError, match="style_times: wanted seconds that rise"):
             StyleOverTime(times, style.styles)
