@@ -84,8 +84,10 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
-# Bytes that a process may hold before it forgets its compiled programs.
-_MOST_MEMORY = 1_500_000_000
+# Programs are forgotten when a process has grown by so many bytes since they were forgotten last:
+# the system counts what was given back as held, until it is used again.
+_MOST_GROWTH = 600_000_000
+_memory_before = 0
 
 
 def _memory() -> int:
@@ -99,14 +101,16 @@ def _memory() -> int:
 
 @pytest.fixture(scope="module", autouse=True)
 def _forgotten_programs() -> Iterator[None]:
-    """Forget programs after a file where they take much memory: all together are gigabytes.
+    """Forget programs after a file where they have come to much: all together are gigabytes.
 
     What another file compiles again is read from the cache on disk.
     """
+    global _memory_before
     yield
-    if _memory() > _MOST_MEMORY:
+    if not _memory() or _memory() > _memory_before + _MOST_GROWTH:
         jax.clear_caches()
         gc.collect()
+        _memory_before = _memory()
 
 
 @pytest.fixture

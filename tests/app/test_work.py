@@ -128,6 +128,7 @@ def test_what_is_not_on_the_page_is_refused(place, changes, told):
     assert not list(place.visit.folder.iterdir())
 
 
+@pytest.mark.slow
 def test_an_optimisation_stops_and_goes_on_to_the_same_picture(place):
     look = Look("van gogh harvest", size=64)
 

@@ -739,7 +739,12 @@ def test_progress_on_a_terminal_is_a_bar_with_the_rate(capsys, monkeypatch):
     text = capsys.readouterr().err
     assert "8/8" in text
     assert "steps/s" in text
-    assert "loss 3 = content 1 + style 2" in text
+    assert "loss 3" in text
+    assert "content" not in text
+
+    with follow_training(8, size=48, verbose=True) as on_step:
+        on_step(report(1))
+    assert "step 1/8  loss 3 = content 1 + style 2" in capsys.readouterr().err
 
 
 def test_quiet_progress_is_none(capsys):

@@ -127,7 +127,8 @@ def test_help_tells_every_option_and_no_other(capsys):
     told = set(re.findall(r"^[^\w-]*--([a-z][a-z-]*) ", text, re.MULTILINE))
     options = (
         "content-dir style-dir workdir held-out-dir held-out-style-dir preset start-from "
-        "save-every report-every time-limit quiet style-layer-weights identity-layer-weights"
+        "save-every report-every time-limit quiet verbose style-layer-weights "
+        "identity-layer-weights"
     )
     fields = {field.name.replace("_", "-") for field in dataclasses.fields(huang_2017.Config)}
     assert told == {*options.split(), *fields}

@@ -23,7 +23,8 @@ def read_archive(path):
     }
 
 
-@pytest.mark.parametrize("name", [pytest.param("one", marks=pytest.mark.slow), "many"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["one", "many"])
 def test_networks_answer_the_same_at_any_size(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_models(tmp_path)
