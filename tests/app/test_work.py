@@ -75,6 +75,7 @@ def assert_commands_make_the_same(outcome, *words):
     return made
 
 
+@pytest.mark.slow
 def test_a_painting_of_ones_own_is_painted_after(place):
     look = Look(MINE, painting(place), alpha=0.6, color="keep", size=64)
     outcome = do(work.paint_work(photo(place), look, place))
@@ -207,6 +208,7 @@ def test_regions_that_cannot_be_painted_are_refused(place, layers, labels, told)
         do(job)
 
 
+@pytest.mark.slow
 def test_the_sheet_has_all_named_styles_and_each_can_be_used(place):
     told = []
     made = do(work.sheet_work(photo(place), place), told=told)

@@ -180,6 +180,7 @@ def test_keep_lets_every_pixel_keep_its_hue(when):
     assert parse("--color", "style") == PRESETS["default"]
 
 
+@pytest.mark.slow
 def test_the_fine_texture_of_another_painting_is_mixed_in(pictures):
     nst_jax.save_image("t.png", 1 - nst_jax.load_image("s.png"))
     words = ("--num-steps", "2", "--fine-style", "t.png", "--scale", "1", "--style-size", "48")

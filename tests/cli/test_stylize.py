@@ -129,6 +129,7 @@ def test_batches_do_not_change_pictures(folder):
         np.testing.assert_allclose(pixels(f"twos/{name}"), pixels(f"ones/{name}"), atol=1)
 
 
+@pytest.mark.slow
 def test_pictures_above_the_limit_run_in_tiles(folder):
     nst_jax.save_image("large.png", jnp.asarray(made_pictures(1, 144, 160, 3)))
 
@@ -214,6 +215,7 @@ def after(names, photograph="photos/a.png", *, size=64, **options):
     return np.rint(np.asarray(picture)[0] * 255).astype(int)
 
 
+@pytest.mark.slow
 def test_every_photograph_is_painted_after_every_painting(paintings, capsys):
     words = ("photos", "--style", "paintings", *SMALL, "-o", "out")
     assert stylize(*words, model="any") == 0

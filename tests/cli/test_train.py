@@ -301,6 +301,7 @@ def test_the_model_paints(trained, monkeypatch):
     assert PIL.Image.open("out.png").size == (68, 52)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_as_it_is(trained, monkeypatch):
     monkeypatch.chdir(trained[0])
     words = (*JOHNSON, *SMOKE, "--held-out-dir", "held")
@@ -368,6 +369,7 @@ def test_a_stopped_run_goes_on_by_itself(trained, here, monkeypatch):
     assert_same(arrays("run"), arrays(str(trained[0] / "run")))
 
 
+@pytest.mark.slow
 def test_a_diverging_run_is_told_on_one_line(trained, here):
     shutil.copytree(trained[0], here, dirs_exist_ok=True)
     for result in ("model.safetensors", "record.json", "checkpoints/step_000004/run.json"):

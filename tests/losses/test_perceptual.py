@@ -165,6 +165,7 @@ def made_guidance(photograph, painting):
     return on_picture, on_style, guidance.make_guides(on_picture, [on_style, None], layers)
 
 
+@pytest.mark.slow
 def test_each_region_has_its_styles_gram_matrix(photograph, painting, params):
     image, styles = halfway(photograph), [painting, painting[:, ::-1, ::2]]
     on_picture, on_style, guides = made_guidance(photograph, painting)
@@ -267,6 +268,7 @@ class Watched:
         return call
 
 
+@pytest.mark.slow
 def test_blocks_need_less_memory(photograph, painting, params, monkeypatch):
     """Counted as XLA plans it, with every block's input alive all the time."""
     weights = Weights({"relu3_1": 1.0}, {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0})

@@ -72,6 +72,7 @@ def test_layers_have_the_shapes_of_the_papers_table():
     }
 
 
+@pytest.mark.slow
 def test_weights_start_as_torchs_do():
     network = JohnsonNetwork(width=8)
     variables = jax.jit(network.init)(jax.random.key(0, impl="rbg"), jnp.zeros((1, 44, 44, 3)))

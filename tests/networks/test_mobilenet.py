@@ -20,6 +20,7 @@ def predict():
     return jax.jit(lambda paintings: module.apply(variables, jnp.asarray(paintings)))
 
 
+@pytest.mark.slow
 def test_a_mask_weighs_the_positions_of_the_mean(predict):
     # An embedding is affine in the mean of the last map, which has one position to either side.
     paintings = made_pictures(1, 32, 64, 3)

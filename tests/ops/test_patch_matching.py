@@ -101,6 +101,7 @@ def test_decorating_is_matching_assembling_and_colouring():
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_flat_pictures_give_finite_features():
     flat, style = jnp.full((1, 5, 5, 2), 3.0), jnp.asarray(made(1, 5, 6, 2, seed=12))
     assert np.isfinite(decorate(flat, style)).all()

@@ -142,6 +142,7 @@ def mean_square(a, b):
     return np.mean((np.asarray(a, np.float64) - np.asarray(b, np.float64)) ** 2)
 
 
+@pytest.mark.slow
 def test_every_picture_is_compared_with_a_style_of_its_own(vgg16):
     encoder, encoder_params = vgg16
     config = dataclasses.replace(SMOKE, style_weight=3.0, content_weight=0.5, tv_weight=0.0)

@@ -460,6 +460,7 @@ def made_masks():
     return upper
 
 
+@pytest.mark.slow
 def test_a_run_with_masks_resumes_and_says_what_they_were(photograph, painting, vgg16):
     keeper, styles = Keeper(), [painting, photograph[:, ::-1]]
     part = np.zeros((40, 56), np.float32)
@@ -673,6 +674,7 @@ def test_loss_and_pixel_gradient_are_torchs(preset, changes, vgg16):
         assert error < 3e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_papers_noise_does_not_overflow(seed):
     """Of a noise of 1/255 the second step is the whole gradient of a loss of 1e11."""

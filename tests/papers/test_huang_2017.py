@@ -160,6 +160,7 @@ def loss_of(config, vgg16, variables, pair, make=huang_2017.make_loss_fn):
     return float(total), {name: float(term) for name, term in terms.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style_weight", [10.0, 3.0])
 def test_the_loss_is_the_published_one(vgg16, variables, style_weight):
     config = dataclasses.replace(PLAIN, style_weight=style_weight, content_weight=0.7)
@@ -209,6 +210,7 @@ def test_sums_over_channels_are_means_times_their_number(vgg16, variables):
     assert terms["style"] == pytest.approx(literal, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_an_identity_pair_is_painted_after_itself_and_compared_pixel_by_pixel(vgg16, variables):
     config = dataclasses.replace(SMOKE, identity_pairs=1, identity_weight=700.0)
     total, terms = loss_of(config, vgg16, variables, PAIR)
@@ -225,6 +227,7 @@ def test_an_identity_pair_is_painted_after_itself_and_compared_pixel_by_pixel(vg
     assert total == terms["identity"]
 
 
+@pytest.mark.slow
 def test_the_features_of_identity_pairs_are_compared_position_by_position(vgg16, variables):
     weights = {"relu3_1": 3.0, "relu1_1": 0.5}
     config = dataclasses.replace(

@@ -35,6 +35,7 @@ def vgg16():
     return load_encoder("vgg16")
 
 
+@pytest.mark.slow
 def test_each_run_of_a_batch_goes_as_it_would_alone(photograph, painting, vgg16):
     configs = [dataclasses.replace(BASE, **change) for change in CHANGES]
     steps: list[list[int | None]] = []

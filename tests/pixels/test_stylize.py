@@ -280,6 +280,7 @@ def test_runs_stay_in_float32_where_jax_would_take_float64(
     assert wide["steps"][-1]["total"] == pytest.approx(record["steps"][-1]["total"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_every_style_loss_stays_in_float32(photograph, painting):
     layers = (("mixed", 1.0),)
     with jax.enable_x64(True):

@@ -135,6 +135,7 @@ def test_saving_what_was_loaded_gives_the_same_file(model, tmp_path):
 # Styles ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_painting_or_what_it_was_encoded_to(model, stylizer):
     wanted = paint(model, crop(CONTENT), [FIRST[:, :, :64]])
     painting = FIRST[:, :, :64]

@@ -187,6 +187,7 @@ def test_adain_is_what_is_taken_without_a_word(path):
     assert named.network == plain.network
 
 
+@pytest.mark.slow
 def test_too_large_pictures_stop_no_others(stylizers, path):
     small, large = CONTENT, made_painting(6, height=512, width=512)
     told = r"max_pixels: wanted 262144, since .* got 65536; raise it, or make the picture smaller"

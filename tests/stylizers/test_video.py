@@ -119,6 +119,7 @@ def test_large_clips_and_frames_are_pooled_in_parts(many):
         np.testing.assert_allclose(apart[path], array, rtol=rtol, atol=atol)
 
 
+@pytest.mark.slow
 def test_shared_statistics_paint_equal_parts_equally(many):
     """A bright bar that comes into a frame changes what is far from it, unless they are shared."""
     (frame,) = frames(1, 32, 160)

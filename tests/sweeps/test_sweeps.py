@@ -510,6 +510,7 @@ def reported(pictures) -> sweeps.Sweep:
     return sweep
 
 
+@pytest.mark.slow
 def test_a_report_is_right_in_every_part(reported):
     folder = Path("out & <b>")
     page = Page((folder / "report.html").read_text(encoding="utf-8"))

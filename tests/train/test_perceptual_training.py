@@ -59,6 +59,7 @@ def test_a_style_loss_of_ones_own_trains_a_network(paper, photograph, painting, 
     assert json.loads(json.dumps(describe_config(config)))["style_loss"] == "means"
 
 
+@pytest.mark.slow
 def test_each_picture_of_a_batch_has_its_own_styles_measures(photograph, painting, params):
     """Whatever pytree a style loss keeps: here means and deviations."""
     config = dataclasses.replace(

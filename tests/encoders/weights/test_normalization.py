@@ -84,6 +84,7 @@ def held_out_photographs():
     return [Path(data) / row for row in rows if row.startswith("content/heldout/")][:12]
 
 
+@pytest.mark.slow
 def test_shipped_means_bring_natural_pictures_near_one():
     encoder, params = load_encoder("vgg16", weights="vgg16-normalized")
     # Of one size, so that they share a program.
