@@ -115,6 +115,7 @@ def test_lpips_is_its_formula_in_pytorch():
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_lpips_of_equal_pictures_is_0_and_black_ones_do_no_harm():
     images = jnp.concatenate([pictures(1), jnp.zeros((1, 32, 40, 3))])
     found = metrics.lpips(images, images, *load_encoder("vgg16"), load_lpips_weights())

@@ -187,6 +187,7 @@ def test_a_new_style_is_the_mean_of_the_others_and_leaves_them():
         np.testing.assert_allclose(new[3], (old[0] + old[1] + old[2]) / 3, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_tables_alone_can_be_trained_to_learn_one_new_style():
     network = DumoulinNetwork(num_styles=3, width=2)
     params = made_variables(network)["params"]

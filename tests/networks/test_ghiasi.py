@@ -132,6 +132,7 @@ def test_an_embedding_of_zero_starts_as_plain_instance_normalisation():
     np.testing.assert_allclose(found.std((1, 2)), 1, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_batch_statistics_move_by_a_hundredth_in_training_and_stay_otherwise():
     network, variables = GhiasiTransformer(width=2), made_variables()
     images, embeddings = jnp.asarray(made_pictures(2, 16, 12, 3)), jnp.asarray(made_embeddings(2))

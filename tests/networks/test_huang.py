@@ -111,6 +111,7 @@ def test_a_part_of_the_decoder_runs_alone():
     np.testing.assert_allclose(found, wanted, atol=2e-5 * wanted.max())
 
 
+@pytest.mark.slow
 def test_first_pictures_are_near_grey_and_gradients_reach_every_layer():
     decoder = Decoder(architecture="vgg16")
     features = jnp.abs(jax.random.normal(jax.random.key(1), (1, 4, 4, 512)))

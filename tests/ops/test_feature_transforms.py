@@ -27,6 +27,7 @@ def adain_by_loop(content: np.ndarray, style: np.ndarray, eps: float) -> np.ndar
     return result
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(st.integers(1, 3), st.integers(2, 6), st.integers(2, 6), st.integers(1, 5))
 def test_matches_a_loop_over_channels(batch, height, width, channels):

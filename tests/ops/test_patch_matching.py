@@ -81,6 +81,7 @@ def test_a_picture_is_put_together_from_its_own_patches():
     np.testing.assert_allclose(decorate(features, features, patch_size=3), features, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_decorating_takes_patches_of_the_whitened_style():
     """With patches of one position each: every position is one of the style's own."""
     content, style = made(2, 4, 5, 3, seed=8) * 5 + 2, made(1, 6, 3, 3, seed=9) + 1

@@ -436,6 +436,7 @@ class Keeper:
 TWO_SIZES = smoke(size=128, num_steps=6)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_picture(photograph, painting, vgg16):
     keeper = Keeper()
     whole, record = gatys_2016.stylize(

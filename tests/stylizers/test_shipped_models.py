@@ -75,7 +75,13 @@ def style_of(stylizer):
     return None if isinstance(stylizer, OneStyleStylizer) else stylizer.styles[0]
 
 
-@each_model
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "huang2017" else [])
+        for name in list_models()
+    ],
+)
 def test_it_paints_a_photograph_that_can_be_recognised(name):
     # What the network itself paints: the filter after it takes strokes as narrow as its grid too.
     median_filter = 1 if name.startswith("johnson2016") else None

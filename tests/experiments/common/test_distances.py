@@ -10,6 +10,7 @@ from nst_jax import metrics
 from nst_jax.encoders.weights.pretrained import load_encoder, load_lpips_weights
 
 
+@pytest.mark.slow
 def test_distances_are_those_of_vgg_16():
     first, second = (jnp.asarray(made_pictures(1, 32, 32, 3, seed=seed)) for seed in (0, 1))
     distances, (encoder, params) = Distances(), load_encoder("vgg16")
