@@ -111,7 +111,7 @@ def test_the_models_that_ship_paint_the_same_at_twenty_sizes(tmp_path, run_onnx,
         assert np.abs(painted - ours).max() < 5e-3, "about a level of 255"
 
 
-@pytest.mark.slow
+@pytest.mark.oracle
 def test_the_command_writes_checked_files_with_the_card(models, capsys):
     onnx = pytest.importorskip("onnx")
     assert main(["export", "predicted.safetensors", "-o", "net.onnx", "--json"]) == 0
@@ -133,6 +133,7 @@ def test_the_command_writes_checked_files_with_the_card(models, capsys):
     assert "use .onnx, .stablehlo" in capsys.readouterr().err
 
 
+@pytest.mark.oracle
 def test_weights_of_half_precision_are_stored_so(models):
     onnx = pytest.importorskip("onnx")
     parts = export_onnx(load_stylizer("one.safetensors"), about={})
