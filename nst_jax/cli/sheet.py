@@ -103,12 +103,13 @@ def paint_sheet(job: SheetJob, *, quiet: bool) -> Sheet:
 def _command(options: SheetOptions, entry: Entry) -> str:
     """How to paint a sheet's picture at full size."""
     words = ("nst-jax", "stylize", str(options.content))
+    out = ("-o", f"{options.content.stem}_{entry.number}.png")
     if entry.style is not None:
-        return shlex.join((*words, *entry.style.words, "-o", "out.png"))
+        return shlex.join((*words, *entry.style.words, *out))
     style = next((str(path) for path in _paintings(options) if path.stem == entry.name), "")
     model = () if options.model == DEFAULT_MODEL else ("--model", options.model)
     alpha = () if options.alpha is None else ("--alpha", f"{options.alpha:g}")
-    return shlex.join((*words, "--style", style, *model, *alpha, "-o", "out.png"))
+    return shlex.join((*words, "--style", style, *model, *alpha, *out))
 
 
 def _paintings(options: SheetOptions) -> list[Path]:

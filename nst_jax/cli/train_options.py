@@ -120,7 +120,7 @@ class StartOptions:
     start_from: Annotated[
         str | None, arg(metavar="NAME|FILE", help_behavior_hint="(default: random parameters)")
     ] = None
-    """A trained network of the same shape to begin with: a quarter of the steps may do then. Steps
+    """A trained network of the same shape to begin with: a fifth of the steps may do then. Steps
     of a warm start are left out."""
 
 

@@ -18,7 +18,9 @@ def require_av() -> Any:
     try:
         import av
     except ImportError as error:
-        raise VideoLibraryMissingError("clips need PyAV: pip install av") from error
+        raise VideoLibraryMissingError(
+            "clips need PyAV, and OpenCV for their motion: pip install av opencv-python-headless"
+        ) from error
     return av
 
 

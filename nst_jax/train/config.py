@@ -115,6 +115,9 @@ class TrainingConfig:
             ValueError: One line that names the field.
         """
         changes = dict(changes)
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in changes.keys() - set(known):
+            raise ValueError(f"{name}: wanted one of {', '.join(known)}, got another name")
         if "size" in changes and self.shorter_side is not None:
             scaled = tuple(round(side * changes["size"] / self.size) for side in self.shorter_side)
             changes.setdefault("shorter_side", scaled)

@@ -51,8 +51,8 @@ def test_a_sheet_shows_what_its_commands_paint(folder, capsys):
     for place, each in enumerate(told["results"], start=1):
         program, *words = shlex.split(each["command"])
         assert program == "nst-jax"
-        assert main([*words, "--size", "48", "--overwrite", "--quiet"]) == 0
-        painted = np.asarray(PIL.Image.open("out.png")).astype(int)
+        assert main([*words, "--size", "48", "--quiet"]) == 0
+        painted = np.asarray(PIL.Image.open(f"photo_{place}.png")).astype(int)
         left = 12 + place * (140 + 8)  # cells are at least so wide
         assert np.abs(drawn[-12 - 48 : -12, left : left + 48] - painted).max() <= 1
 

@@ -48,6 +48,8 @@ def test_size_takes_along_what_pictures_are_cut_from():
     assert config.vary({"size": 240}).shorter_side == (288, 576)  # of 160, 192 and 384
     assert config.vary({"size": 240, "shorter_side": (240, 300)}).shorter_side == (240, 300)
     assert johnson_2016.PRESETS["paper"].vary({"size": 240}).shorter_side is None
+    with pytest.raises(ValueError, match=r"^style_los: wanted one of .*style_loss.*, got another"):
+        config.vary({"style_los": "gram"})
 
 
 @pytest.mark.parametrize(

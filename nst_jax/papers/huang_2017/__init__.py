@@ -28,19 +28,35 @@ keeps more of the photograph. The authors scale the shorter side to 512; pytorch
 which a preset cannot say here: its pictures keep their aspect.
 """
 
-from nst_jax.papers.huang_2017.config import PRESETS as PRESETS
-from nst_jax.papers.huang_2017.config import STYLE_LAYERS as STYLE_LAYERS
-from nst_jax.papers.huang_2017.config import WARM_START as WARM_START
-from nst_jax.papers.huang_2017.config import Config as Config
-from nst_jax.papers.huang_2017.objective import Targets as Targets
-from nst_jax.papers.huang_2017.objective import compute_targets as compute_targets
-from nst_jax.papers.huang_2017.objective import loss_layers as loss_layers
-from nst_jax.papers.huang_2017.objective import make_decoder as make_decoder
-from nst_jax.papers.huang_2017.objective import make_loss_fn as make_loss_fn
-from nst_jax.papers.huang_2017.objective import make_warm_start_loss_fn as make_warm_start_loss_fn
-from nst_jax.papers.huang_2017.objective import set_encoder as set_encoder
-from nst_jax.papers.huang_2017.objective import sum_terms as sum_terms
-from nst_jax.papers.huang_2017.training import TRAINING as TRAINING
-from nst_jax.papers.huang_2017.training import fit as fit
-from nst_jax.papers.huang_2017.training import make_network as make_network
-from nst_jax.train import Pair as Pair
+from nst_jax.papers.huang_2017.config import PRESETS, STYLE_LAYERS, WARM_START, Config
+from nst_jax.papers.huang_2017.objective import (
+    Targets,
+    compute_targets,
+    loss_layers,
+    make_decoder,
+    make_loss_fn,
+    make_warm_start_loss_fn,
+    set_encoder,
+    sum_terms,
+)
+from nst_jax.papers.huang_2017.training import TRAINING, fit, make_network
+from nst_jax.train import Pair
+
+__all__ = [
+    "PRESETS",
+    "STYLE_LAYERS",
+    "TRAINING",
+    "WARM_START",
+    "Config",
+    "Pair",
+    "Targets",
+    "compute_targets",
+    "fit",
+    "loss_layers",
+    "make_decoder",
+    "make_loss_fn",
+    "make_network",
+    "make_warm_start_loss_fn",
+    "set_encoder",
+    "sum_terms",
+]

@@ -26,14 +26,27 @@ DeepFlow, and nst_jax.flow has DIS. Differs: a painting has the frame's longer s
 code gives it the frame's area; pictures are clipped to [0, 1] where the code stretches them to it.
 """
 
-from nst_jax.papers.ruder_2016.config import PRESETS as PRESETS
-from nst_jax.papers.ruder_2016.config import Config as Config
-from nst_jax.papers.ruder_2016.config import Sharing as Sharing
-from nst_jax.papers.ruder_2016.painting import Neighbour as Neighbour
-from nst_jax.papers.ruder_2016.painting import Painter as Painter
-from nst_jax.papers.ruder_2016.painting import long_term_masks as long_term_masks
-from nst_jax.papers.ruder_2016.painting import paint_frame as paint_frame
-from nst_jax.papers.ruder_2016.painting import prepare as prepare
-from nst_jax.papers.ruder_2016.painting import stylize as stylize
-from nst_jax.papers.ruder_2016.turns import Turn as Turn
-from nst_jax.papers.ruder_2016.turns import plan_turns as plan_turns
+from nst_jax.papers.ruder_2016.config import PRESETS, Config, Sharing
+from nst_jax.papers.ruder_2016.painting import (
+    Neighbour,
+    Painter,
+    long_term_masks,
+    paint_frame,
+    prepare,
+    stylize,
+)
+from nst_jax.papers.ruder_2016.turns import Turn, plan_turns
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "Neighbour",
+    "Painter",
+    "Sharing",
+    "Turn",
+    "long_term_masks",
+    "paint_frame",
+    "plan_turns",
+    "prepare",
+    "stylize",
+]
