@@ -107,7 +107,7 @@ def refuse_folder(path: FilePath) -> None:
         raise IsADirectoryError(f"cannot write {quoted(path)}: it is a folder; name a file in it")
 
 
-def remove_temporaries(folder: FilePath, *, idle: float = 0) -> None:
+def remove_temporaries(folder: FilePath, *, idle: float = 0.0) -> None:
     """Remove what killed processes left in a folder.
 
     Args:

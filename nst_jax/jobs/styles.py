@@ -19,7 +19,6 @@ from nst_jax.regions.masks import Mask, Masks
 from nst_jax.stylizers import (
     AnyStyleStylizer,
     ManyStylesStylizer,
-    Mixture,
     OneStyleStylizer,
     Stylizer,
 )
@@ -172,8 +171,8 @@ class Mixing(NamedTuple):
     blend: tuple[float, ...]
     regions: Regions
 
-    def mix(self, stylizer: AnyStyleStylizer, paintings: Sequence[Painting]) -> Mixture:
-        """Return what the network paints by."""
+    def mix(self, stylizer: AnyStyleStylizer, paintings: Sequence[Painting]) -> Any:
+        """Return what the network paints by: a mixture of its own kind."""
         encoded = [
             stylizer.encode_style(jnp.asarray(pixels[None]), mask=mask)
             for pixels, mask in paintings

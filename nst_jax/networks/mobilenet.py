@@ -7,13 +7,14 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import FeatureMap
 from nst_jax.networks.layers import Convolution, Initializer, block_means
 from nst_jax.networks.style_predictors import EMBEDDING_SIZE
 from nst_jax.ops.convolution import Precision, convolve_depthwise
 
 PAINTING_STEP = 32
 """The sides of a painting are multiples of so many pixels: the trunk halves them five times."""
+
+_Map = Float[Array, "batch _ _ _"]  # convolutions change sides and channels
 
 _STEM = 32
 _LAST = 1280
@@ -97,9 +98,7 @@ class MobilePredictor(nn.Module):
         mean = (x * counted).sum((1, 2)) / total
         return nn.Dense(EMBEDDING_SIZE, precision=lax.Precision.HIGHEST, name="embedding")(mean)
 
-    def _block(
-        self, x: FeatureMap, name: str, stride: int, expansion: int, channels: int
-    ) -> FeatureMap:
+    def _block(self, x: _Map, name: str, stride: int, expansion: int, channels: int) -> _Map:
         """An inverted residual: wider by 1×1, depthwise 3×3, narrower by 1×1 without ReLU."""
         y = x
         if expansion > 1:
@@ -108,7 +107,7 @@ class MobilePredictor(nn.Module):
         y = self._convolve(y, f"{name}_project", channels)
         return x + y if y.shape == x.shape else y
 
-    def _convolve(self, x: FeatureMap, name: str, features: int, **options: Any) -> FeatureMap:
+    def _convolve(self, x: _Map, name: str, features: int, **options: Any) -> _Map:
         options = {"kernel_size": 1, **options}
         return Convolution(features, precision=self.precision, name=name, **options)(x)
 
@@ -120,7 +119,7 @@ class _DepthwiseConvolution(nn.Module):
     kernel_init: Initializer = nn.initializers.lecun_normal()
 
     @nn.compact
-    def __call__(self, x: FeatureMap) -> FeatureMap:
+    def __call__(self, x: _Map) -> _Map:
         channels = x.shape[-1]
         kernel = self.param("kernel", self.kernel_init, (3, 3, channels), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros_init(), (channels,), jnp.float32)
@@ -141,9 +140,9 @@ def _blocks() -> list[tuple[int, int, int]]:
     ]
 
 
-def _pad_for_halving(x: FeatureMap) -> FeatureMap:
+def _pad_for_halving(x: _Map) -> _Map:
     return jnp.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))
 
 
-def _relu6(x: FeatureMap) -> FeatureMap:
+def _relu6(x: _Map) -> _Map:
     return jnp.clip(x, 0, 6)

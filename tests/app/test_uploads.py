@@ -30,7 +30,7 @@ def uploads(tmp_path):
 @pytest.fixture
 def visit(tmp_path):
     (tmp_path / "visits").mkdir()
-    return Visits(tmp_path / "visits", most=1, idle_seconds=10).visit("me")
+    return Visits(tmp_path / "visits", most=1, idle_seconds=10.0).visit("me")
 
 
 def read(given, visit, uploads):

@@ -70,7 +70,7 @@ def emitting(progress):
 
 
 def test_links_lead_to_the_visitor_s_files_and_names_are_escaped(tmp_path):
-    visit = Visits(tmp_path, most=1, idle_seconds=9).visit("me")
+    visit = Visits(tmp_path, most=1, idle_seconds=9.0).visit("me")
     path, mask = visit.claim("painted.png"), visit.claim("mask1.png")
     outcome = Outcome(path, "", Recipe("", ""), [('<b>"x"', mask)])
     shown = view.result_html(visit, outcome)

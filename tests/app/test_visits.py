@@ -12,7 +12,7 @@ def clock():
 
 @pytest.fixture
 def visits(tmp_path, clock):
-    return Visits(tmp_path, most=2, idle_seconds=100, clock=lambda: clock[0])
+    return Visits(tmp_path, most=2, idle_seconds=100.0, clock=lambda: clock[0])
 
 
 def test_files_are_found_by_their_address_alone(visits, tmp_path):

@@ -22,6 +22,9 @@ from nst_jax.stylizers import DEFAULT_MODEL, loading
 
 LIMITS = Limits(steps=20, optimise_size=128)
 
+# What the page says of wrong words, not what the checks of types say before.
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
@@ -41,7 +44,7 @@ def place(tmp_path, monkeypatch):
     for each in (tmp_path / "uploads").iterdir():
         shutil.copy(each, tmp_path)
     yield Place(
-        Visits(tmp_path / "visits", most=2, idle_seconds=60).visit("me"),
+        Visits(tmp_path / "visits", most=2, idle_seconds=60.0).visit("me"),
         tmp_path / "uploads",
         LIMITS,
     )

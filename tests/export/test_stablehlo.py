@@ -14,6 +14,9 @@ from small_models import save_models
 from nst_jax.cli import main
 from nst_jax.stylizers import load_stylizer
 
+# Sizes that are symbols equal no other in the checks of types.
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 
 def read_archive(path):
     with zipfile.ZipFile(path) as archive:

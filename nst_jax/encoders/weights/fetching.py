@@ -13,7 +13,7 @@ from nst_jax.encoders.weights.weight_sets import WEIGHT_SETS, WeightSet
 from nst_jax.files.disk import FilePath, remove_temporaries
 from nst_jax.files.downloads import Progress
 
-_ABANDONED = 3600  # seconds; a conversion writes its file in a few
+_ABANDONED = 3600.0  # seconds; a conversion writes its file in a few
 _MAX_DOWNLOAD = 1 << 30  # bytes; torchvision's VGG-19, the largest, has 575 million
 
 

@@ -184,7 +184,7 @@ def paint_frame(
 
 
 def stylize(
-    frames: Sequence[ImageOfAnySize],
+    frames: Sequence[Float[Array | np.ndarray, "_ _ _ 3"]],
     style: ImageOfAnySize | Sequence[ImageOfAnySize],
     config: Config,
     encoder: Encoder,
@@ -226,7 +226,7 @@ def stylize(
             neighbours.append(Neighbour(painted[other], flow[None], opposite[None]))
         result = paint_frame(
             painter,
-            frames[turn.frame],
+            jnp.asarray(frames[turn.frame]),
             neighbours=neighbours,
             number=turn.number,
             own=painted[turn.frame],
