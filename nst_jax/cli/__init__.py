@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "Paint bundled photographs after bundled paintings, by stylize and by optimize.",
     "stylize": "Paint photographs by a trained network: one pass each, seconds.",
     "optimize": "Paint a photograph by optimising its pixels: better, minutes.",
+    "markovian": "Paint a photograph against a discriminator of the painting's patches.",
     "styles": "List the styles that have names, or show them on a sheet.",
     "sheet": "Paint a photograph in all named styles, or after a folder of paintings, on a sheet.",
     "video": "Paint a clip by a trained network, without flicker.",

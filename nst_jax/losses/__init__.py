@@ -1,5 +1,11 @@
 """Distances that style transfer minimises, and the conversion of published weights to them."""
 
+from nst_jax.losses.adversarial import ADVERSARIAL_LOSSES as ADVERSARIAL_LOSSES
+from nst_jax.losses.adversarial import AdversarialLoss as AdversarialLoss
+from nst_jax.losses.adversarial import AdversarialLossName as AdversarialLossName
+from nst_jax.losses.adversarial import discriminator_accuracy as discriminator_accuracy
+from nst_jax.losses.adversarial import discriminator_loss as discriminator_loss
+from nst_jax.losses.adversarial import generator_loss as generator_loss
 from nst_jax.losses.basic import TOTAL_VARIATION_LOSSES as TOTAL_VARIATION_LOSSES
 from nst_jax.losses.basic import Grams as Grams
 from nst_jax.losses.basic import GuidedGrams as GuidedGrams

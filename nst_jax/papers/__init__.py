@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # at run time __getattr__ loads the paper that is asked for, 
     from nst_jax.papers import ghiasi_2017 as ghiasi_2017
     from nst_jax.papers import huang_2017 as huang_2017
     from nst_jax.papers import johnson_2016 as johnson_2016
+    from nst_jax.papers import li_wand_2016 as li_wand_2016
     from nst_jax.papers import ruder_2016 as ruder_2016
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ghiasi_2017",
     "huang_2017",
     "johnson_2016",
+    "li_wand_2016",
     "ruder_2016",
 ]
 

@@ -5,14 +5,21 @@ checkpoints from which a killed run goes on as if it had never stopped, logs, sa
 held-out losses.
 """
 
+from nst_jax.train.adversarial import AdversarialConfig as AdversarialConfig
+from nst_jax.train.adversarial import Generated as Generated
+from nst_jax.train.adversarial import discriminate_by as discriminate_by
+from nst_jax.train.adversarial import loss_of as loss_of
+from nst_jax.train.adversarial import make_adversarial_trainer as make_adversarial_trainer
+from nst_jax.train.against_paintings import make_painter_trainer as make_painter_trainer
+from nst_jax.train.checkpoints import load_best as load_best
 from nst_jax.train.datasets import Stream as Stream
 from nst_jax.train.datasets import zip_streams as zip_streams
 from nst_jax.train.decoded_once import cut_batch as cut_batch
+from nst_jax.train.divergence import TrainingDivergedError as TrainingDivergedError
 from nst_jax.train.fit_network import Subject as Subject
 from nst_jax.train.fit_network import Trained as Trained
 from nst_jax.train.fit_network import fit_network as fit_network
 from nst_jax.train.fit_network import make_network_trainer as make_network_trainer
-from nst_jax.train.fitting import TrainingDivergedError as TrainingDivergedError
 from nst_jax.train.fitting import fit as fit
 from nst_jax.train.reporting import Reporting as Reporting
 from nst_jax.train.sharding import replicate as replicate

@@ -105,6 +105,13 @@ def save_checkpoint(
         _remove(checkpoint_path(folder, step))
 
 
+def drop_checkpoints(folder: FilePath, *, after: int) -> None:
+    """Remove the checkpoints of later steps than that one."""
+    for step in saved_steps(folder):
+        if step > after:
+            _remove(checkpoint_path(folder, step))
+
+
 def load_checkpoint(
     folder: FilePath, *, like: State, description: Mapping[str, Any]
 ) -> Saved | None:
@@ -132,6 +139,27 @@ def load_checkpoint(
     }
     _check_same(folder, record["arrays"], expected)
     return Saved(_from_arrays(_read_arrays(path / "arrays", expected), like), record["extra"])
+
+
+def best_folder(workdir: FilePath) -> Path:
+    """Return where a run keeps the checkpoint with the least held-out loss."""
+    return Path(workdir) / "best"
+
+
+def load_best(workdir: FilePath, *, like: State, description: Mapping[str, Any]) -> State | None:
+    """Return the state with the least held-out loss of a run, or None where none was kept.
+
+    Args:
+        workdir: The run's folder.
+        like: A state of the same structure.
+        description: What the run is, as given to fit.
+
+    Raises:
+        ValueError: The checkpoint is damaged or another run's.
+        OSError: It cannot be read.
+    """
+    saved = load_checkpoint(best_folder(workdir), like=like, description=description)
+    return None if saved is None else saved.state
 
 
 def _checked_record(path: Path, steps: list[int]) -> dict[str, Any]:

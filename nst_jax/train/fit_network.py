@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import optax
 
 from nst_jax.array_types import ImageOfAnySize, Params, PRNGKey, Scalar
 from nst_jax.runs.record import describe_config
+from nst_jax.train.checkpoints import load_best
 from nst_jax.train.config import TrainingConfig
 from nst_jax.train.datasets import Stream
 from nst_jax.train.fitting import fit
@@ -20,7 +22,8 @@ class Trained(NamedTuple):
 
     Attributes:
         network: The linen module.
-        variables: Its variables: the moving average of parameters where there is one.
+        variables: Its variables: the moving average of parameters where there is one. Those with
+            the least held-out loss where reporting.best_by names it and the run is finished.
         step: How many steps are done: fewer than wanted where the run was interrupted.
         held_out: Held-out losses by term, and their total; empty after an interruption.
         num_steps: How many steps there were to be: as wanted, or as planned in time.
@@ -64,7 +67,21 @@ def make_network_trainer(
         num_steps: Length of the run, where schedules end; None for one with a time limit.
         trainable: Which parameters are trained; None trains all.
     """
-    tx = make_transformation(
+    tx = make_network_transformation(config, num_steps=num_steps, trainable=trainable)
+    return make_trainer(loss_fn, tx, average_decay=config.average_decay)
+
+
+def make_network_transformation(
+    config: TrainingConfig, *, num_steps: int | None, trainable: Trainable | None = None
+) -> optax.GradientTransformation:
+    """Return the one optimiser that config describes.
+
+    Args:
+        config: Its optimiser counts.
+        num_steps: As for make_network_trainer.
+        trainable: The same.
+    """
+    return make_transformation(
         optimizer=config.optimizer,
         learning_rate=config.learning_rate,
         schedule=config.schedule,
@@ -74,7 +91,6 @@ def make_network_trainer(
         clip_norm=config.clip_norm,
         trainable=trainable,
     )
-    return make_trainer(loss_fn, tx, average_decay=config.average_decay)
 
 
 def fit_network(
@@ -114,21 +130,25 @@ def fit_network(
         measured[int(state.step)] = losses
         return losses
 
+    description = {"config": describe_config(config), "data": reporting.data}
     state = fit(
         trainer,
         trainer.init(key, params, model_state),
         stream,
         *args,
         num_steps=num_steps,
-        description={"config": describe_config(config), "data": reporting.data},
+        description=description,
         reporting=reporting,
         sample=lambda state: subject.paint(_variables(state)).clip(0, 1),
         evaluate=evaluate,
     )
     step = int(state.step)
     num_steps = planned_steps(state.opt_state) if num_steps is None else num_steps
+    if reporting.best_by is not None and step == num_steps:
+        best = load_best(reporting.workdir, like=state, description=description)
+        state = state if best is None else best
     # After an interruption a measurement would be compiled while the user waits.
-    held_out = {} if step < num_steps else measured.get(step) or evaluate(state)
+    held_out = {} if step < num_steps else measured.get(int(state.step)) or evaluate(state)
     return Trained(subject.network, _variables(state), step, held_out, num_steps)
 
 

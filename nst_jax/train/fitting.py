@@ -12,11 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import Image
@@ -26,39 +24,19 @@ from nst_jax.runs.interrupts import deferred_interrupt
 from nst_jax.runs.lagged import Lagged
 from nst_jax.runs.report import Report
 from nst_jax.train.checkpoints import (
-    checkpoint_path,
+    best_folder,
+    drop_checkpoints,
     load_checkpoint,
     save_checkpoint,
-    saved_steps,
 )
 from nst_jax.train.datasets import Stream
+from nst_jax.train.divergence import DivergenceCheck, largest_entry
 from nst_jax.train.logs import Logs
 from nst_jax.train.reporting import Reporting
 from nst_jax.train.sharding import replicate
 from nst_jax.train.time_limit import Planner
 from nst_jax.train.trainer import Metrics, State, Trainer
 from nst_jax.train.transformations import NOT_PLANNED, plan_steps, planned_steps
-
-# No batch of pictures is ten thousand times harder than the first ones were: their losses differ
-# by a factor of ten, and a network that has come apart leaves this behind within a few steps.
-_DIVERGENCE_FACTOR = 1e4
-_FIRST_STEPS = 10
-# Networks are saved in float16, which ends here. Adam moves a parameter by about the learning rate
-# a step, so that a rate that is far too high shows here while a bounded output hides it.
-_LARGEST_PARAMETER = 65504.0
-
-
-class TrainingDivergedError(Exception):
-    """The loss, its gradient or a parameter became NaN, infinite or absurdly large.
-
-    Attributes:
-        step: The step at which it was found.
-        checkpoint: The newest checkpoint, from before, or None if none was saved.
-    """
-
-    def __init__(self, message: str, *, step: int, checkpoint: Path | None):
-        super().__init__(message)
-        self.step, self.checkpoint = step, checkpoint
 
 
 def fit(
@@ -78,9 +56,9 @@ def fit(
     bit for bit, of a run that never stopped. An interruption ends it after the step in progress,
     with a checkpoint; the returned state's step is then under num_steps.
 
-    The workdir receives checkpoints/; metrics.jsonl, a line of losses every log_every steps and one
-    of held-out losses after each evaluation; tensorboard/ with the same; samples/. One process at a
-    time may use it.
+    The workdir receives checkpoints/, and best/ with reporting.best_by; metrics.jsonl, a line of
+    losses every log_every steps and one of held-out losses after each evaluation; tensorboard/ with
+    the same; samples/. One process at a time may use it.
 
     Args:
         trainer: Its step is called.
@@ -102,7 +80,7 @@ def fit(
         OSError: The workdir cannot be written to.
         TrainingDivergedError: A loss, gradient or parameter is not finite, a parameter leaves the
             range of float16, or a loss exceeds ten thousand times the median of the run's first
-            ten.
+            ten; or the trainer's fault says so.
     """
     reporting.check()
     views = _Views(sample, evaluate)
@@ -112,7 +90,8 @@ def fit(
         raise ValueError("num_steps: wanted a number, or None with reporting.time_limit")
     folder = make_workdir(reporting.workdir)
     with locked(folder, name="workdir"):
-        run = _Run(folder, description, reporting)
+        check = DivergenceCheck((folder / "checkpoints", best_folder(folder)), trainer.fault)
+        run = _Run(folder, description, reporting, check)
         return _fit(trainer, run, run.resume(state, stream), stream, args, num_steps, views)
 
 
@@ -143,13 +122,15 @@ def _fit(
                     end = done
                     state = _plan(state, end)
             last = done == end
-            run.note(done, metrics, _largest_entry(state.params), last=last)
+            run.note(done, metrics, largest_entry(state.params), last=last)
             if _is_due(done, reporting.report_every, last):
                 run.read()
                 if views.sample is not None:
                     logs.write_sample(done, views.sample(state))
                 if views.evaluate is not None:
-                    logs.write_held_out(done, views.evaluate(state))
+                    losses = views.evaluate(state)
+                    logs.write_held_out(done, losses)
+                    run.keep_best(state, stream, losses)
             is_planned = planner is not None and not last and planner.is_due()
             if planner is not None and is_planned:
                 look = partial(views.look, state)
@@ -182,10 +163,16 @@ class _Views(NamedTuple):
 class _Run:
     """What `fit` keeps of a run besides its state: losses not yet read, logs, and the clock."""
 
-    def __init__(self, folder: Path, description: Mapping[str, Any], reporting: Reporting):
+    def __init__(
+        self,
+        folder: Path,
+        description: Mapping[str, Any],
+        reporting: Reporting,
+        check: DivergenceCheck,
+    ):
         self._folder, self._description, self.reporting = folder, description, reporting
+        self._check, self._least = check, math.inf
         self._pending: Lagged[_Pending] = Lagged()
-        self._first_totals: list[float] = []
         self._seconds_before = 0.0
         self._started = time.perf_counter()
 
@@ -193,13 +180,20 @@ class _Run:
     def _checkpoints(self) -> Path:
         return self._folder / "checkpoints"
 
+    @property
+    def _best(self) -> Path:
+        return best_folder(self._folder)
+
     def resume(self, state: State, stream: Stream) -> State:
         """Return the newest checkpoint's state, the stream gone to its position, or the state."""
         saved = load_checkpoint(self._checkpoints, like=state, description=self._description)
         if saved is None:
+            drop_checkpoints(self._best, after=0)
             return state
         stream.set_state(saved.extra["stream"])
-        self._first_totals = saved.extra["first_totals"]
+        drop_checkpoints(self._best, after=int(saved.state.step))
+        self._least = saved.extra.get("least", math.inf)
+        self._check.first_totals = saved.extra["first_totals"]
         self._seconds_before = saved.extra["seconds"]
         return saved.state
 
@@ -236,66 +230,49 @@ class _Run:
 
     def _enter(self, entries: Iterator["_Pending"]) -> None:
         for step, metrics, largest, logged in entries:
-            (total, terms, grad_norm), largest = jax.device_get((metrics, largest))
-            total, terms = float(total), {name: float(term) for name, term in terms.items()}
-            self._check_progress(step, total, float(grad_norm), float(largest))
+            metrics, largest = jax.device_get((metrics, largest))
+            total, grad_norm = float(metrics.total), float(metrics.grad_norm)
+            terms, watched = _as_floats(metrics.terms), _as_floats(metrics.watched)
+            numbers: dict[str, Any] = {"total": total, "grad_norm": grad_norm, "watched": watched}
+            self._check.enter(step, largest=float(largest), **numbers)
             if logged:
-                self._logs.write_training(
-                    step,
-                    total=total,
-                    terms=terms,
-                    grad_norm=float(grad_norm),
-                    seconds=self._seconds(),
-                )
+                self._logs.write_training(step, terms=terms, seconds=self._seconds(), **numbers)
             if self.reporting.on_step is not None:
                 self.reporting.on_step(Report(step, total, terms))
 
     def save(self, state: State, stream: Stream) -> None:
         """Save a checkpoint, after every loss until then was read and logged."""
+        self._save(self._checkpoints, state, stream, keep=self.reporting.keep)
+
+    def keep_best(self, state: State, stream: Stream, losses: Mapping[str, float]) -> None:
+        """Save a checkpoint besides if its held-out loss is the least so far."""
+        name = self.reporting.best_by
+        if name is None:
+            return
+        if name not in losses:
+            known = ", ".join(losses)
+            raise ValueError(f"best_by: wanted a held-out loss, {known}, got {name!r}")
+        if losses[name] < self._least:
+            self._least = float(losses[name])
+            self._save(self._best, state, stream, keep=1)
+
+    def _save(self, folder: Path, state: State, stream: Stream, *, keep: int) -> None:
         self.read()
         self._logs.flush()
-        extra = {
+        extra: dict[str, Any] = {
             "stream": stream.get_state(),
-            "first_totals": self._first_totals,
+            "first_totals": self._check.first_totals,
             "seconds": self._seconds(),
         }
+        if self.reporting.best_by is not None and math.isfinite(self._least):
+            extra["least"] = self._least
         try:
-            save_checkpoint(
-                self._checkpoints,
-                state,
-                description=self._description,
-                extra=extra,
-                keep=self.reporting.keep,
-            )
+            save_checkpoint(folder, state, description=self._description, extra=extra, keep=keep)
         except FloatingPointError as error:
-            raise self._diverged(int(state.step), f"{error} at") from error
+            raise self._check.error(int(state.step), f"{error} at") from error
 
     def _seconds(self) -> float:
         return self._seconds_before + time.perf_counter() - self._started
-
-    def _check_progress(self, step: int, total: float, grad_norm: float, largest: float) -> None:
-        if not math.isfinite(total):
-            raise self._diverged(step, f"The loss became {total} at")
-        if not math.isfinite(grad_norm):
-            raise self._diverged(step, f"The gradient's norm became {grad_norm} at")
-        if not largest <= _LARGEST_PARAMETER:  # said so that NaN fails as well
-            raise self._diverged(step, f"A parameter became {largest:.4g} at")
-        usual = median(self._first_totals or [total])
-        if total > _DIVERGENCE_FACTOR * usual > 0:
-            raise self._diverged(step, f"The loss became {total:.4g} (first {usual:.4g}) at")
-        if len(self._first_totals) < _FIRST_STEPS:
-            self._first_totals.append(total)
-
-    def _diverged(self, step: int, what: str) -> TrainingDivergedError:
-        steps = saved_steps(self._checkpoints)
-        kept = checkpoint_path(self._checkpoints, steps[-1]) if steps else None
-        return TrainingDivergedError(
-            f"{what} step {step}. "
-            + (f"The checkpoint {quoted(kept)} stays" if kept else "There is no checkpoint yet")
-            + "; try a lower learning rate or gradient clipping, in another workdir.",
-            step=step,
-            checkpoint=kept,
-        )
 
 
 class _Pending(NamedTuple):
@@ -324,11 +301,8 @@ def _plan(state: State, num_steps: int) -> State:
     return state._replace(opt_state=plan_steps(state.opt_state, num_steps))
 
 
-@jax.jit
-def _largest_entry(params: Any) -> Array:
-    """The largest absolute value among all parameters; NaN if one is."""
-    found = [jnp.abs(leaf).max().astype(jnp.float32) for leaf in jax.tree.leaves(params)]
-    return jnp.stack(found).max()
+def _as_floats(numbers: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(number) for name, number in numbers.items()}
 
 
 def make_workdir(workdir: FilePath) -> Path:

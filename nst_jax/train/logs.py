@@ -52,10 +52,11 @@ class Logs:
         total: float,
         terms: Mapping[str, float],
         grad_norm: float,
+        watched: Mapping[str, float],
         seconds: float,
     ) -> None:
-        """Log the losses of a training step."""
-        losses = {"total": total, **terms, "grad_norm": grad_norm}
+        """Log the losses of a training step, and what else is watched."""
+        losses = {"total": total, **terms, "grad_norm": grad_norm, **watched}
         self._write_line({"step": step, **losses, "seconds": round(seconds, 3)})
         self._write_scalars("train", losses, step)
 

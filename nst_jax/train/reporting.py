@@ -22,6 +22,8 @@ class Reporting(NamedTuple):
         keep: How many of the newest checkpoints stay.
         interrupted: Asked before every step whether to stop, from any source. None stops at Ctrl-C
             and SIGTERM, from the beginning of the training on; a function takes the place of both.
+        best_by: A held-out loss by its name: the checkpoint with the least one is kept besides, in
+            the workdir's best/. None keeps the newest ones alone.
         time_limit: How long the run may take, in place of a number of steps. Once steps are
             measured their number is planned, with which schedules end; a run that goes on from a
             checkpoint keeps the plan.
@@ -36,6 +38,7 @@ class Reporting(NamedTuple):
     keep: int = 2
     interrupted: Callable[[], bool] | None = None
     time_limit: TimeLimit | None = None
+    best_by: str | None = None
 
     def count_from(self, done: int) -> "Reporting":
         """Return the same, told of steps whose numbers go on from those of a stage before.

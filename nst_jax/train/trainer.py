@@ -36,6 +36,8 @@ class State(NamedTuple):
     average: Params
     """The moving average of params, or None without one."""
     key: Any
+    adversary: Any = None
+    """All of a discriminator that is trained beside; see train.adversarial."""
 
 
 class Metrics(NamedTuple):
@@ -44,10 +46,24 @@ class Metrics(NamedTuple):
     total: Float[Array, ""]
     terms: Terms
     grad_norm: Float[Array, ""]
+    watched: Mapping[str, Scalar] = {}
+    """What is logged besides and adds up to nothing."""
+
+
+class Fault(NamedTuple):
+    """Why a run must end, though all its numbers are finite."""
+
+    what: str
+    """A clause that goes on with "step 7." """
+    advice: str
+    """What to try, as the rest of "try ..."."""
 
 
 class Trainer(NamedTuple):
     """init(key, params, model_state) -> state and step(state, batch, *args) -> (state, metrics).
+
+    fault, if any, is asked of every step's watched numbers whether the run must end. It takes the
+    place of comparing losses with the first ones, which says nothing where an opponent learns too.
 
     args are what the loss takes besides: targets and a fixed encoder's parameters. Of a batch of
     decoded_once.Crops the step makes the arrays that the loss takes. A batch is split over the
@@ -57,6 +73,7 @@ class Trainer(NamedTuple):
 
     init: Callable[[PRNGKey, Params, ModelState], State]
     step: Callable[..., tuple[State, Metrics]]
+    fault: Callable[[Mapping[str, float]], Fault | None] | None = None
 
 
 def make_trainer(
@@ -77,33 +94,56 @@ def make_trainer(
     Raises:
         ValueError: average_decay is not between 0 and 1.
     """
-    if average_decay is not None and not 0 < average_decay < 1:
-        raise ValueError(f"average_decay: wanted a number between 0 and 1, got {average_decay}")
-    everywhere, split = sharding.local_placement()
-
-    def start(key, params, model_state):
-        # Copies, since a step gives the buffers away that it is called with.
-        key, params, model_state = jax.tree.map(jnp.copy, (key, params, model_state))
-        average = None if average_decay is None else jax.tree.map(jnp.copy, params)
-        return State(jnp.zeros((), jnp.int32), params, model_state, tx.init(params), average, key)
 
     def advance(state: State, batch, args):
-        key = jax.random.fold_in(state.key, state.step)
-        batch = cut_batch(jax.random.fold_in(key, _OF_PICTURES), batch)
+        key, batch = draw_step(state, batch)
         evaluate = jax.value_and_grad(loss_fn, argnums=1, has_aux=True)
         (total, (terms, model_state)), grads = evaluate(
             key, state.params, state.model_state, batch, *args
         )
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        average = state.average
-        if average_decay is not None:
-            average = _move_average(average, params, state.step, average_decay)
+        average = move_average(state.average, params, state.step, average_decay)
         after = State(state.step + 1, params, model_state, opt_state, average, state.key)
-        return after, Metrics(total, terms, _gradient_norm(grads, opt_state))
+        return after, Metrics(total, terms, gradient_norm(grads, opt_state))
+
+    return compile_trainer(advance, tx, average_decay=average_decay)
+
+
+def compile_trainer(
+    advance: Callable[[State, Any, tuple[Any, ...]], tuple[State, Metrics]],
+    tx: optax.GradientTransformation,
+    *,
+    average_decay: float | None = None,
+    adversary: Any = None,
+    fault: Callable[[Mapping[str, float]], Fault | None] | None = None,
+) -> Trainer:
+    """Return a trainer whose step is advance(state, batch, args), over all local devices.
+
+    Args:
+        advance: Traceable by JAX.
+        tx: Its opt_state is a part of the state.
+        average_decay: Whether the state has an average; see make_trainer.
+        adversary: What else is a part of the first state.
+        fault: Of the Trainer.
+
+    Raises:
+        ValueError: average_decay is not between 0 and 1.
+    """
+    if average_decay is not None and not 0 < average_decay < 1:
+        raise ValueError(f"average_decay: wanted a number between 0 and 1, got {average_decay}")
+    everywhere, split = sharding.local_placement()
+
+    def start(key, params, model_state, adversary):
+        # Copies, since a step gives the buffers away that it is called with.
+        given = (key, params, model_state, adversary)
+        key, params, model_state, adversary = jax.tree.map(jnp.copy, given)
+        average = None if average_decay is None else jax.tree.map(jnp.copy, params)
+        first = jnp.zeros((), jnp.int32)
+        return State(first, params, model_state, tx.init(params), average, key, adversary)
 
     start = jax.jit(start, out_shardings=everywhere)
-    advance = jax.jit(
+    compiled = jax.jit(
         advance,
         donate_argnums=0,
         in_shardings=(everywhere, split, everywhere),
@@ -111,13 +151,19 @@ def make_trainer(
     )
 
     def init(key: PRNGKey, params: Params, model_state: ModelState) -> State:
-        return start(*sharding.replicate((key, params, model_state)))
+        return start(*sharding.replicate((key, params, model_state, adversary)))
 
     def step(state: State, batch: Any, *args: Any) -> tuple[State, Metrics]:
         sharding.check_batch(batch)
-        return advance(state, batch, args)
+        return compiled(state, batch, args)
 
-    return Trainer(init, step)
+    return Trainer(init, step, fault)
+
+
+def draw_step(state: State, batch: Any) -> tuple[PRNGKey, Any]:
+    """Return the key of a state's next step, and its batch with the pictures cut out."""
+    key = jax.random.fold_in(state.key, state.step)
+    return key, cut_batch(jax.random.fold_in(key, _OF_PICTURES), batch)
 
 
 def averaged_params(state: State) -> Params:
@@ -125,7 +171,12 @@ def averaged_params(state: State) -> Params:
     return state.params if state.average is None else state.average
 
 
-def _move_average(average, params, step, limit: float):
+def move_average(
+    average: Params, params: Params, step: Int[Array, ""], limit: float | None
+) -> Params:
+    """Return the moving average after an update, as make_trainer has it; None without a limit."""
+    if limit is None:
+        return None
     count = step.astype(jnp.float32)
     decay = jnp.minimum(limit, (2 + count) / (11 + count))
     return jax.tree.map(partial(_between, decay), average, params)
@@ -135,8 +186,8 @@ def _between(decay, old, new):
     return new + decay.astype(new.dtype) * (old - new)
 
 
-def _gradient_norm(grads, opt_state):
-    """The norm that the transformation saw, where it notes one, or else all gradients'.
+def gradient_norm(grads: Params, opt_state: Any) -> Scalar:
+    """Return the norm that the transformation saw, where it notes one, or else all gradients'.
 
     Asking for the norm of parameters that are not trained would have their gradients computed.
     """

@@ -19,6 +19,7 @@ COMMANDS = {
     "train dumoulin2017": "--content-dir photos --style wave.png --workdir w --preset smoke",
     "train huang2017": "--content-dir photos --style-dir held --workdir w --preset smoke",
     "train ghiasi2017": "--content-dir photos --style-dir held --workdir w --preset smoke",
+    "markovian": "photos/0.png wave.png -o o.png --workdir w --preset smoke",
     "bench": "",
     "demo": "",
     "weights fetch": "vgg19-keras",
@@ -29,6 +30,7 @@ FREE_NAMES = {  # of folders, which may be called anything
     "video": {"--out"},
     "video --method optimize": {"--out"},
     "sweep": {"--out"},
+    "markovian": {"--workdir"},
     **{f"train {paper}": {"--workdir"} for paper in TRAINING_PAPERS},
 }
 NONSENSE = ("no/such?thing", "", "-1", "nan", "\udce9")  # the last is a byte that is no UTF-8
@@ -48,7 +50,7 @@ def begun(tmp_path, monkeypatch):
         *("jobs.paint_file._paint_with_state", "jobs.folder._paint_all", "jobs.training._fit"),
         *("sweeps.running._keep_busy", "jobs.speed.measure", "cli.demo.load_stylizer"),
         *("jobs.video.NetworkPainter.paint", "jobs.video.PixelPainter.paint"),
-        "files.downloads._request",
+        *("files.downloads._request", "jobs.markovian.li_wand_2016.stylize"),
     ):
         monkeypatch.setattr(f"nst_jax.{work}", begin)
 

@@ -18,6 +18,7 @@ from nst_jax.encoders.weights.pretrained import load_encoder
 from nst_jax.networks.huang import Decoder
 from nst_jax.papers import huang_2017
 from nst_jax.papers.huang_2017 import PRESETS, STYLE_LAYERS, Config, Pair
+from nst_jax.train.checkpoints import saved_steps
 
 pytestmark = pytest.mark.usefixtures("lax_promotion")
 
@@ -83,6 +84,7 @@ def test_what_fits_this_machine_needs_no_download():
 
 
 BAD_FIELDS = {
+    "adversarial_weight": (-1.0, "adversarial_weight: wanted a finite number, 0 or more, got -1.0"),
     "warm_start_steps": (-1, "warm_start_steps: wanted 0 or more, got -1"),
     "identity_pairs": (3, "identity_pairs: wanted at most 2, got 3"),
     "identity_weight": (-1.0, "identity_weight: wanted a finite number, 0 or more, got -1.0"),
@@ -383,6 +385,38 @@ def test_a_stopped_run_goes_on_to_the_same_decoder(whole, vgg16, tmp_path, last)
     trained = fit(vgg16, tmp_path, on_step=reports.append)
     assert [report.step for report in reports] == list(range(stopped.step + 1, 11))
     assert_same(trained.variables, whole[0].variables)
+
+
+@pytest.mark.slow
+def test_a_discriminator_adds_a_term_and_moves_the_decoder(vgg16, tmp_path):
+    """The first step's own losses are those without it, the second's are not."""
+    plain_config = dataclasses.replace(CONFIG, num_steps=3, warm_start_steps=0, identity_pairs=1)
+    config = dataclasses.replace(plain_config, adversarial_weight=0.5)
+    plain, reports = [], []
+    fit(vgg16, tmp_path / "plain", config=plain_config, on_step=plain.append)
+    trained = fit(vgg16, tmp_path / "with", config=config, on_step=reports.append)
+    own = set(plain[0].terms)
+    assert set(reports[0].terms) == own | {"adversarial"}
+    for term in own:
+        assert reports[0].terms[term] == pytest.approx(plain[0].terms[term], rel=1e-4)
+    assert reports[1].terms["style"] != pytest.approx(plain[1].terms["style"], rel=1e-6)
+    assert set(trained.held_out) == {"total", "content", "style"}
+    lines = (tmp_path / "with" / "metrics.jsonl").read_text().splitlines()
+    assert 0 <= json.loads(lines[0])["accuracy"] <= 1
+    assert saved_steps(tmp_path / "with" / "best") == [3]
+    assert_same(fit(vgg16, tmp_path / "with", config=config).variables, trained.variables)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"size": 16}, "size: wanted 32 or more with adversarial_weight, got 16"),
+        ({"identity_pairs": 2}, "identity_pairs: wanted fewer than batch_size, 2, with"),
+    ],
+)
+def test_a_discriminator_wants_something_to_judge(changes, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        dataclasses.replace(SMOKE, adversarial_weight=1.0, **changes)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from nst_jax import losses, train
 from nst_jax.encoders.vgg import FIRST_LAYERS, Architecture, channels_of
 from nst_jax.losses import LayerWeights
 from nst_jax.runs.config_checks import check
+from nst_jax.train.against_paintings import LEAST_SIZE
 from nst_jax.train.config import TrainingConfig
 
 STYLE_LAYERS = FIRST_LAYERS[:4]  # §6
@@ -39,7 +40,9 @@ class Config(TrainingConfig):
     + style_weight · Σ_l s_l · moment_loss_l, with s the layers' own weights,
     + identity_weight · mean (D(f(x)) − x)² + Σ_l i_l · content_loss_l, with i the weights of
     identity_layers, over the identity pairs: those of a photograph x with itself as the painting,
-    which every batch has identity_pairs of, and whose features the second sum compares.
+    which every batch has identity_pairs of, and whose features the second sum compares,
+    + adversarial_weight · (the generator's loss against a discriminator of paintings at three
+    sizes): see train.against_paintings.
 
     With distances "relative", content_loss is relative_content_loss in the first term and
     moment_loss is log_relative_moment_loss.
@@ -53,6 +56,9 @@ class Config(TrainingConfig):
         identity_weight: More keeps pictures that are painted after themselves as they are.
         identity_layers: Pairs of a layer in which these pairs' features are compared and its
             weight.
+        adversarial_weight: More makes pictures harder to tell from paintings, of any kind. 0 trains
+            no discriminator. Where there is one, the network that comes out is the one with the
+            least held-out style loss.
         warm_start_steps: Steps before all others, in which the decoder's parts learn to invert the
             encoder's.
         warm_start_rate: Length of these steps.
@@ -70,6 +76,7 @@ class Config(TrainingConfig):
     identity_pairs: int = 0  # none here; the identity loss is Park and Lee's (2019)
     identity_weight: float = 0.0  # the same
     identity_layers: LayerWeights = ()  # the same
+    adversarial_weight: float = 0.0  # none here; Chen et al. 2021 (IEContraAST) have 5
     # The pictures.
     size: int = 256  # §6.1
     shorter_side: tuple[int, int] | None = (512, 512)  # §6.1
@@ -94,6 +101,12 @@ class Config(TrainingConfig):
         check(pairs <= self.batch_size, "identity_pairs", f"at most {self.batch_size}", pairs)
         weight = self.identity_weight
         check(0 <= weight < float("inf"), "identity_weight", "a finite number, 0 or more", weight)
+        self.check_weights("adversarial_weight")
+        if self.adversarial_weight:
+            least = LEAST_SIZE
+            check(self.size >= least, "size", f"{least} or more with adversarial_weight", self.size)
+            wanted = f"fewer than batch_size, {self.batch_size}, with adversarial_weight"
+            check(pairs < self.batch_size, "identity_pairs", wanted, pairs)
         rate = self.warm_start_rate
         check(0 < rate < float("inf"), "warm_start_rate", "a finite number above 0", rate)
         for field, known in (("style_layers", DEEPER_LAYERS), ("identity_layers", STYLE_LAYERS)):

@@ -1,7 +1,7 @@
 """What the decoder is trained for: the losses of a batch, before AdaIN and with it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -61,6 +61,20 @@ def make_decoder(config: Config) -> Decoder:
 def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
     """Return loss_fn(key, params, model_state, pair, encoder_params), for make_trainer.
 
+    It is the loss of make_generate, without a discriminator's part.
+
+    Args:
+        config: Its loss counts.
+        encoder: From load_encoder; its padding and precision are set on it here.
+    """
+    return train.loss_of(make_generate(config, encoder))
+
+
+def make_generate(config: Config, encoder: VGG) -> Callable[..., train.Generated]:
+    """Return generate(key, params, model_state, pair, encoder_params): a batch and its losses.
+
+    What a discriminator judges is what is painted after paintings, and what is real the paintings.
+
     Each photograph i of a Pair is painted after painting i, the first identity_pairs of them after
     themselves. What is painted is not encoded again where no term wants its features.
 
@@ -75,7 +89,7 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
     layers, count = loss_layers(config), config.identity_pairs
     compares_features = bool(count and config.identity_layers)
 
-    def loss_fn(key, params, model_state, pair, encoder_params):
+    def generate(key, params, model_state, pair, encoder_params):
         del key
         targets = compute_targets(config, pair, encoder, encoder_params, identity_pairs=count)
         painted = decoder.apply({"params": params}, targets.content)
@@ -91,9 +105,11 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
         if count:
             differences = painted[:count] - pair.content[:count]
             terms["identity"] = config.identity_weight * jnp.square(differences).mean()
-        return sum(terms.values(), jnp.zeros((), jnp.float32)), (terms, model_state)
+        total = sum(terms.values(), jnp.zeros((), jnp.float32))
+        real = jnp.asarray(pair.style)
+        return train.Generated(painted[count:], real, total, terms, model_state)
 
-    return loss_fn
+    return generate
 
 
 def make_warm_start_loss_fn(config: Config, encoder: VGG) -> train.LossFn:

@@ -17,6 +17,7 @@ from nst_jax.ops.feature_transforms import adain
 from nst_jax.papers.huang_2017.config import PRESETS, WARM_START, Config
 from nst_jax.papers.huang_2017.objective import (
     make_decoder,
+    make_generate,
     make_loss_fn,
     make_warm_start_loss_fn,
     set_encoder,
@@ -146,9 +147,11 @@ class _Run:
             paint=self._painting(self._paint_pairs),
             measure=self._measuring(make_loss_fn(unpaired, self.encoder)),
         )
-        loss_fn = make_loss_fn(config, self.encoder)
+        generate = make_generate(config, self.encoder)
         num_steps = reporting.length(config.num_steps)
-        trainer = train.make_network_trainer(loss_fn, config, num_steps=num_steps)
+        trainer = train.make_painter_trainer(generate, config, num_steps=num_steps)
+        if config.adversarial_weight and reporting.best_by is None:
+            reporting = reporting._replace(best_by="style")
         return self._fit(key, trainer, subject, config, num_steps, reporting)
 
     def _fit(self, key, trainer, subject, config, num_steps, reporting) -> train.Trained:
