@@ -5,6 +5,7 @@ import dataclasses
 import importlib.util
 from collections import OrderedDict
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -342,8 +343,7 @@ def _styles_tab(parts: Parts, label: gr.Dropdown, tabs: gr.Tabs) -> None:
         python = gr.Code(label="Python", language="python", lines=2, wrap_lines=True)
 
     def show(photo, request: gr.Request):
-        make = lambda place: work.sheet_work(photo, place)  # noqa: E731
-        yield from _run(parts, request, make, is_sheet=True)
+        yield from _run(parts, request, partial(work.sheet_work, photo), is_sheet=True)
 
     start.click(show, photo, [status, sheet, command, python], api_visibility="private")
     _connect_stop(parts, stop)

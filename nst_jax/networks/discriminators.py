@@ -115,6 +115,10 @@ class _Discriminator(nn.Module):
             wanted = " or ".join(get_args(Normalization))
             raise ValueError(f"normalization: wanted {wanted}, got {normalization!r}")
 
+    def _of_all_layers(self, normalization: Normalization) -> Normalization:
+        """What the first and the last layer have: kernels are divided there too, maps are not."""
+        return "spectral" if normalization == "spectral" else "none"
+
 
 class PatchDiscriminator(_Discriminator):
     """Says of patches of 70 × 70 pixels, or with fewer halvings of 34 or 16, whether they are real.
@@ -149,7 +153,7 @@ class PatchDiscriminator(_Discriminator):
         """
         self._check_choice(self.normalization)
         _require_pictures(images, least=3 * 2**self.num_halvings)
-        always: Normalization = "spectral" if self.normalization == "spectral" else "none"
+        always = self._of_all_layers(self.normalization)
         x = 2 * images - 1
         for number in range(self.num_halvings + 1):
             x = _Layer(
@@ -199,7 +203,7 @@ class MultiscaleDiscriminator(_Discriminator):
         self._check_choice(self.normalization)
         # The deepest normalised map of the smallest size has 2 × 2 positions then.
         _require_pictures(images, least=2 ** (4 + self.num_scales))
-        always: Normalization = "spectral" if self.normalization == "spectral" else "none"
+        always = self._of_all_layers(self.normalization)
         images, found = 2 * images - 1, []
         for scale in range(self.num_scales):
             x = images
@@ -266,7 +270,7 @@ class MarkovianDiscriminator(_Discriminator):
                 f"features: wanted sides of at least {self.patch} positions, got {height} by "
                 f"{width}; give larger pictures or a shallower layer"
             )
-        always: Normalization = "spectral" if self.normalization == "spectral" else "none"
+        always = self._of_all_layers(self.normalization)
         common: Any = {"use_bias": False, "precision": self.precision}
         x = nn.leaky_relu(features, _SLOPE)
         x = _Layer(

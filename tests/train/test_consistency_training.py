@@ -1,6 +1,7 @@
 """Trainings with a temporal term: what it adds to a step's loss, and what comes of it."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -46,7 +47,7 @@ def losses_of(paper, params, weight):
         grams = johnson_2016.compute_style_grams(config, painting, ENCODER, params)
         variables = jax.jit(network.init)(jax.random.key(0), batch)
         loss_fn = johnson_2016.make_loss_fn(config, ENCODER)
-        paint = lambda images: network.apply(variables, images)  # noqa: E731
+        paint = partial(network.apply, variables)
     else:
         network = dumoulin_2017.DumoulinNetwork(num_styles=2, width=4)
         paintings = [painting, painting[:, :, ::-1]]
@@ -54,7 +55,10 @@ def losses_of(paper, params, weight):
         variables = jax.jit(network.init)(jax.random.key(0), batch, jnp.ones((2, 2)) / 2)
         loss_fn = dumoulin_2017.make_loss_fn(config, network, ENCODER)
         drawn = dumoulin_2017.one_hot(jax.random.randint(KEY, (2,), 0, 2), 2)
-        paint = lambda images: network.apply(variables, images, drawn)  # noqa: E731
+
+        def paint(images):
+            return network.apply(variables, images, drawn)
+
     total, (terms, _) = jax.jit(loss_fn)(KEY, variables["params"], {}, batch, grams, params)
     return float(total), {name: float(term) for name, term in terms.items()}, paint, batch
 
