@@ -14,6 +14,4 @@ def require_gradio() -> None:
         AppLibraryMissingError: Gradio is not installed.
     """
     if importlib.util.find_spec("gradio") is None:
-        raise AppLibraryMissingError(
-            "nst-jax app needs Gradio: pip install 'nst-jax[app]', or pip install gradio"
-        )
+        raise AppLibraryMissingError("nst-jax app needs Gradio: pip install 'gradio>=6.31,<7'")

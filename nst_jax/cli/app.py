@@ -21,7 +21,7 @@ Examples:
 Only this machine can reach the page. --host 0.0.0.0 lets others in: there is no password, all
 share one queue, and what they send is kept until they leave.
 
-It needs one package more: pip install gradio"""
+It needs one package more: pip install 'gradio>=6.31,<7'"""
 
 
 @dataclass(frozen=True)
