@@ -88,7 +88,7 @@ def test_every_command_has_a_module():
 def test_errors_that_say_it_all_exist():
     from nst_jax.app.requirements import AppLibraryMissingError
     from nst_jax.encoders.weights.conversion import ConverterMissingError
-    from nst_jax.export.onnx_graph import ExportLibraryMissingError
+    from nst_jax.export.requirements import ExportLibraryMissingError
     from nst_jax.files import DownloadError, HashMismatchError
     from nst_jax.files.video_libraries import VideoLibraryMissingError
     from nst_jax.runs.report import DivergedError

@@ -20,7 +20,7 @@ Examples:
   nst-jax export huang2017 -o any.stablehlo
 
 Pictures go in and out as (1, height, width, 3), RGB in [0, 1]. docs/export.md says more. ONNX needs
-one package more: pip install onnx"""
+one package more, pip install onnx, and StableHLO another, pip install flatbuffers."""
 
 
 @dataclass(frozen=True)

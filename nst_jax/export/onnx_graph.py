@@ -3,13 +3,13 @@
 Inside a graph feature maps are (1, channels, height, width), as ONNX has them.
 """
 
-import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from nst_jax.export.requirements import require_library
 from nst_jax.ops.convolution import Padding
 
 OPSET = 18
@@ -19,25 +19,11 @@ Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 """A layer's arrays by their names, such as kernel and bias."""
 
 
-class ExportLibraryMissingError(Exception):
-    """The library onnx is not installed."""
-
-
-def require_onnx() -> None:
-    """Raise where no graph can be made.
-
-    Raises:
-        ExportLibraryMissingError: It tells what to install.
-    """
-    if importlib.util.find_spec("onnx") is None:
-        raise ExportLibraryMissingError("ONNX files need one package more: pip install onnx")
-
-
 class Graph:
     """A graph in the making: each operation returns the name of its answer."""
 
     def __init__(self) -> None:
-        require_onnx()
+        require_library("onnx")
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 

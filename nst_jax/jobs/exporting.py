@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nst_jax
 from nst_jax import files
-from nst_jax.export.onnx_graph import require_onnx
+from nst_jax.export.requirements import require_library
 from nst_jax.stylizers import Stylizer, load_stylizer
 
 EXTENSIONS = (".onnx", ".stablehlo")
@@ -36,13 +36,15 @@ def export_model(
         ValueError: There is no such model or format.
         FileExistsError: A file exists, and overwrite is false.
         OSError: A file cannot be read or written.
-        ExportLibraryMissingError: ONNX is asked for, and onnx is not installed.
+        ExportLibraryMissingError: The library that writes the format is not installed.
     """
     path = Path(out)
     files.check_output(path, overwrite=overwrite, extensions=EXTENSIONS)
     if path.suffix.lower() == EXTENSIONS[0]:
-        require_onnx()
+        require_library("onnx")
         files.check_output(_style_path(path), overwrite=overwrite, extensions=EXTENSIONS)
+    else:
+        require_library("flatbuffers")
     stylizer = model if isinstance(model, Stylizer) else load_stylizer(model)
     about = {
         "nst_jax": nst_jax.__version__,

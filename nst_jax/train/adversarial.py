@@ -46,8 +46,8 @@ from nst_jax.train.trainer import (
 _OF_POOL = 0x706F6F6C  # sets what the pool draws apart from what the generator draws
 _MEMORY = 0.9  # of the moving average of the accuracy, a step
 
-Judged = Float[Array, "batch ..."]
-"""What a discriminator judges: pictures, or an encoder's features of them."""
+Judged = Float[Array, "_batch ..."]
+"""What a discriminator judges: pictures, or an encoder's features of them, in any number."""
 
 
 class Generated(NamedTuple):
