@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import Features, Image, Params
 from nst_jax.encoders.preprocessing import Preprocessing, preprocess
 from nst_jax.ops import convolution
 from nst_jax.ops.convolution import Precision
+from nst_jax.ops.parameters import parameter
 
 Architecture = Literal["vgg16", "vgg19"]
 Pooling = Literal["max", "average"]
@@ -217,8 +217,8 @@ class _Convolution(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "batch height width _"]) -> Float[Array, "batch _ _ _"]:
         shape = (3, 3, x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.he_normal(), shape, jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
+        kernel = parameter(self, "kernel", nn.initializers.he_normal(), shape)
+        bias = parameter(self, "bias", nn.initializers.zeros_init(), (self.features,))
         return convolution.convolve(x, kernel, bias, padding=self.padding, precision=self.precision)
 
 

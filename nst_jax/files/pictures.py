@@ -172,7 +172,11 @@ def rgba_from_pillow(
 
 
 def save_image(
-    path: FilePath, image: Image, *, overwrite: bool = True, origin: str | None = None
+    path: FilePath,
+    image: Image | Float[np.ndarray, "batch height width 3"],
+    *,
+    overwrite: bool = True,
+    origin: str | None = None,
 ) -> None:
     """Write one picture, clipped to [0, 1] and rounded to 8 bits, in the format of the extension.
 
@@ -225,7 +229,7 @@ def load_origin(path: FilePath) -> str | None:
     return origin if isinstance(origin, str) else None
 
 
-def to_pillow(image: Image) -> PIL.Image.Image:
+def to_pillow(image: Image | Float[np.ndarray, "batch height width 3"]) -> PIL.Image.Image:
     """Return one picture as Pillow has it, clipped to [0, 1] and rounded to 8 bits.
 
     Args:

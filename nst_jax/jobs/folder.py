@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -293,7 +292,7 @@ def _keep(
         report.pictures[place][number] = painted
     else:
         try:
-            files.save_image(output, jnp.asarray(painted[None]), overwrite=job.overwrite)
+            files.save_image(output, painted[None], overwrite=job.overwrite)
         except (ValueError, FileExistsError) as error:  # the format's, such as a side too long, or
             report.give_up(error, 1)  # somebody else's file; a full disk ends the run
             return

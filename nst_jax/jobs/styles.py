@@ -173,10 +173,7 @@ class Mixing(NamedTuple):
 
     def mix(self, stylizer: AnyStyleStylizer, paintings: Sequence[Painting]) -> Any:
         """Return what the network paints by: a mixture of its own kind."""
-        encoded = [
-            stylizer.encode_style(jnp.asarray(pixels[None]), mask=mask)
-            for pixels, mask in paintings
-        ]
+        encoded = [stylizer.encode_style(pixels[None], mask=mask) for pixels, mask in paintings]
         masks, blend = self.regions.masks, self.blend or None
         return stylizer.prepare(encoded, alpha=self.alpha, blend=blend, masks=masks)
 

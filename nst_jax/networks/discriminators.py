@@ -30,6 +30,7 @@ from jaxtyping import Array, Float
 
 from nst_jax.array_types import FeatureMap, Image, check_feature_map, check_images
 from nst_jax.ops.convolution import Precision, average_pool, convolve
+from nst_jax.ops.parameters import parameter
 
 Normalization = Literal["instance", "batch", "spectral", "none"]
 """Of maps by each picture's statistics or by the batch's own, or of kernels by their norm."""
@@ -59,13 +60,13 @@ class _Layer(nn.Module):
         """Return the normalised maps."""
         side, margin = self.kernel_size, (self.margin, self.margin)
         shape = (side, side, x.shape[-1], self.features)
-        kernel = self.param("kernel", _KERNEL, shape, jnp.float32)
+        kernel = parameter(self, "kernel", _KERNEL, shape)
         if self.normalization == "spectral":
             kernel = self._divided(kernel)
         bias = None
         if self.use_bias:
             zeros = nn.initializers.zeros_init()
-            bias = self.param("bias", zeros, (self.features,), jnp.float32)
+            bias = parameter(self, "bias", zeros, (self.features,))
         x = jnp.pad(x, ((0, 0), margin, margin, (0, 0)))
         options: Any = {"stride": self.stride, "padding": "valid", "precision": self.precision}
         return self._normalized(convolve(x, kernel, bias, **options))
@@ -80,8 +81,8 @@ class _Layer(nn.Module):
         if self.normalization == "instance":
             return x
         shape = (self.features,)
-        scale = self.param("scale", _around_one, shape)
-        shift = self.param("shift", nn.initializers.zeros_init(), shape, jnp.float32)
+        scale = parameter(self, "scale", _around_one, shape)
+        shift = parameter(self, "shift", nn.initializers.zeros_init(), shape)
         return x * scale.reshape(1, 1, 1, -1) + shift.reshape(1, 1, 1, -1)
 
     def _divided(self, kernel: Array) -> Array:

@@ -4,8 +4,6 @@ How to convolve is nst_jax.ops.convolution's business; here the weights get thei
 values. Kernels and biases are named as in linen's own layers.
 """
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
@@ -15,9 +13,7 @@ from nst_jax.array_types import FeatureMap, Image, check_images
 from nst_jax.ops import convolution
 from nst_jax.ops.convolution import Padding, Precision
 from nst_jax.ops.moments import region_moments
-
-Initializer = Callable[..., Array]
-"""What makes an array's first values: init(key, shape), as in linen."""
+from nst_jax.ops.parameters import Initializer, parameter
 
 _NOWHERE = 1e-3  # of a pixel in all regions together, below which it belongs to none
 
@@ -32,8 +28,8 @@ class _Weighted(nn.Module):
 
     def _weights(self, x: FeatureMap, side: int) -> tuple[Array, Array]:
         shape = (side, side, x.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
-        return kernel, self.param("bias", self.bias_init, (self.features,), jnp.float32)
+        kernel = parameter(self, "kernel", self.kernel_init, shape)
+        return kernel, parameter(self, "bias", self.bias_init, (self.features,))
 
 
 class Convolution(_Weighted):
@@ -153,8 +149,8 @@ class InstanceNorm(_InstanceStatistics):
     @nn.compact
     def __call__(self, x: FeatureMap) -> FeatureMap:
         """Return x normalised, scaled and shifted."""
-        scale = self.param("scale", self.scale_init, (x.shape[-1],), jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros_init(), (x.shape[-1],), jnp.float32)
+        scale = parameter(self, "scale", self.scale_init, (x.shape[-1],))
+        bias = parameter(self, "bias", nn.initializers.zeros_init(), (x.shape[-1],))
         return self._normalized(x) * scale.reshape(1, 1, 1, -1) + bias.reshape(1, 1, 1, -1)
 
 
@@ -193,13 +189,28 @@ class ConditionalInstanceNorm(_InstanceStatistics):
             shares: How much each position belongs to each region; of x's size, or the picture's.
         """
         shape = (self.num_styles, x.shape[-1])
-        scales = self.param("scale", nn.initializers.ones_init(), shape, jnp.float32)
-        biases = self.param("bias", nn.initializers.zeros_init(), shape, jnp.float32)
+        scales = parameter(self, "scale", nn.initializers.ones_init(), shape)
+        biases = parameter(self, "bias", nn.initializers.zeros_init(), shape)
         scale, bias = (
             jnp.matmul(style_weights, table, precision=lax.Precision.HIGHEST)
             for table in (scales, biases)
         )
         return self._styled(x, scale, bias, shares)
+
+
+class _Affine(nn.Module):
+    """W e + a of embeddings, with arrays named as in linen's Dense."""
+
+    features: int
+    bias_init: Initializer
+
+    @nn.compact
+    def __call__(self, embeddings: Float[Array, "batch ... size"]) -> Float[Array, "batch ... _"]:
+        shape = (embeddings.shape[-1], self.features)
+        kernel = parameter(self, "kernel", nn.initializers.normal(0.03), shape)
+        bias = parameter(self, "bias", self.bias_init, (self.features,))
+        product = jnp.matmul(embeddings, kernel, precision=lax.Precision.HIGHEST)
+        return product + jnp.broadcast_to(bias, product.shape)
 
 
 class PredictedInstanceNorm(_InstanceStatistics):
@@ -232,13 +243,7 @@ class PredictedInstanceNorm(_InstanceStatistics):
             shares: How much each position belongs to each region; of x's size, or the picture's.
         """
         scale, bias = (
-            nn.Dense(
-                x.shape[-1],
-                kernel_init=nn.initializers.normal(0.03),
-                bias_init=bias_init,
-                precision=lax.Precision.HIGHEST,
-                name=name,
-            )(embeddings)
+            _Affine(x.shape[-1], bias_init=bias_init, name=name)(embeddings)
             for name, bias_init in (
                 ("scale", nn.initializers.ones_init()),
                 ("bias", nn.initializers.zeros_init()),

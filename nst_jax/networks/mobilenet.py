@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from nst_jax.networks.layers import Convolution, Initializer, block_means
+from nst_jax.networks.layers import Convolution, block_means
 from nst_jax.networks.style_predictors import EMBEDDING_SIZE
 from nst_jax.ops.convolution import Precision, convolve_depthwise
+from nst_jax.ops.parameters import Initializer, parameter
 
 PAINTING_STEP = 32
 """The sides of a painting are multiples of so many pixels: the trunk halves them five times."""
@@ -121,8 +122,8 @@ class _DepthwiseConvolution(nn.Module):
     @nn.compact
     def __call__(self, x: _Map) -> _Map:
         channels = x.shape[-1]
-        kernel = self.param("kernel", self.kernel_init, (3, 3, channels), jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros_init(), (channels,), jnp.float32)
+        kernel = parameter(self, "kernel", self.kernel_init, (3, 3, channels))
+        bias = parameter(self, "bias", nn.initializers.zeros_init(), (channels,))
         padded = (
             _pad_for_halving(x)
             if self.stride == 2

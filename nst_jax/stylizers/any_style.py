@@ -42,9 +42,9 @@ class Mixture(NamedTuple):
         masks: Where the regions are, from 0 to 1, of any size; None for one region everywhere.
     """
 
-    mean: Float[Array, "1 regions 512"]
-    deviation: Float[Array, "1 regions 512"]
-    alpha: Float[Array, "1 1"]
+    mean: Float[Array, "1 regions 512"] | Float[np.ndarray, "1 regions 512"]
+    deviation: Float[Array, "1 regions 512"] | Float[np.ndarray, "1 regions 512"]
+    alpha: Float[np.ndarray, "1 1"]
     masks: Float[np.ndarray, "regions _ _"] | None
 
 
@@ -142,7 +142,7 @@ class AnyStyleStylizer(Stylizer):
             ValueError: painting is not one picture, a side is under 16 pixels, or the mask is
                 empty or does not fit.
         """
-        pixels = np.asarray(check_picture("style", painting)[0])
+        pixels = np.asarray(check_picture("style", painting))[0]
         if min(pixels.shape[:2]) < 16:
             raise ValueError(
                 "style: wanted one picture of at least 16 pixels along each side, got shape "
@@ -201,7 +201,7 @@ class AnyStyleStylizer(Stylizer):
         shares = _checked_blend(weights, len(mixtures))
         arrays = zip(*(mixture[:-1] for mixture in mixtures), strict=True)
         mixed = [
-            (shares.reshape(-1, *[1] * found[0].ndim) * jnp.stack(found)).sum(0) for found in arrays
+            (shares.reshape(-1, *[1] * found[0].ndim) * np.stack(found)).sum(0) for found in arrays
         ]
         return self.MIXTURE(*mixed, None)
 
@@ -222,28 +222,33 @@ class AnyStyleStylizer(Stylizer):
         """What the network answers of a painting, as a style."""
         return self.STYLE(*found if isinstance(found, tuple) else (found,))
 
-    def _blended(self, styles: Sequence[Any], shares: Float[Array, " styles"], alpha: float) -> Any:
+    def _blended(
+        self, styles: Sequence[Any], shares: Float[np.ndarray, " styles"], alpha: float
+    ) -> Any:
         """A mixture of styles that is painted everywhere.
 
         AdaIN is affine in the moments: blending them is blending what it answers, eq. (15).
         Predicted scales and biases are affine in the embeddings.
         """
-        arrays = [
-            jnp.sum(shares[None, :, None] * jnp.stack(found, axis=1), axis=1, keepdims=True)
-            for found in zip(*styles, strict=True)
-        ]
+        if len(styles) == 1:  # left on the device, where it may still be in the making
+            arrays = [array[:, None] for array in styles[0]]
+        else:
+            arrays = [
+                np.sum(shares[None, :, None] * np.stack(found, axis=1), axis=1, keepdims=True)
+                for found in zip(*styles, strict=True)
+            ]
         if alpha > 0:
             self._refuse_flat(*arrays)
-        return self.MIXTURE(*arrays, jnp.full((1, 1), alpha, jnp.float32), None)
+        return self.MIXTURE(*arrays, np.full((1, 1), alpha, np.float32), None)
 
     def _shared_out(self, styles: Sequence[Any], masks: Any, alpha: float) -> Any:
         """A mixture of styles of which each has its region."""
-        arrays = [jnp.stack(found, axis=1) for found in zip(*styles, strict=True)]
+        arrays = [np.stack(found, axis=1) for found in zip(*styles, strict=True)]
         if alpha > 0:
             self._refuse_flat(*arrays)
-        return self.MIXTURE(*arrays, jnp.full((1, 1), alpha, jnp.float32), masks)
+        return self.MIXTURE(*arrays, np.full((1, 1), alpha, np.float32), masks)
 
-    def _refuse_flat(self, mean: Array, deviation: Array) -> None:
+    def _refuse_flat(self, mean: Any, deviation: Any) -> None:
         """Refuse what would leave nothing of a photograph."""
         del mean
         refuse_flat(deviation)
@@ -263,7 +268,9 @@ class AnyStyleStylizer(Stylizer):
         return [each if isinstance(each, self.STYLE) else self.encode_style(each) for each in style]
 
 
-def refuse_flat(deviation: Float[Array, "1 regions channels"]) -> None:
+def refuse_flat(
+    deviation: Float[Array, "1 regions channels"] | Float[np.ndarray, "1 regions channels"],
+) -> None:
     """Raise a ValueError where no channel of a region's style varies.
 
     Args:
@@ -284,7 +291,7 @@ def _encode(network, variables, image, method):
     return network.apply(variables, image, method=method)
 
 
-def _checked_blend(blend: Sequence[float] | None, count: int) -> Float[Array, " styles"]:
+def _checked_blend(blend: Sequence[float] | None, count: int) -> Float[np.ndarray, " styles"]:
     try:
         weights = np.ones(count) if blend is None else np.asarray(blend, np.float64)
     except (TypeError, ValueError) as error:
@@ -298,4 +305,4 @@ def _checked_blend(blend: Sequence[float] | None, count: int) -> Float[Array, " 
         raise ValueError(
             f"blend: wanted weights of 0 or more that are not all 0, got {weights.tolist()}"
         )
-    return jnp.asarray(weights / total, jnp.float32)
+    return np.asarray(weights / total, np.float32)

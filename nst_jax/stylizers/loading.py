@@ -12,7 +12,7 @@ from nst_jax.stylizers.any_style import AnyStyleStylizer
 from nst_jax.stylizers.hub import fetch_model, is_hub_name
 from nst_jax.stylizers.magenta import list_published, load_published
 from nst_jax.stylizers.many_styles import ManyStylesStylizer
-from nst_jax.stylizers.model_files import EXTENSION, FilePath, Model, load_model
+from nst_jax.stylizers.model_files import EXTENSION, FilePath, Model, load_model, load_shipped_model
 from nst_jax.stylizers.one_style import OneStyleStylizer
 from nst_jax.stylizers.predicted_style import PredictedStyleStylizer
 from nst_jax.stylizers.stylizer import Stylizer
@@ -63,7 +63,7 @@ def model_path(name: FilePath) -> Path:
 
 
 def load_stylizer(
-    name: FilePath,
+    name: FilePath = DEFAULT_MODEL,
     *,
     precision: Precision = "float32",
     median_filter: int | None = None,
@@ -75,7 +75,8 @@ def load_stylizer(
     stylizer.styles, its number, or weights of a mixture. Those of any style want a painting.
 
     Args:
-        name: A name from stylizers.list_models() or stylizers.list_published(), the path of a
+        name: A name from stylizers.list_models() or stylizers.list_published(), by default that of
+            the network of any painting that the command line takes; the path of a
             .safetensors file, or a repository of the Hugging Face Hub: "owner/name" or
             "owner/name@revision"; see stylizers.hub.
         precision: Of the convolutions; see nst_jax.ops.convolution.
@@ -101,7 +102,8 @@ def load_stylizer(
         model = model._replace(card={**model.card, "hub": fetched.describe()})
     else:
         path = model_path(name)
-        model, called = load_model(path, precision=precision), path.stem
+        load = load_shipped_model if path.parent == _models_folder() else load_model
+        model, called = load(path, precision=precision), path.stem
     if median_filter is not None:
         if _STYLIZERS[model.architecture] is not OneStyleStylizer:
             raise ValueError(

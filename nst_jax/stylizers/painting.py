@@ -323,7 +323,10 @@ def _take(model: Model, pixels: MaskedPixels, top: int, left: int, size: Size) -
 def _run(
     program: Any, model: Model, variables: Any, images: Any, conditions: Sequence[Conditions]
 ) -> Any:
-    together = jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *conditions)
+    def joined(*arrays: Any) -> Any:
+        return arrays[0] if len(arrays) == 1 else jnp.concatenate(arrays)
+
+    together = jax.tree.map(joined, *conditions)
     method = ARCHITECTURES[model.architecture].method
     return program(model.network, method, variables, images, together)
 

@@ -30,8 +30,8 @@ class EmbeddingMixture(NamedTuple):
         masks: Where the regions are, from 0 to 1, of any size; None for one region everywhere.
     """
 
-    vector: Float[Array, "1 regions 100"]
-    alpha: Float[Array, "1 1"]
+    vector: Float[Array, "1 regions 100"] | Float[np.ndarray, "1 regions 100"]
+    alpha: Float[np.ndarray, "1 1"]
     masks: Float[np.ndarray, "regions _ _"] | None
 
 
@@ -88,7 +88,7 @@ class PredictedStyleStylizer(AnyStyleStylizer):
         step = jnp.matmul(z, known - mean, precision=jax.lax.Precision.HIGHEST)
         return Embedding(mean + step / math.sqrt(len(known) - 1))
 
-    def _refuse_flat(self, *arrays: Array) -> None:
+    def _refuse_flat(self, *arrays: Any) -> None:
         """Nothing: an embedding of one colour paints as any other does."""
 
     def conditions(self, style: Any) -> Conditions:
@@ -111,6 +111,6 @@ class PredictedStyleStylizer(AnyStyleStylizer):
         alpha = float(mixture.alpha[0, 0])
         if alpha == 1:
             return mixture
-        own = self.encode_style(pixels[None]).vector[:, None]
+        own = np.asarray(self.encode_style(pixels[None]).vector)[:, None]
         vector = own + alpha * (mixture.vector - own)
         return mixture._replace(vector=vector, alpha=np.ones((1, 1), np.float32))

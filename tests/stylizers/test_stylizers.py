@@ -18,7 +18,16 @@ from nst_jax import files
 from nst_jax.networks.dumoulin import DumoulinNetwork
 from nst_jax.networks.johnson import JohnsonNetwork
 from nst_jax.ops.resizing import resize
-from nst_jax.stylizers import Model, list_models, load_model, load_stylizer, painting, save_model
+from nst_jax.stylizers import (
+    DEFAULT_MODEL,
+    Model,
+    list_models,
+    load_model,
+    load_stylizer,
+    model_path,
+    painting,
+    save_model,
+)
 from nst_jax.stylizers.model_files import read_styles
 from nst_jax.stylizers.tiling import cut, plan_tiles
 
@@ -582,3 +591,14 @@ def test_batch_normalised_networks_need_no_statistics(tmp_path):
     tiled = stylizer(pixels, max_pixels=128**2)
 
     np.testing.assert_allclose(tiled, stylizer(pixels), atol=2e-5)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_the_models_that_ship_hold_what_their_networks_want(name):
+    """Which loading them by name takes for granted."""
+    model = load_model(model_path(name))
+    assert load_stylizer(name).styles == model.styles
+
+
+def test_the_network_of_any_painting_is_the_default():
+    assert load_stylizer().name == DEFAULT_MODEL
