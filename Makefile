@@ -1,4 +1,4 @@
-# make demo | test | test-slow | test-all | lint | notebooks | oracle | browser | gpu
+# make demo | test | test-slow | test-all | lint | notebooks | oracle | browser | site | docs | gpu
 #
 # Each target uses the active virtual environment, or makes .venv here with PYTHON, and installs what
 # it needs once: a stamp in the environment remembers this folder and this pyproject.toml.
@@ -14,7 +14,7 @@ STAMP := $(VENV)/.nst-jax-installed
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 KEY := $(shell (pwd; cat pyproject.toml) | cksum | tr ' \t' '--')
 
-.PHONY: help demo test test-slow test-all lint notebooks oracle browser gpu environment runtime development
+.PHONY: help demo test test-slow test-all lint notebooks oracle browser site docs gpu environment runtime development
 
 help:
 	@echo "make demo       paint the bundled photographs; pictures in ./nst-jax-demo"
@@ -25,6 +25,7 @@ help:
 	@echo "make notebooks  run every notebook"
 	@echo "make oracle     install PyTorch 2.13.0, ONNX Runtime and Magenta's networks; compare"
 	@echo "make browser    install Gradio and Playwright; drive the web page in Chromium"
+	@echo "make site       build the documentation in build/site; make docs serves it"
 	@echo "make gpu        run what tests need a GPU; with ACCELERATOR=tpu,cpu a TPU"
 	@echo "PYTHON=python3.12 picks the Python that .venv is made with; WORKERS=4 tests on four cores"
 
@@ -59,6 +60,14 @@ browser: development
 	  { apt-get update && apt-get install -y --no-install-recommends chromium; } || \
 	  { echo "make: install Chromium, then make browser again" >&2; exit 2; }
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PY) -m pytest -m browser
+
+site: development
+	$(PY) -m pip install -e '.[docs]'
+	$(PY) website/stage.py
+	$(PY) -m zensical build --clean --strict
+
+docs: site
+	$(PY) -m zensical serve
 
 gpu: development
 	JAX_PLATFORMS=$(ACCELERATOR) JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PY) -m pytest -m gpu

@@ -144,7 +144,7 @@ def mix_scales(
 
     Returns:
         The picture, clipped to [0, 1], and the record, as gatys_2016.stylize has it. On Ctrl-C
-        the picture is that of the last step, and record["info"]["interrupted"] is true.
+        the picture is that of the last step, and `record["info"]["interrupted"]` is true.
 
     Raises:
         ValueError: There are several pictures, or a layer is unknown.

@@ -52,7 +52,7 @@ def stylize(
 
     x* = argmin_x content_weight · L_content(x) + style_weight · L_style(x) + tv_weight · TV(x).
 
-    Ctrl-C ends the run early with the picture as it stands; record["info"]["interrupted"] is then
+    Ctrl-C ends the run early with the picture as it stands; `record["info"]["interrupted"]` is then
     true, and save has been called.
 
     Args:

@@ -203,7 +203,7 @@ def stylize(
         encoder: As for prepare.
         encoder_params: As for prepare.
         find_flows: Returns the flow from one frame to another, and that back, given the numbers of
-            both: lambda i, j: estimate_flows(frames[i][0], frames[j][0]).
+            both: `lambda i, j: estimate_flows(frames[i][0], frames[j][0])`.
         scenes: As for plan_turns.
         on_frame: Called with every turn and what came of it.
 
