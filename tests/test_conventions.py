@@ -73,6 +73,7 @@ DISK_LIBRARIES = {"glob", "io", "os", "pathlib", "pickle", "PIL", "shutil", "tem
 
 # Parameters with a default that may be given by position, and why.
 POSITIONAL_DEFAULTS = {
+    ("stylizers.loading", "load_stylizer", "name"): "the model that stylize takes unasked",
     ("one_call", "stylize", "painting"): "a photograph and, for most models, a painting",
     ("cli", "main", "args"): "what entry points are called without and tests with",
     ("ops.convolution", "convolve", "bias"): "an operand, which belongs beside the kernel",
