@@ -1,4 +1,4 @@
-# make demo | test | test-slow | test-all | lint | notebooks | oracle | browser | site | docs | gpu
+# make demo | test | test-slow | test-all | lint | notebooks | oracle | browser | site | docs | package | gpu
 #
 # Each target uses the active virtual environment, or makes .venv here with PYTHON, and installs what
 # it needs once: a stamp in the environment remembers this folder and this pyproject.toml.
@@ -14,7 +14,7 @@ STAMP := $(VENV)/.nst-jax-installed
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 KEY := $(shell (pwd; cat pyproject.toml) | cksum | tr ' \t' '--')
 
-.PHONY: help demo test test-slow test-all lint notebooks oracle browser site docs gpu environment runtime development
+.PHONY: help demo test test-slow test-all lint notebooks oracle browser site docs package gpu environment runtime development
 
 help:
 	@echo "make demo       paint the bundled photographs; pictures in ./nst-jax-demo"
@@ -26,6 +26,7 @@ help:
 	@echo "make oracle     install PyTorch 2.13.0, ONNX Runtime and Magenta's networks; compare"
 	@echo "make browser    install Gradio and Playwright; drive the web page in Chromium"
 	@echo "make site       build the documentation in build/site; make docs serves it"
+	@echo "make package    build the wheel, and run its demo where there is no checkout"
 	@echo "make gpu        run what tests need a GPU; with ACCELERATOR=tpu,cpu a TPU"
 	@echo "PYTHON=python3.12 picks the Python that .venv is made with; WORKERS=4 tests on four cores"
 
@@ -68,6 +69,17 @@ site: development
 
 docs: site
 	$(PY) -m zensical serve
+
+# The wheel is what people get: it is installed into an environment of its own and run elsewhere.
+package: development
+	$(PY) -m pip install build twine
+	rm -rf dist build/wheel
+	$(PY) -m build --outdir dist
+	$(PY) -m twine check --strict dist/*
+	$(PYTHON) -m venv build/wheel/env
+	build/wheel/env/bin/python -m pip install --quiet dist/*.whl
+	cd build/wheel && env/bin/nst-jax demo --size 64 --num-steps 2
+	@ls -l dist
 
 gpu: development
 	JAX_PLATFORMS=$(ACCELERATOR) JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PY) -m pytest -m gpu
