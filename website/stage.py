@@ -9,9 +9,12 @@ import importlib
 import inspect
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
+from browser_page import fetch_engine, write_page
 from latex2mathml.converter import convert
 from nbconvert import MarkdownExporter
 
@@ -55,6 +58,11 @@ def main() -> None:
         _copy(ROOT / name, OUT / name)
     _copy(ROOT / "README.md", OUT / "index.md")
     shutil.copy(ROOT / "website" / "website.css", OUT / "website.css")
+    _copy(ROOT / "website" / "browser.md", OUT / "browser.md")
+    try:
+        write_page(OUT / "browser", fetch_engine(ROOT / "build" / "npm"))
+    except (RuntimeError, subprocess.CalledProcessError) as error:  # such as no network
+        print(f"the page that paints in the browser will not work here: {error}", file=sys.stderr)
     _write_notebooks()
     _write_modules()
     for page in sorted((OUT / "docs" / "papers").glob("*.md")):

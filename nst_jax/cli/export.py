@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -17,6 +17,7 @@ Write a trained network for other programs: as ONNX, or as StableHLO for JAX and
 Examples:
   nst-jax export johnson2016-wave -o wave.onnx
   nst-jax export huang2017 -o any.onnx          # and any_style.onnx, which reads the painting
+  nst-jax export ghiasi2017 -o any.onnx --quantize int8
   nst-jax export huang2017 -o any.stablehlo
 
 Pictures go in and out as (1, height, width, 3), RGB in [0, 1]. docs/export.md says more. ONNX needs
@@ -32,6 +33,8 @@ class Export:
     owner/name of the Hugging Face Hub."""
     out: Annotated[Path, arg(aliases=("-o",), metavar="OUT")]
     """The file to write: .onnx or .stablehlo."""
+    quantize: Literal["int8"] | None = None
+    """Keep the weights of an ONNX file in 8 bits, with a scale for each channel: half the size."""
     overwrite: Annotated[bool, FLAG] = False
     """Replace files that exist."""
     json: JsonOption = False
@@ -41,7 +44,12 @@ def run(arguments: Sequence[str]) -> int:
     """Do what the arguments after `nst-jax export` say and return the exit status."""
     options = parse(Export, arguments, command="export", description=_DESCRIPTION)
     began = time.perf_counter()
-    written = export_model(options.model, options.out, overwrite=options.overwrite)
+    written = export_model(
+        options.model,
+        options.out,
+        storage=options.quantize or "float",
+        overwrite=options.overwrite,
+    )
     if options.json:
         seconds = time.perf_counter() - began
         print_json("export", {"results": [{"file": path} for path in written], "seconds": seconds})

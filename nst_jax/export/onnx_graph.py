@@ -4,7 +4,7 @@ Inside a graph feature maps are (1, channels, height, width), as ONNX has them.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -19,11 +19,18 @@ Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 """A layer's arrays by their names, such as kernel and bias."""
 
 
+Storage = Literal["float", "int8"]
+"""How kernels are kept: as they are, or as whole numbers of 8 bits with a scale a channel."""
+
+_LEAST_KERNEL = 1024  # numbers, below which 8 bits save nothing
+
+
 class Graph:
     """A graph in the making: each operation returns the name of its answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, storage: Storage = "float") -> None:
         require_library("onnx")
+        self._storage = storage
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 
@@ -56,6 +63,29 @@ class Graph:
         self._constants.append(numpy_helper.from_array(array, name))
         return name
 
+    def kernel(self, array: Float[np.ndarray, "..."], *, axis: int) -> str:
+        """Add a layer's kernel w, as the storage says.
+
+        As int8 it is round(w / s), from -127 to 127, times s = max |w| / 127 of each output
+        channel.
+
+        Args:
+            array: The kernel, as the operation wants it.
+            axis: That of the output channels.
+        """
+        from onnx import numpy_helper
+
+        array = np.asarray(array, np.float32)
+        if self._storage == "float" or array.size < _LEAST_KERNEL:
+            return self.constant(array)
+        others = tuple(each for each in range(array.ndim) if each != axis)
+        scale = np.maximum(np.abs(array).max(others, keepdims=True) / 127, np.float32(1e-30))
+        name = f"c{len(self._constants)}"
+        self._constants.append(
+            numpy_helper.from_array(np.rint(array / scale).astype(np.int8), name)
+        )
+        return self.add("DequantizeLinear", name, self.constant(scale.ravel()), axis=axis)
+
     def number(self, value: float) -> str:
         """Add a number."""
         return self.constant(np.float32(value))
@@ -76,14 +106,14 @@ class Graph:
         side = kernel.shape[0] // 2
         if padding == "reflect":
             x = self.reflect(x, side)
-        weights = self.constant(kernel.transpose(3, 2, 0, 1))
+        weights = self.kernel(kernel.transpose(3, 2, 0, 1), axis=0)
         bias = self.constant(np.asarray(layer["bias"], np.float32))
         pads = [side] * 4 if padding == "zero" else [0] * 4
         return self.add("Conv", x, weights, bias, strides=[stride] * 2, pads=pads, group=groups)
 
     def convolve_transposed(self, x: str, layer: Arrays) -> str:
         """Add ops.convolution.convolve_transposed, which doubles height and width."""
-        weights = self.constant(np.asarray(layer["kernel"], np.float32).transpose(2, 3, 0, 1))
+        weights = self.kernel(np.asarray(layer["kernel"]).transpose(2, 3, 0, 1), axis=1)
         bias = self.constant(np.asarray(layer["bias"], np.float32))
         pads = {"pads": [1] * 4, "output_padding": [1, 1]}
         return self.add("ConvTranspose", x, weights, bias, strides=[2, 2], **pads)
@@ -118,7 +148,7 @@ class Graph:
     def dense(self, x: str, layer: Arrays) -> str:
         """Add a dense layer: x W + b."""
         kernel, bias = (np.asarray(layer[name], np.float32) for name in ("kernel", "bias"))
-        product = self.add("MatMul", x, self.constant(kernel))
+        product = self.add("MatMul", x, self.kernel(kernel, axis=1))
         return self.add("Add", product, self.constant(bias.reshape(1, -1)))
 
     def finish(

@@ -9,7 +9,7 @@ from flax.traverse_util import flatten_dict
 
 from nst_jax.encoders.preprocessing import TORCHVISION, Preprocessing
 from nst_jax.encoders.vgg import kernel_shapes
-from nst_jax.export.onnx_graph import Arrays, Graph
+from nst_jax.export.onnx_graph import Arrays, Graph, Storage
 from nst_jax.networks import ghiasi, huang, johnson
 from nst_jax.networks.mobilenet import STAGES
 from nst_jax.networks.style_predictors import STATISTICS_LAYERS
@@ -24,7 +24,9 @@ _LAYER_NORM_EPS = 1e-6  # flax's
 Finish = Callable[[Graph, str, str], str]
 
 
-def export_onnx(stylizer: Stylizer, *, about: Mapping[str, str]) -> dict[str, bytes]:
+def export_onnx(
+    stylizer: Stylizer, *, about: Mapping[str, str], storage: Storage = "float"
+) -> dict[str, bytes]:
     """Return the contents of ONNX files: "transformer", and "style" where paintings are read.
 
     The transformer takes "images", and a style as its own arguments: "style_weights" (1, styles);
@@ -36,13 +38,14 @@ def export_onnx(stylizer: Stylizer, *, about: Mapping[str, str]) -> dict[str, by
     Args:
         stylizer: The network.
         about: What files say of themselves.
+        storage: How kernels are kept; see Graph.kernel.
     """
     weights = _Weights(stylizer.variables)
     if isinstance(stylizer.network, huang.HuangNetwork):
-        return _export_huang(stylizer, weights, about)
+        return _export_huang(stylizer, weights, about, storage)
     if stylizer.architecture.startswith("ghiasi2017"):
-        return _export_ghiasi(stylizer, weights, about)
-    graph, inputs = Graph(), {"images": PICTURE}
+        return _export_ghiasi(stylizer, weights, about, storage)
+    graph, inputs = Graph(storage=storage), {"images": PICTURE}
     if isinstance(stylizer.network, johnson.JohnsonNetwork):
         painted = _johnson(graph, _enter(graph, stylizer), weights, stylizer.network)
     else:
@@ -211,10 +214,10 @@ def _batch_norm(graph: Graph, x: str, weights: _Weights, name: str) -> str:
 
 
 def _export_ghiasi(
-    stylizer: Stylizer, weights: _Weights, about: Mapping[str, str]
+    stylizer: Stylizer, weights: _Weights, about: Mapping[str, str], storage: Storage
 ) -> dict[str, bytes]:
     transformer, size = weights.part("transformer"), [1, 100]
-    graph = Graph()
+    graph = Graph(storage=storage)
 
     def steer(x: str, name: str) -> str:
         if name.startswith("contract"):
@@ -230,7 +233,7 @@ def _export_ghiasi(
     painted = _leave(graph, painted)
     inputs = {"images": PICTURE, "embedding": size}
     found = {"transformer": graph.finish(inputs, {"painted": (painted, PICTURE)}, about=about)}
-    graph, predictor = Graph(), weights.part("predictor")
+    graph, predictor = Graph(storage=storage), weights.part("predictor")
     x = _mirrored(graph, "painting")
     is_mobile = isinstance(stylizer.network, ghiasi.MobileGhiasiNetwork)
     embedding = (
@@ -330,7 +333,7 @@ def _vgg(
 
 
 def _export_huang(
-    stylizer: Stylizer, weights: _Weights, about: Mapping[str, str]
+    stylizer: Stylizer, weights: _Weights, about: Mapping[str, str], storage: Storage
 ) -> dict[str, bytes]:
     network, size = stylizer.network, [1, 512]
 
@@ -339,7 +342,7 @@ def _export_huang(
         parts = (encoder.preprocessing, "conv4_1", encoder.pooling, encoder.padding)
         return _vgg(graph, x, weights.part("encoder"), *parts)["relu4_1"]
 
-    graph = Graph()
+    graph = Graph(storage=storage)
     x = encode(graph, _enter(graph, stylizer))
     own_mean, variance = graph.moments(x)
     eps = graph.number(1e-5)
@@ -363,7 +366,7 @@ def _export_huang(
     painted = _leave(graph, x)
     inputs = {"images": PICTURE, "mean": size, "deviation": size, "alpha": [1, 1]}
     found = {"transformer": graph.finish(inputs, {"painted": (painted, PICTURE)}, about=about)}
-    graph = Graph()
+    graph = Graph(storage=storage)
     x = encode(graph, _mirrored(graph, "painting"))
     mean, variance = graph.moments(x)
     deviation = graph.add("Sqrt", graph.add("Add", variance, graph.number(1e-5)))

@@ -4,9 +4,11 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from typing import get_args
 
 import nst_jax
 from nst_jax import files
+from nst_jax.export.onnx_graph import Storage
 from nst_jax.export.requirements import require_library
 from nst_jax.stylizers import Stylizer, load_stylizer
 
@@ -18,6 +20,7 @@ def export_model(
     model: str | os.PathLike[str] | Stylizer,
     out: str | os.PathLike[str],
     *,
+    storage: Storage = "float",
     overwrite: bool = False,
 ) -> list[Path]:
     """Write a network for other programs and return the files.
@@ -30,19 +33,25 @@ def export_model(
     Args:
         model: A name, a file, or a network that is loaded.
         out: Where to; ends in .onnx or .stablehlo.
+        storage: How kernels are kept in ONNX files: "float", as they are; or "int8", 8 bits with a
+            scale for each channel, a half to a quarter of the size.
         overwrite: Whether files that exist may be replaced.
 
     Raises:
-        ValueError: There is no such model or format.
+        ValueError: There is no such model, format or storage.
         FileExistsError: A file exists, and overwrite is false.
         OSError: A file cannot be read or written.
         ExportLibraryMissingError: The library that writes the format is not installed.
     """
     path = Path(out)
+    if storage not in get_args(Storage):
+        raise ValueError(f"storage: wanted one of {', '.join(get_args(Storage))}, got {storage!r}")
     files.check_output(path, overwrite=overwrite, extensions=EXTENSIONS)
     if path.suffix.lower() == EXTENSIONS[0]:
         require_library("onnx")
         files.check_output(_style_path(path), overwrite=overwrite, extensions=EXTENSIONS)
+    elif storage != "float":
+        raise ValueError("storage: int8 is for ONNX files, got a StableHLO one; leave it out")
     else:
         require_library("flatbuffers")
     stylizer = model if isinstance(model, Stylizer) else load_stylizer(model)
@@ -53,7 +62,7 @@ def export_model(
         "card": json.dumps(dict(stylizer.card), ensure_ascii=False),
     }
     if path.suffix.lower() == EXTENSIONS[0]:
-        return _write_onnx(stylizer, path, about, overwrite=overwrite)
+        return _write_onnx(stylizer, path, about, storage=storage, overwrite=overwrite)
     return _write_stablehlo(stylizer, path, about, overwrite=overwrite)
 
 
@@ -62,11 +71,11 @@ def _style_path(path: Path) -> Path:
 
 
 def _write_onnx(
-    stylizer: Stylizer, path: Path, about: dict[str, str], *, overwrite: bool
+    stylizer: Stylizer, path: Path, about: dict[str, str], *, storage: Storage, overwrite: bool
 ) -> list[Path]:
     from nst_jax.export.onnx_networks import export_onnx
 
-    parts, written = export_onnx(stylizer, about=about), []
+    parts, written = export_onnx(stylizer, about=about, storage=storage), []
     for name, content in parts.items():
         place = path if name == "transformer" else _style_path(path)
         with files.replacing(place, overwrite=overwrite) as temporary:

@@ -112,6 +112,29 @@ def test_the_models_that_ship_paint_the_same_at_twenty_sizes(tmp_path, run_onnx,
 
 
 @pytest.mark.oracle
+@pytest.mark.parametrize("name", list_models())
+def test_eight_bits_change_pictures_by_a_few_levels(tmp_path, run_onnx, name):
+    stylizer: Any = load_stylizer(name)
+    picture = files.load_pixels(files.asset_path("content/kitten.jpg"), size=192)[None]
+    painting = files.load_pixels(files.asset_path("style/van_gogh_harvest.jpg"), size=192)[None]
+    painted, sizes = {}, {}
+    for storage in ("float", "int8"):
+        parts = export_onnx(stylizer, about={}, storage=storage)
+        sizes[storage] = sum(map(len, parts.values()))
+        inputs: dict[str, Any] = {}
+        if name == "huang2017":
+            mean, deviation = run_onnx(parts["style"], {"painting": painting})
+            inputs = {"mean": mean, "deviation": deviation, "alpha": np.ones((1, 1), np.float32)}
+        elif not stylizer.styles:
+            (inputs["embedding"],) = run_onnx(parts["style"], {"painting": painting})
+        elif len(stylizer.styles) > 1:
+            inputs = {"style_weights": np.eye(12, dtype=np.float32)[3:4]}
+        (painted[storage],) = run_onnx(parts["transformer"], {"images": picture, **inputs})
+    assert sizes["int8"] < 0.6 * sizes["float"]
+    assert 0 < np.abs(painted["int8"] - painted["float"]).mean() < 4 / 255
+
+
+@pytest.mark.oracle
 def test_the_command_writes_checked_files_with_the_card(models, capsys):
     onnx = pytest.importorskip("onnx")
     assert main(["export", "predicted.safetensors", "-o", "net.onnx", "--json"]) == 0
@@ -131,6 +154,9 @@ def test_the_command_writes_checked_files_with_the_card(models, capsys):
     assert "exists" in capsys.readouterr().err
     assert main(["export", "one.safetensors", "-o", "net.pt"]) == 2
     assert "use .onnx, .stablehlo" in capsys.readouterr().err
+    assert main(["export", "one.safetensors", "-o", "q.onnx", "--quantize", "int8"]) == 0
+    assert main(["export", "one.safetensors", "-o", "q.stablehlo", "--quantize", "int8"]) == 2
+    assert "int8 is for ONNX files" in capsys.readouterr().err
 
 
 @pytest.mark.oracle
