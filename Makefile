@@ -24,7 +24,7 @@ help:
 	@echo "make lint       ruff and pyright"
 	@echo "make notebooks  run every notebook"
 	@echo "make oracle     install PyTorch 2.13.0, ONNX Runtime and Magenta's networks; compare"
-	@echo "make browser    install Gradio and Playwright; drive the web page in Chromium"
+	@echo "make browser    install Gradio and Playwright; drive both web pages in Chromium"
 	@echo "make site       build the documentation in build/site; make docs serves it"
 	@echo "make package    build the wheel, and run its demo where there is no checkout"
 	@echo "make gpu        run what tests need a GPU; with ACCELERATOR=tpu,cpu a TPU"
@@ -56,7 +56,7 @@ oracle: development
 
 # Chromium is the system's: Debian's package, where this may install it.
 browser: development
-	$(PY) -m pip install -e '.[app]' playwright
+	$(PY) -m pip install -e '.[app,export]' playwright
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
 	  { apt-get update && apt-get install -y --no-install-recommends chromium; } || \
 	  { echo "make: install Chromium, then make browser again" >&2; exit 2; }
