@@ -1,6 +1,6 @@
 """Style against content: every network, and optimisation at few steps, on the same photographs.
 
-    python -m experiments.any_style --data FOLDER [--figures distances sheet]
+    python -m experiments.any_style --data FOLDER [--figures distances sheet embeddings]
 
 `distances` paints 20 held-out photographs of 512 pixels by every model and judges the results on
 central squares of 256 pixels: judge.py says how. Networks for any painting get held-out paintings.
@@ -11,6 +11,8 @@ with a square of 256 of the painting, and then enlarged. `optimize` is the prese
 written after each. distances.png shows the means.
 
 `sheet` shows bundled photographs painted after bundled paintings by the networks for any painting.
+
+`embeddings` shows where the network for any painting puts paintings; see embeddings.py.
 
 Results: results/any_style/<figure>. FOLDER is described in common/data_folder.py.
 """
@@ -27,6 +29,7 @@ from PIL import Image as PillowImage
 from rich.console import Console
 from rich.table import Table
 
+from experiments.any_style.embeddings import embeddings
 from experiments.any_style.judge import Judge, summarize
 from experiments.any_style.pairs import PAIRS, SIZE, Pair, after_style, load_pairs
 from experiments.common import command, network_figures, provenance
@@ -195,7 +198,7 @@ def sheet(options: argparse.Namespace, out: Path) -> None:
     files.write_record(out / "record.json", {**provenance.describe_run(), **told})
 
 
-FIGURES = {"distances": distances, "sheet": sheet}
+FIGURES = {"distances": distances, "sheet": sheet, "embeddings": embeddings}
 RESUMING = {"distances"}
 
 

@@ -179,12 +179,12 @@ def _by_path(field: Any, read: Callable[[Any], Any]) -> Any:
 
 
 def _style_fields(
-    parts: Parts, label: str, *, only_paintings: bool = False
+    parts: Parts, label: str, *, only_paintings: bool = False, place: int = 0
 ) -> tuple[gr.Dropdown, gr.Image]:
     items = list_items()
     names = [name for name, item in items.items() if item.style is None or not only_paintings]
     with gr.Row():
-        choice = gr.Dropdown([*names, MINE], value=names[0], label=label)
+        choice = gr.Dropdown([*names, MINE], value=names[place % len(names)], label=label)
         painting = _upload(parts, "My painting")
         painting.visible = False
     choice.change(
@@ -292,7 +292,10 @@ def _regions_tab(parts: Parts) -> None:
             )
             board.blob_storage = _Drawings()
             _by_path(board, lambda payload: _read_board(board, payload))
-            fields = [_style_fields(parts, f"The {name} brush") for name in BRUSHES]
+            fields = [
+                _style_fields(parts, f"The {name} brush", place=place)
+                for place, name in enumerate(BRUSHES)
+            ]
             rest = gr.Dropdown([NOTHING, *list_items()], value=NOTHING, label="The rest")
             size = gr.Slider(
                 LEAST_SIZE, parts.limits.size, 512, step=16, label="Longer side in pixels"
