@@ -43,3 +43,4 @@ from nst_jax.files.saved_arrays import load_strings as load_strings
 from nst_jax.files.saved_arrays import remove_state as remove_state
 from nst_jax.files.saved_arrays import save_arrays as save_arrays
 from nst_jax.files.saved_arrays import save_state as save_state
+from nst_jax.files.scratch import scratch_arrays as scratch_arrays
