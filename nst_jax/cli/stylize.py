@@ -142,6 +142,9 @@ class Stylize:
     """Photographs of like size that run at once."""
     max_pixels: Annotated[int, arg(metavar="N")] = MAX_PIXELS
     """Pixels that run at once; larger photographs run in tiles. Less needs less memory."""
+    exact_statistics: Annotated[bool, FLAG] = False
+    """Measure what tiles of a large photograph are normalised by, in place of an estimate from
+    small copies. The result is that of the whole photograph, and takes some ten times longer."""
     skip_existing: Annotated[bool, FLAG] = False
     """Leave out results that exist: a folder that was stopped goes on."""
     overwrite: Annotated[bool, FLAG] = False
@@ -213,6 +216,7 @@ def _job(options: Stylize, out: str, given: frozenset[str]) -> FolderJob:
         size=options.size,
         batch_size=options.batch_size,
         max_pixels=options.max_pixels,
+        exact_statistics=options.exact_statistics,
         overwrite=options.overwrite,
         skip_existing=options.skip_existing,
     )
