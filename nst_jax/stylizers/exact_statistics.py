@@ -6,6 +6,7 @@ exact statistics of those before. L layers take L passes: about L / 2 times the 
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -45,7 +46,14 @@ def can_measure(model: Model) -> bool:
 
 
 def exact_statistics(
-    model: Model, pixels: MaskedPixels, conditions: Conditions, *, size: Size, max_pixels: int
+    model: Model,
+    pixels: MaskedPixels | Any,
+    conditions: Conditions,
+    *,
+    size: Size,
+    max_pixels: int,
+    known: Statistics | None = None,
+    on_layer: Callable[[Statistics, int], None] | None = None,
 ) -> Statistics:
     """Return the statistics that the instance normalisations see in the whole picture.
 
@@ -54,17 +62,19 @@ def exact_statistics(
 
     Args:
         model: A network whose feature maps are the picture's size, divided by 1, 2 or 4.
-        pixels: The picture.
+        pixels: The picture, or what tiling.cut can cut like one.
         conditions: The network's other arguments.
         size: The picture's, in terms of fit_size.
         max_pixels: How many pixels run at once.
+        known: Statistics of the first layers, which on_layer was called with before.
+        on_layer: Called after each layer with all statistics so far, and the number of layers.
     """
     architecture = ARCHITECTURES[model.architecture]
     tile_size, tiles = plan_tiles_of(model, size, math.isqrt(max_pixels))
     shape = jax.ShapeDtypeStruct((1, *tile_size, pixels.shape[2]), jnp.float32)
     layers = layers_in_order(model, shape, conditions)
-    found: dict[Layer, Any] = {}
-    for layer in layers:
+    found: dict[Layer, Any] = flatten_dict(known or {})
+    for layer in layers[len(found) // 2 :]:
         groups = []
         for tile in tiles:
             kept = [np.zeros(side, np.float32) for side in tile_size]
@@ -86,6 +96,8 @@ def exact_statistics(
             )
             groups.append((int(kept[0].sum() * kept[1].sum()), jax.device_get(moments)))
         found |= {(*layer, name): value for name, value in combine(groups).items()}
+        if on_layer is not None:
+            on_layer(unflatten_dict(found), len(layers))
     return unflatten_dict(found)
 
 

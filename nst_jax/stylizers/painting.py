@@ -5,7 +5,7 @@ sides that are multiples of some pixels, so that a folder of pictures needs few 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -177,17 +177,46 @@ def paint_tiles(
         size: The picture's, in terms of fit_size.
         max_side: The longest side of a tile.
     """
+    painted = np.empty((*pixels.shape[:2], 3), np.float32)
+    tiles = painted_tiles(model, pixels, conditions, statistics, size=size, max_side=max_side)
+    for tile, result in tiles:
+        painted[tile.kept] = result
+    return painted
+
+
+def painted_tiles(
+    model: Model,
+    pixels: MaskedPixels | Any,
+    conditions: Conditions,
+    statistics: Statistics | None,
+    *,
+    size: Size,
+    max_side: int,
+    first: int = 0,
+) -> Iterator[tuple[Tile, Pixels]]:
+    """Yield the tiles of a picture, each with what is kept of it, painted.
+
+    Args:
+        model: The network.
+        pixels: The picture, or what tiling.cut can cut like one.
+        conditions: The network's other arguments.
+        statistics: As of paint_tiles.
+        size: The picture's, in terms of fit_size.
+        max_side: The longest side of a tile.
+        first: How many tiles are left out, from the first on.
+    """
     tile_size, tiles = plan_tiles_of(model, size, max_side)
     variables = dict(model.variables)
     if statistics is not None:
         variables["given_statistics"] = statistics
-    painted = np.empty((*pixels.shape[:2], 3), np.float32)
-    for tile in tiles:
+    for tile in tiles[first:]:
         images = take(model, pixels, tile.top, tile.left, tile_size)[None]
         result = np.asarray(_run(_stylize, model, variables, images, [conditions]))[0]
-        target = painted[tile.kept]
-        target[:] = result[tile.kept_within][: target.shape[0], : target.shape[1]]
-    return painted
+        rows, columns = (
+            min(end, side) - begin
+            for (begin, end), side in zip((tile.rows, tile.columns), pixels.shape, strict=False)
+        )
+        yield tile, result[tile.kept_within][:rows, :columns]
 
 
 def plan_tiles_of(model: Model, size: Size, max_side: int) -> tuple[Size, list[Tile]]:

@@ -55,6 +55,11 @@ class Stylizer(ABC):
         return self._model.architecture
 
     @property
+    def model(self) -> Model:
+        """The network with all that its file tells."""
+        return self._model
+
+    @property
     def styles(self) -> tuple[str, ...]:
         """The names of the network's styles."""
         return self._model.styles
