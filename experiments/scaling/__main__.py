@@ -46,7 +46,7 @@ CONFIG = PRESETS["default"]
 MIB = 2**20
 COMPUTED = 256  # pixels a side up to which the gradient is computed, not only compiled
 SIZES = ((250, 256), (512, 512), (1024, 1024), (2048, 2048), (4096, 4096))
-TILES = ((1024, None), (1024, 512), (2048, 512), (4096, 512))
+TILES = ((1024, None), (1024, 512), (2048, 512))
 
 
 def _picture(height: int, width: int, seed: int) -> Any:
