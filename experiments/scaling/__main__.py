@@ -164,13 +164,13 @@ def main() -> None:
         size, tile = options.on_tiles
         print(json.dumps(measure_tiles(size, tile or None)))
         return
-    options.out.mkdir(parents=True, exist_ok=True)
     for part in options.parts:
+        (options.out / part).mkdir(parents=True, exist_ok=True)
         rows: list[Any] = []
         for first, second in SIZES if part == "devices" else TILES:
             rows += _in_fresh_process(f"--on-{part}", str(first), str(second or 0))
             record = {**describe_run(), "preset": "default", "rows": rows}
-            write_record(options.out / f"{part}.json", record, overwrite=True)
+            write_record(options.out / part / "record.json", record, overwrite=True)
             print(f"{part} {first} {second}: {rows[-1]}", flush=True)
 
 
