@@ -96,7 +96,7 @@ class _InstanceStatistics(nn.Module):
         rows = self.get_variable("counted", "rows")
         stride = rows.shape[0] // x.shape[1]
         columns = self.get_variable("counted", "columns")[::stride]
-        counted = rows[::stride, None] * columns[None]
+        counted = jnp.asarray(rows[::stride, None] * columns[None])
         mean, var = region_moments(x, counted[None, :, :, None])
         return mean[:, 0], var[:, 0]
 

@@ -94,8 +94,9 @@ def exact_statistics(
             moments = _measure(
                 model.network, architecture.method, layer, variables, images, conditions
             )
-            groups.append((int(kept[0].sum() * kept[1].sum()), jax.device_get(moments)))
-        found |= {(*layer, name): value for name, value in combine(groups).items()}
+            measured = {"layer": jax.device_get(moments)}
+            groups.append((int(kept[0].sum() * kept[1].sum()), measured))
+        found |= {(*layer, name): value for name, value in combine(groups)["layer"].items()}
         if on_layer is not None:
             on_layer(unflatten_dict(found), len(layers))
     return unflatten_dict(found)

@@ -138,7 +138,7 @@ def paint(
 
 
 def find_statistics(
-    model: Model, pixels: MaskedPixels, conditions: Conditions, *, size: Size, max_pixels: int
+    model: Model, pixels: MaskedPixels | Any, conditions: Conditions, *, size: Size, max_pixels: int
 ) -> Statistics | None:
     """Return what a large picture's tiles are normalised by: given statistics, or its own.
 
@@ -238,14 +238,14 @@ def plan_tiles_of(model: Model, size: Size, max_side: int) -> tuple[Size, list[T
 
 
 def no_statistics(
-    model: Model, pixels: MaskedPixels, conditions: Conditions, *, size: Size, max_pixels: int
+    model: Model, pixels: MaskedPixels | Any, conditions: Conditions, *, size: Size, max_pixels: int
 ) -> None:
     """Return None, for a network that has no use for any."""
     del model, pixels, conditions, size, max_pixels
 
 
 def pool_statistics(
-    model: Model, pixels: MaskedPixels, conditions: Conditions, *, size: Size, max_pixels: int
+    model: Model, pixels: MaskedPixels | Any, conditions: Conditions, *, size: Size, max_pixels: int
 ) -> Statistics:
     """Return the channel moments within regions, of a picture that no device needs to hold.
 
@@ -356,7 +356,7 @@ def _paint_whole(
     return painted
 
 
-def take(model: Model, pixels: MaskedPixels, top: int, left: int, size: Size) -> MaskedPixels:
+def take(model: Model, pixels: MaskedPixels | Any, top: int, left: int, size: Size) -> MaskedPixels:
     """Return what the network is given to answer a rectangle of the picture.
 
     Args:
