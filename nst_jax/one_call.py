@@ -118,6 +118,9 @@ def optimize(
     style_masks: Sequence[Any] = (),
     initial: Any = None,
     fine_style: Any = None,
+    devices: int = 1,
+    tile: int | None = None,
+    scratch: Any = None,
     progress: bool | None = None,
     cancel: Cancel | None = None,
     **settings: Any,
@@ -134,6 +137,10 @@ def optimize(
         style_masks: Which part of each painting counts, or "whole".
         initial: A picture to begin with, in place of what the setting init says.
         fine_style: A painting whose fine texture the others get before they are used.
+        devices: Over how many devices the picture's rows are parted.
+        tile: The longest side, in pixels, of tiles that are computed one at a time, for pictures
+            that memory cannot hold otherwise; the result is the same but for rounding.
+        scratch: With tile, a folder that keeps what the optimiser remembers.
         progress: Whether a bar is shown; by default where it can be seen, on a terminal or in a
             notebook.
         cancel: A flag that any thread may set, such as a threading.Event: the picture is then
@@ -162,6 +169,9 @@ def optimize(
         masks=as_pictures(masks, name="masks"),
         style_masks=as_pictures(style_masks, name="style_masks"),
         fine_style=fine_style,
+        devices=devices,
+        tile=tile,
+        scratch=scratch,
     )
     quiet = not (is_watched() if progress is None else progress)
     with follow_painting(quiet=quiet) as on_progress:

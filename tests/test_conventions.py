@@ -24,7 +24,10 @@ each_module = pytest.mark.parametrize(
 # of nst_jax; a package's modules import each other, papers excepted. "encoders" is all that finds,
 # reads and converts weights; the networks themselves are pure and have entries of their own.
 FLOOR = {"array_types", "ops"}
-ENCODER_NETWORKS = {"encoders.encoder", "encoders.vgg", "encoders.preprocessing"}
+ENCODER_NETWORKS = {
+    *("encoders.encoder", "encoders.vgg", "encoders.preprocessing"),
+    *("encoders.windows", "encoders.parted"),
+}
 BELOW_LOSSES = FLOOR | ENCODER_NETWORKS | {"regions"}
 PURE = BELOW_LOSSES | {"losses", "networks", "runs", "pixels", "metrics"}
 STYLIZING = FLOOR | ENCODER_NETWORKS | {"networks", "encoders", "files", "stylizers"}

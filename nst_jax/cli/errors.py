@@ -36,7 +36,7 @@ def one_line(error: Exception) -> str:
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
         return (
             "not enough memory; try a smaller --size or --batch-size, --precision bfloat16, or for "
-            "nst-jax optimize --remat or --history 5"
+            "nst-jax optimize --tile 1024, --remat or --history 5"
         )
     if exit_status(error) == BAD_INPUT or _is_complete(error):
         return text

@@ -35,6 +35,7 @@ Examples:
   nst-jax optimize photo.jpg painting.jpg -o out.png --style-loss wasserstein
   nst-jax optimize photo.jpg painting.jpg -o out.png --save-every 20
   nst-jax optimize photo.jpg painting.jpg -o out.png --resume
+  nst-jax optimize photo.jpg painting.jpg -o out.png --size 8192 --style-size 1024 --tile 1024
   nst-jax optimize - painting.jpg -o - < photo.jpg > out.png
 
 The defaults below are those of --preset {preset}."""
@@ -90,6 +91,21 @@ class TextureOptions:
     scale: Annotated[int | None, arg(metavar="N", help=_SCALE_HELP, help_behavior_hint=_SCALE)] = (
         None
     )
+
+
+@dataclass(frozen=True)
+class LayoutOptions:
+    """Many devices, and pictures that memory cannot hold. The result stays the same."""
+
+    devices: Annotated[int, arg(metavar="N")] = 1
+    """Part the picture's rows over N devices of this machine."""
+    tile: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: no tiles)")] = None
+    """Compute tiles of N pixels a side, one at a time: memory depends on N alone, but for the
+    picture itself and what the optimizer remembers. 1024 suits most machines."""
+    scratch: Annotated[
+        Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: in memory)")
+    ] = None
+    """With --tile, keep what the optimizer remembers in this folder while the run lasts."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +176,9 @@ def parse_options(arguments: Sequence[str]) -> Parsed:
         style_masks=options.masks.style_mask,
         fine_style=texture.fine_style,
         scale=texture.scale,
+        devices=options.layout.devices,
+        tile=options.layout.tile,
+        scratch=options.layout.scratch,
     )
     warning = warn_of_scale(chosen, config, words_given(arguments))
     return Parsed(job, options.out, options.files, chosen.preset, warning)
@@ -193,6 +212,7 @@ def options_type(chosen: Chosen) -> Any:
             ("texture", OmitArgPrefixes[TextureOptions], TextureOptions()),
             groups["network"],
             groups["optimizer"],
+            ("layout", OmitArgPrefixes[LayoutOptions], LayoutOptions()),
             ("files", OmitArgPrefixes[FileOptions], FileOptions()),
         ],
         frozen=True,

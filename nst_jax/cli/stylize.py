@@ -26,7 +26,7 @@ from nst_jax.cli.shared_options import (
 )
 from nst_jax.cli.standard_streams import STREAM, output_file, take_standard_input
 from nst_jax.cli.style_options import choose_style
-from nst_jax.jobs import folder
+from nst_jax.jobs import folder, strips
 from nst_jax.jobs.folder import FolderJob, Report
 from nst_jax.jobs.sampled_styles import RANDOM
 from nst_jax.jobs.styles import ALL
@@ -60,6 +60,7 @@ Examples:
   nst-jax stylize - --style painting.jpg -o - < photo.jpg > out.png"""
 
 _UNIT = "pictures"
+_TELL_EVERY = 10.0  # seconds between lines on a picture's progress
 _STYLE_HELP = (
     "Paintings to paint after, as pictures or folders of them; for a model of certain styles (see "
     f"above) their names, or '{ALL}'. Several make a picture each, called NAME_STYLE. "
@@ -142,6 +143,12 @@ class Stylize:
     """Photographs of like size that run at once."""
     max_pixels: Annotated[int, arg(metavar="N")] = MAX_PIXELS
     """Pixels that run at once; larger photographs run in tiles. Less needs less memory."""
+    exact_statistics: Annotated[bool, FLAG] = False
+    """Measure what tiles of a large photograph are normalised by, in place of an estimate from
+    small copies. The result is that of the whole photograph, and takes some ten times longer."""
+    strips: Annotated[bool, FLAG] = False
+    """Paint one TIFF file into another piece by piece, for pictures larger than memory, with exact
+    statistics. A run that was stopped goes on by the same command. Needs tifffile."""
     skip_existing: Annotated[bool, FLAG] = False
     """Leave out results that exist: a folder that was stopped goes on."""
     overwrite: Annotated[bool, FLAG] = False
@@ -161,6 +168,8 @@ def run(arguments: Sequence[str]) -> int:
     began = time.perf_counter()
     follow = follow_parts("painting", unit=_UNIT)
     _check_streams(options)
+    if options.strips:
+        return _run_strips(options, words_given(arguments), began)
     with output_file(options.out) as out:
         with (
             compile_seconds() as compiling,
@@ -177,6 +186,40 @@ def run(arguments: Sequence[str]) -> int:
     for failure in report.failures:
         print(f"error: {one_line(failure)}", file=sys.stderr)
     return BAD_INPUT if report.failures else 0
+
+
+def _run_strips(options: Stylize, given: frozenset[str], began: float) -> int:
+    """Paint one picture that is larger than memory."""
+    for name in ("size", "transform", "median_filter", "skip_existing", "json"):
+        if name in given:
+            raise ValueError(f"{name}: wanted without strips; leave --{name.replace('_', '-')} out")
+    if len(options.content) != 1 or STREAM in (options.out, str(options.content[0])):
+        raise ValueError("strips: wanted one TIFF file as CONTENT and one as -o")
+    job = strips.StripsJob(
+        options.content[0],
+        options.out,
+        dataclasses.replace(choose_style(options, given), names=options.style),
+        model=options.model,
+        precision=options.precision,
+        max_pixels=options.max_pixels,
+        overwrite=options.overwrite,
+    )
+    last = 0.0
+
+    def tell(stage: str, done: int, of: int) -> None:
+        nonlocal last
+        if not options.quiet and (done == of or time.monotonic() - last > _TELL_EVERY):
+            last = time.monotonic()
+            print(f"{stage} {done}/{of}", flush=True)
+
+    try:
+        painted = strips.run(job, on_progress=tell)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("stopped; the same command goes on") from error
+    if not options.quiet:
+        seconds = describe_seconds(time.perf_counter() - began, 0.0)
+        print(f"{options.out}: {painted.width}x{painted.height} pixels in {seconds}")
+    return 0
 
 
 def _check_streams(options: Stylize) -> None:
@@ -213,6 +256,7 @@ def _job(options: Stylize, out: str, given: frozenset[str]) -> FolderJob:
         size=options.size,
         batch_size=options.batch_size,
         max_pixels=options.max_pixels,
+        exact_statistics=options.exact_statistics,
         overwrite=options.overwrite,
         skip_existing=options.skip_existing,
     )

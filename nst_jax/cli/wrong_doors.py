@@ -44,7 +44,9 @@ _TAKE_SEVERAL: Mapping[str, frozenset[str]] = {
     ),
 }
 _FLAGS: Mapping[str, frozenset[str]] = {
-    "stylize": frozenset({"skip_existing", "overwrite", "quiet", "json"}),
+    "stylize": frozenset(
+        {"exact_statistics", "strips", "skip_existing", "overwrite", "quiet", "json"}
+    ),
     "optimize": frozenset({"remat", "resume", "overwrite", "quiet", "json", "verbose"}),
 }
 _EXAMPLES = {

@@ -20,6 +20,9 @@ from nst_jax.files.folders import no_empty_folder as no_empty_folder
 from nst_jax.files.folders import real_path as real_path
 from nst_jax.files.folders import remove_folder as remove_folder
 from nst_jax.files.folders import remove_if_empty as remove_if_empty
+from nst_jax.files.huge_pictures import PixelFile as PixelFile
+from nst_jax.files.huge_pictures import open_tiff as open_tiff
+from nst_jax.files.huge_pictures import save_tiff as save_tiff
 from nst_jax.files.locks import locked as locked
 from nst_jax.files.pictures import IMAGE_EXTENSIONS as IMAGE_EXTENSIONS
 from nst_jax.files.pictures import MAX_SIDE as MAX_SIDE
@@ -43,3 +46,4 @@ from nst_jax.files.saved_arrays import load_strings as load_strings
 from nst_jax.files.saved_arrays import remove_state as remove_state
 from nst_jax.files.saved_arrays import save_arrays as save_arrays
 from nst_jax.files.saved_arrays import save_state as save_state
+from nst_jax.files.scratch import scratch_arrays as scratch_arrays

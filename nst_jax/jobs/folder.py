@@ -57,6 +57,8 @@ class FolderJob:
         size: Pixels of the results' longer side; None for each photograph's own.
         batch_size: How many pictures run at once, at most.
         max_pixels: How many pixels run at once; larger pictures run in tiles.
+        exact_statistics: Whether tiles are normalised by exact statistics; see
+            Stylizer.with_exact_statistics.
         overwrite: Whether files that exist may be replaced.
         skip_existing: Whether what exists is left out.
     """
@@ -71,6 +73,7 @@ class FolderJob:
     size: int | None = None
     batch_size: int = 4
     max_pixels: int = MAX_PIXELS
+    exact_statistics: bool = False
     overwrite: bool = False
     skip_existing: bool = False
 
@@ -147,6 +150,8 @@ def run(
     """
     _check(job)
     stylizer = _stylizer_of(job)
+    if job.exact_statistics:
+        stylizer = stylizer.with_exact_statistics()
     stylizer.check_max_pixels(job.max_pixels)
     renderings = choose_renderings(stylizer, job.choice)
     report = Report(hub=stylizer.card.get("hub"))

@@ -13,15 +13,19 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from nst_jax.array_types import Image, ImageOfAnySize, Params
+from nst_jax.encoders.parted import make_mesh
 from nst_jax.encoders.vgg import VGG
 from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.files import scratch_arrays
 from nst_jax.jobs import pictures
 from nst_jax.jobs.masks import check_mask, check_style_masks, load_masks, load_style_masks
 from nst_jax.losses.styles import guided_names
 from nst_jax.papers import gatys_2017
 from nst_jax.papers.gatys_2016 import PRESETS, Config, Record, plan, stylize
+from nst_jax.pixels.layouts import Layout
 from nst_jax.pixels.levels import Level
 from nst_jax.pixels.saved_state import Save, SavedRun
+from nst_jax.pixels.tiles import zeros_in_memory
 from nst_jax.regions.masks import Mask, Masks
 from nst_jax.runs.interrupts import Cancel, cancelled_by
 from nst_jax.runs.report import Report
@@ -40,6 +44,11 @@ class PaintJob:
         style_masks: Which part of each painting counts.
         fine_style: A painting whose fine texture the styles get before they are used.
         scale: How many of the lowest layers give that texture, from 1 to 5; see mixing_config.
+        devices: Over how many devices the picture's rows are parted.
+        tile: The longest side, in pixels, of tiles that are computed one at a time; None for all at
+            once.
+        scratch: With tile, a folder that keeps what the optimiser remembers; None keeps it in
+            memory.
     """
 
     content: Any
@@ -50,6 +59,9 @@ class PaintJob:
     style_masks: Sequence[Any] = ()
     fine_style: Any = None
     scale: int | None = None
+    devices: int = 1
+    tile: int | None = None
+    scratch: Any = None
 
 
 class Progress(NamedTuple):
@@ -180,6 +192,24 @@ def paint(
         return paint_loaded(job, loaded, hooks)
 
 
+def layout_of(job: PaintJob) -> Layout:
+    """Return how a job's picture is laid out over devices and in memory.
+
+    Raises:
+        ValueError: There are not so many devices, or two options do not fit together.
+    """
+    if job.scratch is not None and job.tile is None:
+        raise ValueError(
+            "scratch: wanted with tile, which works on the host's arrays; add a tile or leave "
+            "scratch out"
+        )
+    return Layout(
+        mesh=None if job.devices == 1 else make_mesh(job.devices),
+        tile=job.tile,
+        new_array=zeros_in_memory if job.scratch is None else scratch_arrays(job.scratch),
+    )
+
+
 def load_pictures(job: PaintJob) -> Pictures:
     """Return a job's pictures, at the sizes that its config asks for.
 
@@ -188,6 +218,7 @@ def load_pictures(job: PaintJob) -> Pictures:
         OSError: A file cannot be read.
     """
     config = job.config
+    layout_of(job)  # for its errors
     if not job.styles:
         raise ValueError("style: wanted at least one painting after the photograph, got none")
     initial = job.initial
@@ -255,6 +286,7 @@ def paint_loaded(
         save=hooks.save,
         save_every=hooks.save_every,
         resume=hooks.resume,
+        layout=layout_of(job),
     )
     if mixed:
         record["info"]["fine_style"] = mixed

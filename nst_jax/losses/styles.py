@@ -121,6 +121,9 @@ class StyleLoss:
         blend: blend(measured, shares) returns what stands for several paintings, whose shares have
             the sum 1.
         guided: measure and distance for regions; None where masks cannot guide it.
+        of_gram: Of a loss whose measure is gram_matrix, the distance of a Gram matrix from what was
+            kept: what parts of a picture that are seen one at a time are compared by. None where a
+            loss needs more than Gram matrices.
         weight: The style weight that suits it, in parts of the content weight.
         layers: The layers that suit it, each with its weight.
         longest_step: The root mean square that a step of L-BFGS may have, in units of the
@@ -137,6 +140,7 @@ class StyleLoss:
     distance: Callable[[FeatureMap, Any], Scalar]
     blend: Callable[[Sequence[Any], Sequence[float]], Any] = mean_of_measures
     guided: Guided | None = None
+    of_gram: Callable[[Any, Any], Scalar] | None = None
     weight: float = 1.0
     layers: LayerWeights = _LAYERS
     longest_step: float = float("inf")
@@ -295,6 +299,7 @@ STYLE_LOSSES: Mapping[StyleLossName, StyleLoss] = MappingProxyType(
             StyleLoss(
                 *("gram", gram_matrix, _gram_distance),
                 guided=Guided(guided_gram_matrices, _guided_gram_distance),
+                of_gram=gram_loss,
                 weight=50.0,
             ),
             StyleLoss(

@@ -88,10 +88,20 @@ class _InstanceStatistics(nn.Module):
             var = self.get_variable("given_statistics", "var")
         return mean, var
 
+    def _own(self, x: FeatureMap) -> tuple[Array, Array]:
+        """The moments of x over its positions, or over those of them that count."""
+        if not self.has_variable("counted", "rows"):
+            mean = x.mean((1, 2))
+            return mean, jnp.square(x - _at_each_position(mean)).mean((1, 2))
+        rows = self.get_variable("counted", "rows")
+        stride = rows.shape[0] // x.shape[1]
+        columns = self.get_variable("counted", "columns")[::stride]
+        counted = jnp.asarray(rows[::stride, None] * columns[None])
+        mean, var = region_moments(x, counted[None, :, :, None])
+        return mean[:, 0], var[:, 0]
+
     def _normalized(self, x: FeatureMap) -> FeatureMap:
-        mean = x.mean((1, 2))
-        var = jnp.square(x - _at_each_position(mean)).mean((1, 2))
-        mean, var = self._exchanged(mean, var)
+        mean, var = self._exchanged(*self._own(x))
         return (x - _at_each_position(mean)) * lax.rsqrt(_at_each_position(var) + self.eps)
 
     def _styled(self, x: FeatureMap, scale: Array, bias: Array, shares: Array | None) -> FeatureMap:
@@ -139,7 +149,9 @@ class InstanceNorm(_InstanceStatistics):
     (batch, channels), they replace x's own; where the collection "statistics" is mutable, x's own
     are put there. So what one call of a network records, another can be given, and the tiles of a
     large picture agree. Where the collection "pooled_statistics" holds a "mean" for this layer,
-    whatever it is, x's own statistics are those of the whole batch: of frames of a clip.
+    whatever it is, x's own statistics are those of the whole batch: of frames of a clip. Where the
+    collection "counted" holds its "rows" and "columns", 1 for pixels of the picture that count and
+    0 for others, x's own statistics are those of these positions alone: of a part of a tile.
 
     Reference: Ulyanov et al. 2016, arXiv 1607.08022.
     """

@@ -66,7 +66,11 @@ class Books:
         return any(error is None for error in self.errors)
 
     def enter(
-        self, step: int, metrics: Metrics, state: State, noise_totals: Callable[[], Sequence[float]]
+        self,
+        step: int,
+        metrics: Metrics,
+        state: Callable[[], State],
+        noise_totals: Callable[[], Sequence[float]],
     ) -> None:
         """Write down a step's losses, and what has diverged.
 
@@ -77,7 +81,7 @@ class Books:
         Args:
             step: Its number.
             metrics: The losses after it, one or one for each run.
-            state: Holds the best pictures so far.
+            state: Returns the state, with the best pictures so far.
             noise_totals: Returns the totals of white noise; called when a total is suspicious.
         """
         reports: list[Report | None] = [None for _ in self.initial]
@@ -88,7 +92,7 @@ class Books:
             if not total <= _DIVERGENCE_FACTOR * first and (  # True for NaN too
                 not math.isfinite(total) or not total <= noise_totals()[run]
             ):
-                self.errors[run] = _describe_divergence(state, run, entry, first)
+                self.errors[run] = _describe_divergence(state(), run, entry, first)
                 continue
             self.steps[run].append(entry)
             terms = {name: entry[name] for name in metrics.terms}

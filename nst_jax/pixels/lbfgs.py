@@ -13,7 +13,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 # Torch's L-BFGS keeps a pair only above this curvature.
-_LEAST_CURVATURE = 1e-10
+LEAST_CURVATURE = 1e-10
+"""A pair of steps is kept above this curvature."""
 
 
 class LbfgsState(NamedTuple):
@@ -111,7 +112,7 @@ def _remember_pair(state: LbfgsState, gradient: Array) -> LbfgsState:
     history = state.steps.shape[0]
     step, difference = state.previous_updates, gradient - state.previous_grads
     curvature = jnp.vdot(difference, step)
-    keep = (state.count > 0) & (curvature > _LEAST_CURVATURE)
+    keep = (state.count > 0) & (curvature > LEAST_CURVATURE)
     slot = state.num_pairs % history
     return state._replace(
         num_pairs=state.num_pairs + keep.astype(jnp.int32),

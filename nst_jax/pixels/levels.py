@@ -140,7 +140,7 @@ def resize_state(
 
     if any(is_adam(node) for node in jax.tree.leaves(state.opt_state, is_leaf=is_adam)):
         carried = jax.tree.map(carry, state.opt_state, is_leaf=is_adam)
-        fresh = fresh._replace(opt_state=carried)
+        fresh = optimizer.from_whole(fresh._replace(opt_state=carried), *args)
     return fresh, metrics
 
 
@@ -251,6 +251,8 @@ def optimize_runs(
     with deferred_interrupt() as pressed:
         for index in range(first, len(levels)):
             level = levels[index]
+            if state is not None:
+                state = optimizer.to_whole(state, *args)
             args = problem.args_at(level)
             if state is None:
                 state, metrics = optimizer.init(problem.initial_at(level), *args)
@@ -261,11 +263,13 @@ def optimize_runs(
             if books is None:
                 books = Books(read_entries(0, metrics), on_step=on_step)
                 if resume is not None:
-                    state = state_from_arrays(state, resume[0])
+                    state = state_from_arrays(optimizer.to_whole(state, *args), resume[0])
+                    state = optimizer.from_whole(state, *args)
                     _reopen(books, resume[1])
             else:
                 books.begun_at = math.inf  # totals of another size say nothing here
-            keeper = _Keeper(books, index, save, on_preview)
+            whole = partial(_to_whole, optimizer, args)
+            keeper = _Keeper(books, index, whole, save, on_preview)
             is_last = index == len(levels) - 1
             stop = _either(pressed, enough if is_last else None, books)
             state, done = loop.run(
@@ -289,9 +293,13 @@ def optimize_runs(
     assert books is not None
     if not books.any_well():
         return [error for error in books.errors if error is not None]
-    images = jnp.clip(state.image, 0.0, 1.0)
+    images = jnp.clip(optimizer.to_whole(state, *args).image, 0.0, 1.0)
     # Clipping may change the losses; the last entry is that of the picture that is returned.
     return books.close(images, done, optimizer.evaluate(images, *args), interrupted=interrupted)
+
+
+def _to_whole(optimizer: Optimizer, args: tuple, state: State) -> State:
+    return optimizer.to_whole(state, *args)
 
 
 def _either(pressed: Callable[[], bool], enough: Enough | None, books: Books) -> Callable[[], bool]:
@@ -307,11 +315,12 @@ class _Keeper(NamedTuple):
 
     books: Books
     level: int
+    to_whole: Callable[[State], State]
     save: Save | None
     on_preview: Callable[[np.ndarray, int], None] | None
 
     def keep(self, state: State, step: int) -> None:
-        books = self.books
+        books, state = self.books, self.to_whole(state)
         if self.save is not None:
             progress = {"level": self.level, "step": step, "steps": [*books.steps[0]]}
             before = {"initial": books.initial[0], "restarts": [*books.restarts]}

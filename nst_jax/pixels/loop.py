@@ -73,7 +73,7 @@ def run(
 
     def read(entries: Iterator[tuple[int, Metrics]]) -> None:
         for step, metrics in entries:
-            books.enter(step, metrics, state, noise_totals)
+            books.enter(step, metrics, lambda: optimizer.to_whole(state, *args), noise_totals)
             if not books.any_well():
                 return
 

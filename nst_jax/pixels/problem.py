@@ -18,6 +18,7 @@ from nst_jax.losses.perceptual import Targets, Weights, weigh_layers
 from nst_jax.ops.resizing import fit_longer_side, resize, resize_longer_side
 from nst_jax.pixels import programs
 from nst_jax.pixels.config import Config
+from nst_jax.pixels.layouts import WHOLE, Layout, arrange
 from nst_jax.pixels.levels import Level, Problem, plan_levels
 from nst_jax.pixels.pictures import RunPictures, size_of
 from nst_jax.pixels.programs import Program
@@ -177,6 +178,8 @@ def make_problem(
     encoder_params: Params,
     final: Level,
     guides: Mapping[Size, Guides],
+    *,
+    layout: Layout = WHOLE,
 ) -> Problem:
     """Return what a run minimises, at every size.
 
@@ -187,32 +190,40 @@ def make_problem(
         encoder_params: Its parameters.
         final: The last level of the plan.
         guides: From plan_guides.
+        layout: How the picture is laid out over devices and in memory.
+
+    Raises:
+        ValueError: The run cannot be laid out so.
     """
+    if layout.tile is not None and pictures.regions is not None:
+        raise ValueError("tile: wanted without masks, whose regions are compared as a whole")
     weights = make_weights(config)
     by_region = pictures.regions is not None and pictures.regions.content is not None
+    program = program_of(config, encoder)
+    arrangement = arrange(layout, program, encoder_params, weights, remat=config.remat)
 
-    def args_at(level: Level) -> tuple[Targets, Params, Weights]:
+    def args_at(level: Level) -> tuple:
         size = style_size(config, level, final)
-        given = (
-            encoder,
-            encoder_params,
-            resize(pictures.content, height=level.height, width=level.width),
-            [resize_longer_side(style, size) for style in pictures.styles],
-        )
+        content = resize(pictures.content, height=level.height, width=level.width)
+        styles = [resize_longer_side(style, size) for style in pictures.styles]
+        blend = config.style_blend or (1.0,) * len(styles)
+        given = arrangement.encoder, arrangement.encoder_params, content, styles
         at_level = guides.get((level.height, level.width))
+        targets = None if at_level else arrangement.compute_targets(content, styles, blend)
         if by_region and at_level is not None:
             targets = perceptual.compute_guided_targets(
                 *given, weights=weights, guides=at_level, style_loss=config.loss
             )
-        else:
+        elif targets is None:
             targets = perceptual.compute_targets(
                 *given,
                 weights=weights,
-                style_blend=config.style_blend or (1.0,) * len(pictures.styles),
+                style_blend=blend,
                 style_guides=None if at_level is None else at_level.styles,
                 style_loss=config.loss,
             )
-        return targets, encoder_params, weights
+        more = arrangement.more_args(level)
+        return targets, arrangement.encoder_params, weights, *more
 
     def initial_at(level: Level) -> Image:
         size = {"height": level.height, "width": level.width}
@@ -220,9 +231,7 @@ def make_problem(
             config, pictures.content, pictures.styles[0], initial=pictures.initial, **size
         )
 
-    make = programs.make_sparing_optimizer if config.remat else programs.make_optimizer
-    optimizer = make(program_of(config, encoder))
-    return Problem(optimizer, args_at, initial_at, is_mean=config.is_mean)
+    return Problem(arrangement.optimizer, args_at, initial_at, is_mean=config.is_mean)
 
 
 def make_weights(config: Config) -> Weights:

@@ -39,13 +39,17 @@ class Program(NamedTuple):
             perceptual.objective, self.encoder, style_loss=self.style_loss, tv_loss=self.tv_loss
         )
 
-    def transformation(self) -> Any:
-        """Return the optimiser's update rule, an optax transformation."""
+    def transformation(self, *, longest_step: float | None = None) -> Any:
+        """Return the optimiser's update rule, an optax transformation.
+
+        Args:
+            longest_step: As of make_transformation; by default the style loss's own.
+        """
         return make_transformation(
             self.optimizer,
             learning_rate=self.learning_rate,
             history=self.history,
-            longest_step=self.style_loss.longest_step,
+            longest_step=self.style_loss.longest_step if longest_step is None else longest_step,
         )
 
 

@@ -48,11 +48,16 @@ class Optimizer(NamedTuple):
         init: (image, *args) -> (state, metrics).
         step: (state, *args) -> (state, metrics).
         evaluate: (image, *args) -> metrics, with no state for another optimisation.
+        to_whole: (state, *args) -> the state as others read and save it, where an optimiser keeps
+            it in another form: parted over devices, for example.
+        from_whole: (state, *args) -> what to_whole was given.
     """
 
     init: Callable[..., tuple[State, Metrics]]
     step: Callable[..., tuple[State, Metrics]]
     evaluate: Callable[..., Metrics]
+    to_whole: Callable[..., State] = lambda state, *args: state
+    from_whole: Callable[..., State] = lambda state, *args: state
 
 
 def make_optimizer(

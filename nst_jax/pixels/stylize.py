@@ -16,6 +16,7 @@ from nst_jax.ops import color
 from nst_jax.ops.resizing import resize
 from nst_jax.pixels.books import OnStep, Result
 from nst_jax.pixels.config import Config, batch_key
+from nst_jax.pixels.layouts import WHOLE, Layout
 from nst_jax.pixels.levels import Level, describe_levels, optimize_levels, optimize_runs
 from nst_jax.pixels.pictures import RunPictures, check_run_pictures
 from nst_jax.pixels.problem import (
@@ -47,6 +48,7 @@ def stylize(
     save: Save | None = None,
     save_every: int = 0,
     resume: SavedRun | None = None,
+    layout: Layout = WHOLE,
 ) -> tuple[ImageOfAnySize, Record]:
     """Return the content image painted in the style, and a record of the run.
 
@@ -73,6 +75,8 @@ def stylize(
         save_every: Steps between saves; 0 for none.
         resume: What save was given by a run with the same pictures and config. num_steps may be
             larger: the run then goes on for longer.
+        layout: How the picture is laid out over devices and in memory. The result is the same but
+            for rounding, and so is what save was given.
 
     Returns:
         The picture, clipped to [0, 1], and the record: config, versions, device, seconds, steps
@@ -98,7 +102,9 @@ def stylize(
         levels = plan(pictures.content, config, styles=pictures.styles)
         check_sizes(pictures, config, levels[-1])
         guides = plan_guides(pictures, config, encoder, levels)
-        problem = make_problem(pictures, config, encoder, encoder_params, levels[-1], guides)
+        problem = make_problem(
+            pictures, config, encoder, encoder_params, levels[-1], guides, layout=layout
+        )
 
         def save_all(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
             if save is not None:
@@ -121,6 +127,7 @@ def stylize(
         record = _make_record(config, encoder, levels, result, image, seconds())
     if given.regions is not None:
         record["info"]["guidance"] = given.regions.describe(guides)
+    record["info"].update(layout.describe())
     return image, record
 
 

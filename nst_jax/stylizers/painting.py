@@ -5,7 +5,7 @@ sides that are multiples of some pixels, so that a folder of pictures needs few 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,9 @@ of them."""
 
 Statistics = dict[str, dict[str, Any]]
 """Each instance normalisation's "mean" and "var", of shape (1, channels)."""
+
+FindStatistics = Callable[..., Statistics | None]
+"""What find_statistics is called with, and returns."""
 
 
 def fit_size(height: int, width: int, *, bucket: int = BUCKET) -> Size:
@@ -93,6 +96,7 @@ def paint(
     *,
     bucket: int = BUCKET,
     max_pixels: int = MAX_PIXELS,
+    measure: FindStatistics | None = None,
 ) -> list[Pixels]:
     """Return the pictures as the network paints them, of the sizes they have, clipped to [0, 1].
 
@@ -103,6 +107,7 @@ def paint(
         bucket: Sides are enlarged to multiples of it, in pixels.
         max_pixels: How many pixels run at once: so many pictures of a batch, or, where one picture
             has more, a tile of it.
+        measure: Finds what tiles are normalised by; find_statistics if None.
 
     Raises:
         ValueError: bucket or max_pixels is out of range, or the pictures' sizes differ.
@@ -121,7 +126,9 @@ def paint(
         return _paint_whole(model, pictures, conditions, size=size, at_once=at_once)
     painted = []
     for pixels, condition in zip(pictures, conditions, strict=True):
-        statistics = find_statistics(model, pixels, condition, size=size, max_pixels=max_pixels)
+        statistics = (measure or find_statistics)(
+            model, pixels, condition, size=size, max_pixels=max_pixels
+        )
         painted.append(
             paint_tiles(
                 model, pixels, condition, statistics, size=size, max_side=math.isqrt(max_pixels)
@@ -131,7 +138,7 @@ def paint(
 
 
 def find_statistics(
-    model: Model, pixels: MaskedPixels, conditions: Conditions, *, size: Size, max_pixels: int
+    model: Model, pixels: MaskedPixels | Any, conditions: Conditions, *, size: Size, max_pixels: int
 ) -> Statistics | None:
     """Return what a large picture's tiles are normalised by: given statistics, or its own.
 
@@ -170,20 +177,56 @@ def paint_tiles(
         size: The picture's, in terms of fit_size.
         max_side: The longest side of a tile.
     """
-    tile_size, tiles = _plan_tiles(model, size, max_side)
-    variables = dict(model.variables)
-    if statistics is not None:
-        variables["given_statistics"] = statistics
     painted = np.empty((*pixels.shape[:2], 3), np.float32)
-    for tile in tiles:
-        images = _take(model, pixels, tile.top, tile.left, tile_size)[None]
-        result = np.asarray(_run(_stylize, model, variables, images, [conditions]))[0]
-        target = painted[tile.kept]
-        target[:] = result[tile.kept_within][: target.shape[0], : target.shape[1]]
+    tiles = painted_tiles(model, pixels, conditions, statistics, size=size, max_side=max_side)
+    for tile, result in tiles:
+        painted[tile.kept] = result
     return painted
 
 
-def _plan_tiles(model: Model, size: Size, max_side: int) -> tuple[Size, list[Tile]]:
+def painted_tiles(
+    model: Model,
+    pixels: MaskedPixels | Any,
+    conditions: Conditions,
+    statistics: Statistics | None,
+    *,
+    size: Size,
+    max_side: int,
+    first: int = 0,
+) -> Iterator[tuple[Tile, Pixels]]:
+    """Yield the tiles of a picture, each with what is kept of it, painted.
+
+    Args:
+        model: The network.
+        pixels: The picture, or what tiling.cut can cut like one.
+        conditions: The network's other arguments.
+        statistics: As of paint_tiles.
+        size: The picture's, in terms of fit_size.
+        max_side: The longest side of a tile.
+        first: How many tiles are left out, from the first on.
+    """
+    tile_size, tiles = plan_tiles_of(model, size, max_side)
+    variables = dict(model.variables)
+    if statistics is not None:
+        variables["given_statistics"] = statistics
+    for tile in tiles[first:]:
+        images = take(model, pixels, tile.top, tile.left, tile_size)[None]
+        result = np.asarray(_run(_stylize, model, variables, images, [conditions]))[0]
+        rows, columns = (
+            min(end, side) - begin
+            for (begin, end), side in zip((tile.rows, tile.columns), pixels.shape, strict=False)
+        )
+        yield tile, result[tile.kept_within][:rows, :columns]
+
+
+def plan_tiles_of(model: Model, size: Size, max_side: int) -> tuple[Size, list[Tile]]:
+    """Return the size of a network's tiles of a picture, and the tiles; see tiling.plan_tiles.
+
+    Args:
+        model: The network.
+        size: The picture's, in terms of fit_size.
+        max_side: The longest side of a tile.
+    """
     architecture = ARCHITECTURES[model.architecture]
     return plan_tiles(
         size,
@@ -195,14 +238,14 @@ def _plan_tiles(model: Model, size: Size, max_side: int) -> tuple[Size, list[Til
 
 
 def no_statistics(
-    model: Model, pixels: MaskedPixels, conditions: Conditions, *, size: Size, max_pixels: int
+    model: Model, pixels: MaskedPixels | Any, conditions: Conditions, *, size: Size, max_pixels: int
 ) -> None:
     """Return None, for a network that has no use for any."""
     del model, pixels, conditions, size, max_pixels
 
 
 def pool_statistics(
-    model: Model, pixels: MaskedPixels, conditions: Conditions, *, size: Size, max_pixels: int
+    model: Model, pixels: MaskedPixels | Any, conditions: Conditions, *, size: Size, max_pixels: int
 ) -> Statistics:
     """Return the channel moments within regions, of a picture that no device needs to hold.
 
@@ -210,10 +253,10 @@ def pool_statistics(
     from the tiles: with n_t the share of a region that lies in the kept part of tile t, and μ_t and
     v_t its moments there, μ = Σ n_t μ_t / Σ n_t and v = Σ n_t (v_t + (μ_t − μ)²) / Σ n_t.
     """
-    tile_size, tiles = _plan_tiles(model, size, math.isqrt(max_pixels))
+    tile_size, tiles = plan_tiles_of(model, size, math.isqrt(max_pixels))
     found = []
     for tile in tiles:
-        image = _take(model, pixels, tile.top, tile.left, tile_size)
+        image = take(model, pixels, tile.top, tile.left, tile_size)
         kept = np.zeros((*tile_size, 1), np.float32)
         kept[tile.kept_within] = 1
         # One region, the whole picture, where none are given.
@@ -278,7 +321,7 @@ def record_statistics(model: Model, pixels: MaskedPixels, conditions: Conditions
         conditions: The network's other arguments.
     """
     height, width = pixels.shape[:2]
-    images = _take(model, pixels, 0, 0, (height, width))[None]
+    images = take(model, pixels, 0, 0, (height, width))[None]
     return _run(_record, model, model.variables, images, [conditions])
 
 
@@ -303,7 +346,7 @@ def _paint_whole(
     for first in range(0, len(pictures), batch_size):
         batch = pictures[first : first + batch_size]
         places = [min(first + i, len(pictures) - 1) for i in range(batch_size)]
-        images = np.stack([_take(model, pictures[place], 0, 0, size) for place in places])
+        images = np.stack([take(model, pictures[place], 0, 0, size) for place in places])
         given = [conditions[place] for place in places]
         results = np.asarray(_run(_stylize, model, model.variables, images, given))
         painted += [
@@ -313,8 +356,16 @@ def _paint_whole(
     return painted
 
 
-def _take(model: Model, pixels: MaskedPixels, top: int, left: int, size: Size) -> MaskedPixels:
-    """What the network is given to answer a rectangle of the picture."""
+def take(model: Model, pixels: MaskedPixels | Any, top: int, left: int, size: Size) -> MaskedPixels:
+    """Return what the network is given to answer a rectangle of the picture.
+
+    Args:
+        model: The network.
+        pixels: The picture.
+        top: The rectangle's first row.
+        left: Its first column.
+        size: Its height and width.
+    """
     around = ARCHITECTURES[model.architecture].surroundings
     larger = (size[0] + 2 * around, size[1] + 2 * around)
     return cut(pixels, top=top - around, left=left - around, size=larger)

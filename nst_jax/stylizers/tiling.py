@@ -4,7 +4,7 @@ Sizes are (height, width); everything here is on the host, in NumPy.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -49,14 +49,14 @@ def round_up(side: int, multiple: int) -> int:
     return -(-side // multiple) * multiple
 
 
-def cut(pixels: MaskedPixels, *, top: int, left: int, size: Size) -> MaskedPixels:
+def cut(pixels: MaskedPixels | Any, *, top: int, left: int, size: Size) -> MaskedPixels:
     """Return a rectangle of a picture that goes on for ever, mirrored at its edges.
 
     The edge itself is not repeated, as in reflection padding. A picture smaller than what is wanted
     of it is mirrored again and again.
 
     Args:
-        pixels: The picture.
+        pixels: The picture, or what has a shape and can take rows, then columns, as an array does.
         top: The rectangle's first row, which may be negative.
         left: Its first column.
         size: Its height and width.

@@ -21,6 +21,7 @@ PACKAGES = (
         "dumoulin_2017",
         "huang_2017",
         "pytorch",
+        "scaling",
         "style_losses",
         "video",
     ),
