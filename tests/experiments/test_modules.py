@@ -26,6 +26,7 @@ PACKAGES = (
         "video",
     ),
     ("gatys_2016", "trainings", "speed"),
+    ("reproduce",),
 )
 NEEDS_TORCH = {"gatys_2016.parity", "speed.adain", "speed.gatys", "speed.networks"}
 FIGURES = (
