@@ -9,7 +9,8 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -62,6 +63,42 @@ def _take_free_name(temporary: Path, target: str) -> None:
     except OSError:  # of a file system without links: an empty file claims the name first
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         os.replace(temporary, target)
+
+
+def write_bytes(path: FilePath, content: bytes, *, overwrite: bool = True) -> None:
+    """Write a file, whole or not at all.
+
+    Args:
+        path: Where to.
+        content: What it holds.
+        overwrite: As for replacing.
+
+    Raises:
+        OSError: As replacing.
+    """
+    with replacing(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_archive(
+    path: FilePath, parts: Mapping[str, bytes | str], *, overwrite: bool = True
+) -> None:
+    """Write a zip archive, whole or not at all.
+
+    Args:
+        path: Where to.
+        parts: The files in it, by their names.
+        overwrite: As for replacing.
+
+    Raises:
+        OSError: As replacing.
+    """
+    with (
+        replacing(path, overwrite=overwrite) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, content in parts.items():
+            archive.writestr(name, content)
 
 
 def existing(path: FilePath) -> FileExistsError:

@@ -148,6 +148,9 @@ def run(
     _check(job)
     stylizer = _stylizer_of(job)
     stylizer.check_max_pixels(job.max_pixels)
+    choice = job.choice
+    needed = (*choice.names, *choice.masks, *choice.style_masks)
+    files.refuse_missing(needed, also=job.contents)
     renderings = choose_renderings(stylizer, job.choice)
     report = Report(hub=stylizer.card.get("hub"))
     try:

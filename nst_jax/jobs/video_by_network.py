@@ -67,7 +67,8 @@ class NetworkPainter:
         stylizer = load_network(job)
         self._job, self._clip, self._on_frame = job, clip, on_frame
         self._video = _video_stylizer(job, stylizer)
-        self.kept = KeptFrames(unfinished, _identify(job, clip, stylizer))
+        identity = _identify(job, clip, stylizer)
+        self.kept = KeptFrames(unfinished, identity, may_overwrite=job.overwrite)
 
     def paint(self, cancel: Cancel | None) -> VideoReport:
         """Paint the frames that are not done, and keep them."""

@@ -1,12 +1,13 @@
 import os
 import sys
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from nst_jax.files import asset_path, cache_dir, replacing
+from nst_jax.files import asset_path, cache_dir, disk, replacing
 from nst_jax.files.disk import claim_temporary, open_to_read, remove_temporaries
 
 
@@ -195,3 +196,22 @@ def test_what_a_killed_process_left_goes_once_nobody_can_be_writing_it(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([new, tmp_path / "kept.txt"])
     remove_temporaries(tmp_path)
     assert list(tmp_path.iterdir()) == [tmp_path / "kept.txt"]
+
+
+def test_an_archive_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "all.zip"
+    disk.write_archive(path, {"a.bin": b"\0\1", "b.json": '"é"'}, overwrite=False)
+    with zipfile.ZipFile(path) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            "a.bin": b"\0\1",
+            "b.json": '"é"'.encode(),
+        }
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="exists; choose another name"):
+        disk.write_archive(path, {"c": b""}, overwrite=False)
+    with pytest.raises(FileExistsError, match="exists; choose another name"):
+        disk.write_bytes(path, b"c", overwrite=False)
+    assert path.read_bytes() == before
+    disk.write_bytes(path, b"c")
+    assert path.read_bytes() == b"c"
+    assert [each.name for each in tmp_path.iterdir()] == ["all.zip"]
