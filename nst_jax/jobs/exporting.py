@@ -9,7 +9,7 @@ import nst_jax
 from nst_jax import files
 from nst_jax.export.onnx_graph import Storage
 from nst_jax.export.requirements import require_library
-from nst_jax.stylizers import Stylizer, load_stylizer
+from nst_jax.stylizers import FollowingStylizer, Stylizer, load_stylizer
 
 EXTENSIONS = (".onnx", ".stablehlo")
 """What OUT may end in, by which the format is chosen."""
@@ -54,6 +54,11 @@ def export_model(
     else:
         require_library("flatbuffers")
     stylizer = model if isinstance(model, Stylizer) else load_stylizer(model)
+    if isinstance(stylizer, FollowingStylizer):
+        raise ValueError(
+            f"model: wanted a network of pictures, got {stylizer.name}, which takes its last "
+            "picture and optical flow too; choose another"
+        )
     about = {
         "nst_jax": nst_jax.__version__,
         "network": stylizer.architecture,
