@@ -6,6 +6,7 @@ import importlib.resources
 import io
 import os
 import secrets
+import shutil
 import stat
 import sys
 import time
@@ -144,8 +145,12 @@ def refuse_folder(path: FilePath) -> None:
         raise IsADirectoryError(f"cannot write {quoted(path)}: it is a folder; name a file in it")
 
 
+ABANDONED = 3600.0
+"""Seconds after which nobody writes a temporary file any more: none takes longer than a few."""
+
+
 def remove_temporaries(folder: FilePath, *, idle: float = 0.0) -> None:
-    """Remove what killed processes left in a folder.
+    """Remove what killed processes left in a folder: files, and folders of a clip's pictures.
 
     Args:
         folder: The folder. Without idle this process alone writes to it.
@@ -153,7 +158,11 @@ def remove_temporaries(folder: FilePath, *, idle: float = 0.0) -> None:
     """
     for leftover in Path(folder).glob(_TEMPORARY.format("*")):
         with suppress(FileNotFoundError):
-            if time.time() - leftover.stat().st_mtime >= idle:
+            if time.time() - leftover.stat().st_mtime < idle:
+                continue
+            if leftover.is_dir():  # of a clip that is a folder of pictures
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
                 leftover.unlink()
 
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from nst_jax import files
-from nst_jax.files.disk import quoted
+from nst_jax.files.disk import ABANDONED, quoted, remove_temporaries
 from nst_jax.files.video_libraries import require_opencv
 from nst_jax.files.video_output import check_clip_output, clip_exists, load_clip_origin
 from nst_jax.files.videos import Clip, describe_clip
@@ -57,6 +57,7 @@ def run(
         raise ValueError(f"out: {quoted(out)} is the clip itself; choose another place")
     unfinished, note = Unfinished(out), on_note or (lambda line: None)
     unfinished.check(out, resume=job.resume)
+    remove_temporaries(out.parent, idle=ABANDONED)  # what killed runs have left
     saved = unfinished.load()
     if saved is not None and saved[1].get(MAY_OVERWRITE):
         job = dataclasses.replace(job, overwrite=True)

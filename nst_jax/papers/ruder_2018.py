@@ -21,7 +21,7 @@ that is known. The authors train on films besides, and say that photographs are 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ from nst_jax.array_types import Image, ImageOfAnySize, Params, PRNGKey, check_pi
 from nst_jax.encoders.preprocessing import CAFFE_GAIN
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
 from nst_jax.losses import LayerWeights, temporal_loss
+from nst_jax.networks.johnson import PADDING
 from nst_jax.networks.ruder import RuderNetwork
 from nst_jax.ops.warp import lands_inside, warp
 from nst_jax.runs.config_checks import check
@@ -61,6 +62,8 @@ class Config(PerceptualConfig):
         single_share: How many pictures of a step have no last one, from 0 to less than 1. Where
             more have none, the others count for less.
     """
+
+    LEAST_SIZE: ClassVar[int] = PADDING + 4  # there must be something to mirror
 
     # The network.
     width: int = 32  # models_video.lua

@@ -190,7 +190,10 @@ def test_a_misspelt_name_is_answered_with_what_is_there(tmp_path):
 
 def test_what_a_killed_process_left_goes_once_nobody_can_be_writing_it(tmp_path):
     old, new = (claim_temporary(tmp_path / name) for name in "ab")
-    os.utime(old, (0, 0))
+    (tmp_path / f"{old.name}.tmp").mkdir()  # as of a clip that is a folder of pictures
+    (tmp_path / f"{old.name}.tmp" / "000001.png").touch()
+    for each in (old, tmp_path / f"{old.name}.tmp"):
+        os.utime(each, (0, 0))
     (tmp_path / "kept.txt").touch()
     remove_temporaries(tmp_path, idle=3600)
     assert sorted(tmp_path.iterdir()) == sorted([new, tmp_path / "kept.txt"])

@@ -24,8 +24,8 @@ def pan(number):
 
 RATE = Fraction(25)
 FLOWS = Flows(
-    np.broadcast_to(np.float32([-2, 0]), (64, 64, 2)),
-    np.broadcast_to(np.float32([2, 0]), (64, 64, 2)),
+    np.broadcast_to(np.array([-2, 0], np.float32), (64, 64, 2)),
+    np.broadcast_to(np.array([2, 0], np.float32), (64, 64, 2)),
 )
 
 
