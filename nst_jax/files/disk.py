@@ -183,15 +183,24 @@ def open_to_read(path: FilePath) -> io.BufferedReader:
 
 def suggestion(path: FilePath) -> str | None:
     """Return a question that names what may be meant by a path that is not there, if anything."""
-    missing = Path(path)
-    if os.path.lexists(missing):
+    if os.path.lexists(path):
         return None
+    near = _near(Path(path))
+    return None if near is None else f"did you mean {quoted(near)}?"
+
+
+def _near(path: Path) -> Path | None:
+    """A path that is there, whose folders and name are these or much like them."""
+    if os.path.lexists(path):
+        return path
+    folder = None if path.parent == path else _near(path.parent)
     try:
-        there = os.listdir(missing.parent)
+        there = [] if folder is None else os.listdir(folder)
     except OSError:
         return None
-    near = difflib.get_close_matches(missing.name, there, n=1, cutoff=0.75)
-    return f"did you mean {quoted(missing.with_name(near[0]))}?" if near else None
+    names = [path.name] if path.name in there else []
+    names += difflib.get_close_matches(path.name, there, n=1, cutoff=0.75)
+    return None if folder is None or not names else folder / names[0]
 
 
 def asset_path(name: str) -> Path:

@@ -184,6 +184,11 @@ def test_a_misspelt_name_is_answered_with_what_is_there(tmp_path):
     (tmp_path / "photo.jpg").write_text("")
     with pytest.raises(FileNotFoundError, match=r"did you mean '.*/photo\.jpg'\?"):
         open_to_read(tmp_path / "phota.jpg")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_text("")
+    for name in ("pictures/a.pgn", "picturez/a.png", "picturez/a.pgn"):
+        with pytest.raises(FileNotFoundError, match=r"did you mean '.*/pictures/a\.png'\?"):
+            open_to_read(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="check the path"):
         open_to_read(tmp_path / "entirely_else.png")
 
