@@ -24,7 +24,7 @@ PACKAGES = (
         "style_losses",
         "video",
     ),
-    ("gatys_2016", "trainings", "speed"),
+    ("gatys_2016", "ruder_2016", "trainings", "speed"),
 )
 NEEDS_TORCH = {"gatys_2016.parity", "speed.adain", "speed.gatys", "speed.networks"}
 FIGURES = (
@@ -34,6 +34,7 @@ FIGURES = (
     "johnson_2016",
     "dumoulin_2017",
     "huang_2017",
+    "ruder_2016",
     "video",
 )
 

@@ -95,14 +95,14 @@ def test_find_images_names_the_place_that_holds_none(tmp_path):
 
 
 def test_all_that_is_missing_is_named_at_once(tmp_path):
-    there, gone, other = (tmp_path / name for name in ("there.png", "gone.png", "other.png"))
+    there, gone, lost = (tmp_path / name for name in ("there.png", "gone.png", "lost.png"))
     there.write_bytes(b"")
     refuse_missing([there, "wave", None, np.zeros(3), gone])  # whoever reads it names it alone
-    refuse_missing([there], also=[gone, other])
-    for needed, also in (([gone, there, str(other)], ()), ([other], [gone, there])):
+    refuse_missing([there], also=[gone, lost])
+    for needed, also in (([gone, there, str(lost)], ()), ([lost], [gone, there])):
         with pytest.raises(FileNotFoundError) as caught:
             refuse_missing(needed, also=also)
-        told = f"cannot read '{gone}' and '{other}': no such files; check the paths"
+        told = f"cannot read '{gone}' and '{lost}': no such files; check the paths"
         assert str(caught.value) == told
     with pytest.raises(FileNotFoundError, match=r"; did you mean '.*there\.png'\?$"):
         refuse_missing([tmp_path / "theer.png", gone])
