@@ -28,10 +28,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.common import command, network_figures, provenance
-from experiments.common.contact_sheet import Cell, save_sheet
+from experiments.common.contact_sheet import Cell, save_sheet, slice_over_time
 from experiments.common.data_folder import add_data_option, require_data
 from experiments.common.distances import Distances
-from experiments.video.__main__ import slice_over_time
 from nst_jax import files, load_encoder, metrics
 from nst_jax.array_types import Image
 from nst_jax.files.videos import Selection, read_frames

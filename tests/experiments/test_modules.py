@@ -21,10 +21,11 @@ PACKAGES = (
         "dumoulin_2017",
         "huang_2017",
         "pytorch",
+        "ruder_2016",
         "style_losses",
         "video",
     ),
-    ("gatys_2016", "ruder_2016", "trainings", "speed"),
+    ("gatys_2016", "trainings", "speed"),
 )
 NEEDS_TORCH = {"gatys_2016.parity", "speed.adain", "speed.gatys", "speed.networks"}
 FIGURES = (
