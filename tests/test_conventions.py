@@ -72,6 +72,9 @@ MAY_TOUCH_DISK = {
     "__main__",
     "__init__",
 }
+CHANGE_THE_DISK = {
+    *("mkdir", "open", "rename", "rmdir", "touch", "unlink", "write_bytes", "write_text"),
+}
 DISK_LIBRARIES = {"glob", "io", "os", "pathlib", "pickle", "PIL", "shutil", "tempfile", "urllib"}
 
 # Parameters with a default that may be given by position, and why.
@@ -222,6 +225,22 @@ def test_only_those_who_may_touch_the_disk_can(path):
     ]
     assert not libraries
     assert not opened
+
+
+@each_module
+def test_jobs_and_the_page_leave_the_disk_to_files(path):
+    if part_of(dotted_name(path)) not in {"jobs", "app"}:
+        return
+    assert not {"shutil", "tempfile", "zipfile"} & set(imported_modules(path))
+    called = [
+        f"line {node.lineno}: {ast.unparse(node.func)}"
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and (node.func.attr in CHANGE_THE_DISK or ast.unparse(node.func) == "os.replace")
+        and ast.unparse(node.func.value) not in {"files", "PIL.Image"}
+    ]
+    assert not called
 
 
 @each_module

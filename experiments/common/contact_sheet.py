@@ -36,6 +36,12 @@ def save_sheet(path: Path, rows: Sequence[Sequence[Cell]], *, side: int) -> None
         side = side * 4 // 5
 
 
+def slice_over_time(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """One row of pixels, time downwards, each moment 3 pixels high."""
+    row = pictures[0].shape[0] // 2
+    return np.repeat(np.stack([picture[row] for picture in pictures]), 3, axis=0)
+
+
 def split_rows(cells: Sequence[Cell], columns: int) -> list[Sequence[Cell]]:
     """The cells in rows of so many; the last may be shorter."""
     return [cells[first : first + columns] for first in range(0, len(cells), columns)]

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.common import command, network_figures, provenance
-from experiments.common.contact_sheet import Cell, save_sheet
+from experiments.common.contact_sheet import Cell, save_sheet, slice_over_time
 from experiments.common.data_folder import add_data_option, find_style, require_data
 from experiments.common.distances import Distances
 from nst_jax import files, metrics
@@ -115,12 +115,6 @@ def _pairs(
     for t, (flow, opposite) in enumerate(flows):
         arrays = (jnp.asarray(each[None]) for each in (flow, opposite))
         yield metrics.FramePair(pair(pictures, t), pair(frames, t), *arrays)
-
-
-def slice_over_time(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """One row of pixels, time downwards, each moment 3 pixels high."""
-    row = pictures[0].shape[0] // 2
-    return np.repeat(np.stack([picture[row] for picture in pictures]), 3, axis=0)
 
 
 def compare(options: argparse.Namespace, out: Path, ways: Mapping[str, dict[str, Any]]) -> None:

@@ -3,11 +3,11 @@
 import contextlib
 import os
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from nst_jax import files
 from nst_jax.app.device_queue import DeviceQueue
 from nst_jax.app.guard import Guard
 from nst_jax.app.limits import Limits
@@ -43,12 +43,12 @@ def serve(
     listening = _listen(host, port)
     with (
         listening,
-        tempfile.TemporaryDirectory(prefix="nst_jax-app-") as root,
-        _gradio_in(Path(root)),
+        files.temporary_folder(prefix="nst_jax-app-") as root,
+        _gradio_in(root),
     ):
         import uvicorn
 
-        application = make_application(Path(root), limits=limits, hosts=_hosts(host))
+        application = make_application(root, limits=limits, hosts=_hosts(host))
         config = uvicorn.Config(
             application, log_level="critical", timeout_graceful_shutdown=_SECONDS_TO_END
         )
@@ -74,7 +74,7 @@ def make_application(root: Path, *, limits: Limits, hosts: frozenset[str]) -> An
 
     uploads, folders = root / "uploads", root / "visits"
     for folder in (uploads, folders):
-        folder.mkdir(exist_ok=True)
+        files.make_folder(folder)
     visits = Visits(folders, most=limits.visits, idle_seconds=limits.idle_seconds)
     parts = Parts(DeviceQueue(max_waiting=limits.waiting), visits, uploads, limits)
     outer = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)

@@ -1,11 +1,12 @@
 """A folder for each visitor, which goes when the visit ends, and addresses of what lies in it."""
 
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Set
 from pathlib import Path
+
+from nst_jax import files
 
 _TOKEN_BYTES = 16
 _MOST_FILES = 64  # that a visitor can still fetch; older ones go
@@ -24,7 +25,7 @@ class Visit:
     def __init__(self, root: Path):
         self.token = secrets.token_hex(_TOKEN_BYTES)
         self.folder = root / self.token
-        self.folder.mkdir(mode=0o700)
+        files.make_folder(self.folder, mode=0o700)
         self.uploads: set[Path] = set()
         self._files: dict[str, Path] = {}
 
@@ -37,13 +38,13 @@ class Visit:
         path = self.folder / f"{secrets.token_hex(4)}-{name}"
         self._files[path.name] = path
         while len(self._files) > _MOST_FILES:
-            self._files.pop(next(iter(self._files))).unlink(missing_ok=True)
+            files.remove_file(self._files.pop(next(iter(self._files))))
         return path
 
     def find(self, name: str) -> Path | None:
         """Return the file of a name that claim gave; None for all other names."""
         path = self._files.get(name)
-        return path if path is not None and path.is_file() else None
+        return path if path is not None and files.is_file(path) else None
 
     def remove(self, *, kept: Set[Path] = frozenset()) -> None:
         """Remove the folder and what was uploaded.
@@ -51,9 +52,9 @@ class Visit:
         Args:
             kept: What others have sent too.
         """
-        shutil.rmtree(self.folder, ignore_errors=True)
+        files.remove_folder(self.folder)
         for path in self.uploads - kept:
-            path.unlink(missing_ok=True)
+            files.remove_file(path)
 
 
 class Visits:

@@ -6,7 +6,6 @@ What visitors say is checked here, whatever the page lets them say.
 import dataclasses
 import functools
 import io
-import shutil
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -262,8 +261,8 @@ def optimise_work(
         if goes_on and not unfinished.exists():
             raise ValueError("go on: wanted a picture that was stopped, got none; start one")
         if not goes_on:
-            shutil.rmtree(unfinished.folder, ignore_errors=True)
-        out.unlink(missing_ok=True)
+            files.remove_folder(unfinished.folder)
+        files.remove_file(out)
         every = max(1, count // _PREVIEWS)
         totals: list[float] = []
 

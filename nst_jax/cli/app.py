@@ -37,9 +37,9 @@ class App:
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments after `nst-jax app` say and return the exit status."""
     options = parse(App, arguments, command="app", description=_DESCRIPTION)
-    require_gradio()
     if not 0 <= options.port <= 65535:
         raise ValueError(f"port: wanted 0 to 65535, got {options.port}")
+    require_gradio()
     check_device()
     keep_compiled_programs()
     print(describe_device(), flush=True)

@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 
 from nst_jax import files
 from nst_jax.cli.environment import check_device, keep_compiled_programs
-from nst_jax.cli.shared_options import FLAG, JsonOption, parse, print_json
+from nst_jax.cli.shared_options import FLAG, JsonOption, parse, print_json, words_given
 from nst_jax.cli.tables import print_table
 from nst_jax.jobs.sheet import SIZE, Entry, Sheet, SheetJob, make_sheet, save_sheet
 from nst_jax.progress import follow_parts
@@ -61,6 +61,11 @@ def run(arguments: Sequence[str]) -> int:
         raise ValueError(
             "alpha: wanted with --style and paintings, since named styles have none, got it alone; "
             "leave out --alpha"
+        )
+    if "model" in words_given(arguments) and not options.style:
+        raise ValueError(
+            "model: wanted with --style and paintings, since each named style has its own, got it "
+            "alone; leave out --model"
         )
     check_device()
     files.check_output(options.out, overwrite=options.overwrite)

@@ -2,10 +2,8 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from nst_jax import files
@@ -69,8 +67,8 @@ def output_file(out: str) -> Iterator[str]:
     if not is_standard_output(out):
         yield out
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "out.png"
+    with files.temporary_folder() as folder:
+        path = folder / "out.png"
         yield str(path)
         if path.exists():
             sys.stdout.flush()

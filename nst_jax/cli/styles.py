@@ -11,7 +11,13 @@ from tyro.conf import arg
 
 from nst_jax import files
 from nst_jax.cli.environment import check_device, keep_compiled_programs
-from nst_jax.cli.shared_options import FLAG, JsonOption, parse, print_json
+from nst_jax.cli.shared_options import (
+    FLAG,
+    JsonOption,
+    parse,
+    print_json,
+    words_given,
+)
 from nst_jax.cli.sheet import paint_sheet
 from nst_jax.cli.tables import print_table
 from nst_jax.jobs.named_styles import NamedStyle, list_named_styles
@@ -51,6 +57,9 @@ def run(arguments: Sequence[str]) -> int:
     description = _DESCRIPTION.format(published=published)
     options = parse(StylesOptions, arguments, command="styles", description=description)
     began, styles = time.perf_counter(), list_named_styles()
+    for name in sorted({"size", "overwrite"} & words_given(arguments)):
+        if options.out is None:
+            raise ValueError(f"{name}: wanted with -o and the sheet to write, got it alone")
     if options.out is not None:
         check_device()
         files.check_output(options.out, overwrite=options.overwrite)

@@ -31,7 +31,7 @@ _GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "How much of the photograph stays, and how much of the painting comes.",
         (
             *("content_weight", "style_weight", "tv_weight", "tv_loss", "temporal_weight"),
-            *("adversarial_weight", "identity_pairs"),
+            *("single_share", "contrastive_weight", "adversarial_weight", "identity_pairs"),
             *("identity_weight", "style_loss", "content_layers", "style_layers", "identity_layers"),
         ),
     ),

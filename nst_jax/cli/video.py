@@ -1,6 +1,7 @@
 """`nst-jax video`: paint a clip without flicker, by a trained network or by optimising pixels."""
 
 import dataclasses
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -138,7 +139,7 @@ class Video:
     """Pixels that run at once; larger frames run in tiles. Less needs less memory."""
     pixels: OmitArgPrefixes[PixelOptions] = PixelOptions()
     resume: Annotated[bool, FLAG] = False
-    """Go on with a run that was stopped: finished frames are kept in OUT.state."""
+    """Go on with a run that was stopped, whose frames are in OUT.state; a finished clip stays."""
     overwrite: Annotated[bool, FLAG] = False
     """Replace a result that exists."""
     json: JsonOption = False
@@ -152,16 +153,22 @@ def run(arguments: Sequence[str]) -> int:
     check_device()
     keep_compiled_programs()
     began = time.perf_counter()
+
+    def say(line: str) -> None:
+        if not options.quiet:
+            print(line, flush=True, file=sys.stderr if options.json else sys.stdout)
+
     with nullcontext(None) if options.quiet else follow_frames() as on_frame:
-        report = video.run(_job(options, words_given(arguments)), on_frame=on_frame)
+        job = _job(options, words_given(arguments))
+        report = video.run(job, on_frame=on_frame, on_note=say)
     if options.json:
         values = {"file": options.out, **dataclasses.asdict(report)}
         print_json("video", {**values, "seconds": time.perf_counter() - began})
-    elif not options.quiet:
+    elif report.is_new:
         seconds, count = time.perf_counter() - began, report.frames - report.first
         width, height = report.size
         before = f", {report.first} of them before" if report.first else ""
-        print(
+        say(
             f"{options.out}: {report.frames} frames of {width}x{height} pixels{before}; "
             f"{count} in {seconds:.0f} s"
         )

@@ -7,6 +7,8 @@ the file, the reason and the way out. Of nst_jax it imports array_types alone.
 from nst_jax.files.disk import asset_path as asset_path
 from nst_jax.files.disk import cache_dir as cache_dir
 from nst_jax.files.disk import replacing as replacing
+from nst_jax.files.disk import write_archive as write_archive
+from nst_jax.files.disk import write_bytes as write_bytes
 from nst_jax.files.downloads import DownloadError as DownloadError
 from nst_jax.files.downloads import HashMismatchError as HashMismatchError
 from nst_jax.files.downloads import download as download
@@ -18,8 +20,11 @@ from nst_jax.files.folders import list_images as list_images
 from nst_jax.files.folders import make_folder as make_folder
 from nst_jax.files.folders import no_empty_folder as no_empty_folder
 from nst_jax.files.folders import real_path as real_path
+from nst_jax.files.folders import refuse_missing as refuse_missing
+from nst_jax.files.folders import remove_file as remove_file
 from nst_jax.files.folders import remove_folder as remove_folder
 from nst_jax.files.folders import remove_if_empty as remove_if_empty
+from nst_jax.files.folders import temporary_folder as temporary_folder
 from nst_jax.files.huge_pictures import PixelFile as PixelFile
 from nst_jax.files.huge_pictures import open_tiff as open_tiff
 from nst_jax.files.huge_pictures import save_tiff as save_tiff

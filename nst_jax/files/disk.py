@@ -6,10 +6,12 @@ import importlib.resources
 import io
 import os
 import secrets
+import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -64,6 +66,42 @@ def _take_free_name(temporary: Path, target: str) -> None:
         os.replace(temporary, target)
 
 
+def write_bytes(path: FilePath, content: bytes, *, overwrite: bool = True) -> None:
+    """Write a file, whole or not at all.
+
+    Args:
+        path: Where to.
+        content: What it holds.
+        overwrite: As for replacing.
+
+    Raises:
+        OSError: As replacing.
+    """
+    with replacing(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_archive(
+    path: FilePath, parts: Mapping[str, bytes | str], *, overwrite: bool = True
+) -> None:
+    """Write a zip archive, whole or not at all.
+
+    Args:
+        path: Where to.
+        parts: The files in it, by their names.
+        overwrite: As for replacing.
+
+    Raises:
+        OSError: As replacing.
+    """
+    with (
+        replacing(path, overwrite=overwrite) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
 def existing(path: FilePath) -> FileExistsError:
     """Return the error of a name that is taken."""
     return FileExistsError(
@@ -107,8 +145,12 @@ def refuse_folder(path: FilePath) -> None:
         raise IsADirectoryError(f"cannot write {quoted(path)}: it is a folder; name a file in it")
 
 
+ABANDONED = 3600.0
+"""Seconds after which nobody writes a temporary file any more: none takes longer than a few."""
+
+
 def remove_temporaries(folder: FilePath, *, idle: float = 0.0) -> None:
-    """Remove what killed processes left in a folder.
+    """Remove what killed processes left in a folder: files, and folders of a clip's pictures.
 
     Args:
         folder: The folder. Without idle this process alone writes to it.
@@ -116,7 +158,11 @@ def remove_temporaries(folder: FilePath, *, idle: float = 0.0) -> None:
     """
     for leftover in Path(folder).glob(_TEMPORARY.format("*")):
         with suppress(FileNotFoundError):
-            if time.time() - leftover.stat().st_mtime >= idle:
+            if time.time() - leftover.stat().st_mtime < idle:
+                continue
+            if leftover.is_dir():  # of a clip that is a folder of pictures
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
                 leftover.unlink()
 
 
@@ -137,15 +183,24 @@ def open_to_read(path: FilePath) -> io.BufferedReader:
 
 def suggestion(path: FilePath) -> str | None:
     """Return a question that names what may be meant by a path that is not there, if anything."""
-    missing = Path(path)
-    if os.path.lexists(missing):
+    if os.path.lexists(path):
         return None
+    near = _near(Path(path))
+    return None if near is None else f"did you mean {quoted(near)}?"
+
+
+def _near(path: Path) -> Path | None:
+    """A path that is there, whose folders and name are these or much like them."""
+    if os.path.lexists(path):
+        return path
+    folder = None if path.parent == path else _near(path.parent)
     try:
-        there = os.listdir(missing.parent)
+        there = [] if folder is None else os.listdir(folder)
     except OSError:
         return None
-    near = difflib.get_close_matches(missing.name, there, n=1, cutoff=0.75)
-    return f"did you mean {quoted(missing.with_name(near[0]))}?" if near else None
+    names = [path.name] if path.name in there else []
+    names += difflib.get_close_matches(path.name, there, n=1, cutoff=0.75)
+    return None if folder is None or not names else folder / names[0]
 
 
 def asset_path(name: str) -> Path:

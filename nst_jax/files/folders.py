@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -58,14 +59,46 @@ def is_file(path: FilePath) -> bool:
     return os.path.isfile(path)
 
 
-def make_folder(folder: FilePath) -> None:
+def refuse_missing(needed: Iterable[object], *, also: Iterable[object] = ()) -> None:
+    """Name all files at once of which several are missing; whoever reads one names it alone.
+
+    Args:
+        needed: What is read in any case. Only paths count, and text that looks like a file's name.
+        also: What counts only where something that is needed is missing.
+
+    Raises:
+        FileNotFoundError: Several are not there.
+    """
+    missing = [path for path in needed if _is_missing(path)]
+    if missing:
+        missing = [*filter(_is_missing, also), *missing]
+    if len(missing) > 1:
+        names = [quoted(str(path)) for path in missing]
+        near = [suggestion(str(path)) for path in missing]
+        way_out = " ".join(filter(None, near)) or "check the paths"
+        raise FileNotFoundError(
+            f"cannot read {', '.join(names[:-1])} and {names[-1]}: no such files; {way_out}"
+        )
+
+
+def _is_missing(path: object) -> bool:
+    if isinstance(path, str):
+        return bool(Path(path).suffix) and not os.path.lexists(path)
+    return isinstance(path, os.PathLike) and not os.path.lexists(path)
+
+
+def make_folder(folder: FilePath, *, mode: int = 0o777) -> None:
     """Make a folder if it is missing.
+
+    Args:
+        folder: Its path; the folder above must be there.
+        mode: Who may enter it, less what the umask takes away.
 
     Raises:
         OSError: It cannot be made, or a file is in its place.
     """
     try:
-        Path(folder).mkdir(exist_ok=True)
+        Path(folder).mkdir(mode, exist_ok=True)
     except OSError as error:
         way_out = "the folder above it must exist and be writable, and no file be in its place"
         raise reworded(error, f"cannot make the folder {quoted(folder)}", way_out) from error
@@ -74,6 +107,30 @@ def make_folder(folder: FilePath) -> None:
 def remove_folder(folder: FilePath) -> None:
     """Remove a folder with all that is in it, as far as the system lets us."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_file(path: FilePath) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        way_out = "its folder must be writable"
+        raise reworded(error, f"cannot remove {quoted(path)}", way_out) from error
+
+
+@contextmanager
+def temporary_folder(*, prefix: str = "nst_jax-") -> Iterator[Path]:
+    """Give a folder that this user alone can read, and remove it at the block's end.
+
+    Args:
+        prefix: What its name begins with.
+    """
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder:
+        yield Path(folder)
 
 
 def remove_if_empty(folder: FilePath) -> None:

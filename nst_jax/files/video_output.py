@@ -24,7 +24,7 @@ from nst_jax.files.disk import (
     replacing,
     unwritable,
 )
-from nst_jax.files.pictures import check_output, save_image
+from nst_jax.files.pictures import check_output, load_origin, save_image
 from nst_jax.files.video_libraries import reason_of, require_av
 from nst_jax.files.videos import Clip, Frame, opened_container
 
@@ -46,6 +46,7 @@ _SOUND_IN_MP4 = {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"}  # others 
 _BT709 = 1  # FFmpeg's number, of matrix, primaries and transfer alike
 _LIMITED = 1  # luma from 16 to 235
 _FINEST = Fraction(1, 90_000)  # seconds; times finer than this are rounded to it
+_ORIGIN = "comment"  # of the keys that MP4 knows, one that FFmpeg leaves alone
 _FRAME_NAME = re.compile(r"\d{6}\.png")
 
 
@@ -100,9 +101,38 @@ def check_clip_output(path: FilePath, *, overwrite: bool) -> None:
         raise existing(path)
 
 
+def clip_exists(path: FilePath) -> bool:
+    """Return whether something lies where a clip is to be written; an empty folder is nothing.
+
+    Args:
+        path: A name that ends in .mp4, or a folder.
+    """
+    return bool(os.listdir(path)) if os.path.isdir(path) else os.path.exists(path)
+
+
+def load_clip_origin(path: FilePath) -> str | None:
+    """Return the line that writing_clip was given as origin; None where there is none.
+
+    Args:
+        path: A clip, or a folder of its pictures, the first of which counts.
+    """
+    if os.path.isdir(path):
+        return load_origin(Path(path) / frame_name(1))
+    try:
+        with opened_container(path) as container:
+            return container.metadata.get(_ORIGIN)
+    except (ValueError, OSError):  # whatever it is, it says nothing of its origin
+        return None
+
+
 @contextmanager
 def writing_clip(
-    path: FilePath, clip: Clip, *, sound: Sound | None = None, overwrite: bool = True
+    path: FilePath,
+    clip: Clip,
+    *,
+    sound: Sound | None = None,
+    overwrite: bool = True,
+    origin: str | None = None,
 ) -> Iterator[AddFrame]:
     """Give a function that takes a clip's frames in turn; the clip appears at the block's end.
 
@@ -115,6 +145,7 @@ def writing_clip(
         clip: Its time base and rate.
         sound: What it sounds like; a folder has no sound.
         overwrite: Whether what is there by the end may be replaced.
+        origin: A line of ASCII on what made the clip, for load_clip_origin.
 
     Raises:
         ValueError: A frame is not finite, or a name ends otherwise; or no encoder is there.
@@ -123,7 +154,7 @@ def writing_clip(
         VideoLibraryMissingError: PyAV is not installed.
     """
     if is_folder_name(path):
-        with _writing_folder(path, overwrite=overwrite) as add:
+        with _writing_folder(path, overwrite=overwrite, origin=origin) as add:
             yield add
         return
     av, name = require_av(), quoted(path)
@@ -131,6 +162,8 @@ def writing_clip(
         try:
             options = {"movflags": "+faststart"}
             with av.open(str(temporary), "w", format="mp4", options=options) as container:
+                if origin is not None:
+                    container.metadata[_ORIGIN] = origin
                 writer = _ClipWriter(container, clip, sound)
                 yield writer.add
                 writer.finish()
@@ -284,14 +317,14 @@ def _to_yuv(pixels: np.ndarray) -> Any:
 
 
 @contextmanager
-def _writing_folder(path: FilePath, *, overwrite: bool) -> Iterator[AddFrame]:
+def _writing_folder(path: FilePath, *, overwrite: bool, origin: str | None) -> Iterator[AddFrame]:
     folder = _beside(path)
     count = 0
 
     def add(frame: Frame) -> None:
         nonlocal count
         count += 1
-        save_image(folder / frame_name(count), jnp.asarray(frame.pixels[None]))
+        save_image(folder / frame_name(count), jnp.asarray(frame.pixels[None]), origin=origin)
 
     try:
         yield add

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +9,7 @@ import nst_jax
 from nst_jax import files
 from nst_jax.export.onnx_graph import Storage
 from nst_jax.export.requirements import require_library
-from nst_jax.stylizers import Stylizer, load_stylizer
+from nst_jax.stylizers import FollowingStylizer, Stylizer, load_stylizer
 
 EXTENSIONS = (".onnx", ".stablehlo")
 """What OUT may end in, by which the format is chosen."""
@@ -55,6 +54,11 @@ def export_model(
     else:
         require_library("flatbuffers")
     stylizer = model if isinstance(model, Stylizer) else load_stylizer(model)
+    if isinstance(stylizer, FollowingStylizer):
+        raise ValueError(
+            f"model: wanted a network of pictures, got {stylizer.name}, which takes its last "
+            "picture and optical flow too; choose another"
+        )
     about = {
         "nst_jax": nst_jax.__version__,
         "network": stylizer.architecture,
@@ -78,8 +82,7 @@ def _write_onnx(
     parts, written = export_onnx(stylizer, about=about, storage=storage), []
     for name, content in parts.items():
         place = path if name == "transformer" else _style_path(path)
-        with files.replacing(place, overwrite=overwrite) as temporary:
-            temporary.write_bytes(content)
+        files.write_bytes(place, content, overwrite=overwrite)
         written.append(place)
     return written
 
@@ -89,12 +92,7 @@ def _write_stablehlo(
 ) -> list[Path]:
     from nst_jax.export.stablehlo import export_stablehlo
 
-    parts = export_stablehlo(stylizer)
-    with (
-        files.replacing(path, overwrite=overwrite) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        for name, content in parts.items():
-            archive.writestr(f"{name}.bin", content)
-        archive.writestr("card.json", json.dumps(about, indent=2, ensure_ascii=False))
+    card = json.dumps(about, indent=2, ensure_ascii=False)
+    parts = {f"{name}.bin": content for name, content in export_stablehlo(stylizer).items()}
+    files.write_archive(path, {**parts, "card.json": card}, overwrite=overwrite)
     return [path]

@@ -153,6 +153,9 @@ def run(
     if job.exact_statistics:
         stylizer = stylizer.with_exact_statistics()
     stylizer.check_max_pixels(job.max_pixels)
+    choice = job.choice
+    needed = (*choice.names, *choice.masks, *choice.style_masks)
+    files.refuse_missing(needed, also=job.contents)
     renderings = choose_renderings(stylizer, job.choice)
     report = Report(hub=stylizer.card.get("hub"))
     try:

@@ -1,5 +1,6 @@
 """Frames of an unfinished clip that are painted: kept in OUT.state/ until the clip is whole."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -8,12 +9,16 @@ from typing import Any
 
 import numpy as np
 
+import nst_jax
 from nst_jax import files
 from nst_jax.files.disk import quoted
 from nst_jax.files.video_output import Sound, frame_name, is_folder_name, writing_clip
 from nst_jax.files.videos import Clip, Frame
 from nst_jax.jobs.unfinished import Unfinished
 from nst_jax.jobs.video_job import OnFrame, Pixels, VideoJob
+
+MAY_OVERWRITE = "overwrite"
+"""What a saved state says of a clip that is there."""
 
 FOLDERS = ("frames", "frames_before", "source")
 """Pictures of a run: those that the clip gets, those of the pass before, and the clip's own."""
@@ -28,12 +33,21 @@ class KeptFrames:
         saved: How much of the run is kept, in frames.
     """
 
-    def __init__(self, unfinished: Unfinished, identity: Mapping[str, Any]):
+    def __init__(
+        self, unfinished: Unfinished, identity: Mapping[str, Any], *, may_overwrite: bool = False
+    ):
         self.unfinished = unfinished
         self._identity = json.loads(json.dumps(dict(identity)))  # as a file gives it back
+        self._may_overwrite = may_overwrite
         self.times: list[Fraction] = []
         self.saved = 0
         self._folders: set[str] = set()
+
+    @property
+    def origin(self) -> str:
+        """Return the line by which the finished clip is known again."""
+        text = json.dumps(self._identity, sort_keys=True)
+        return f"nst-jax {nst_jax.__version__}, {hashlib.sha256(text.encode()).hexdigest()}"
 
     def path(self, number: int, *, folder: str = "frames") -> Path:
         """Return a frame's file.
@@ -75,7 +89,8 @@ class KeptFrames:
             done: How many frames are painted.
         """
         times = [[time.numerator, time.denominator] for time in self.times]
-        self.unfinished.save(arrays, {**kept, "identity": self._identity, "times": times})
+        own = {"identity": self._identity, "times": times, MAY_OVERWRITE: self._may_overwrite}
+        self.unfinished.save(arrays, {**kept, **own})
         self.saved = done
 
     def write(
@@ -98,7 +113,8 @@ class KeptFrames:
         """
         start, end = job.selection.start, job.selection.end
         sound = None if is_folder_name(out) else Sound(job.clip, start, end)
-        with writing_clip(out, clip, sound=sound, overwrite=job.overwrite) as add:
+        origin = self.origin
+        with writing_clip(out, clip, sound=sound, overwrite=job.overwrite, origin=origin) as add:
             for number, time in enumerate(self.times):
                 pixels = files.load_pixels(self.path(number))
                 add(Frame(pixels if finish is None else finish(number, pixels), time))

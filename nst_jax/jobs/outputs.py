@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from nst_jax import files
-from nst_jax.files.disk import check_name, existing, ignores_case, quoted
+from nst_jax.files.disk import (
+    ABANDONED,
+    check_name,
+    existing,
+    ignores_case,
+    quoted,
+    remove_temporaries,
+)
 from nst_jax.jobs import pictures
 
 
@@ -100,6 +107,7 @@ def plan_outputs(
             for number, picture in enumerate(found, start=1)
         ]
     _check_distinct(tasks)
+    remove_temporaries(folder.parent if single else folder, idle=ABANDONED)
     if not single:
         _make_folder(folder, len(found) * len(suffixes))
         _check_case(tasks, folder)

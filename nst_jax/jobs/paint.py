@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from nst_jax import files
 from nst_jax.array_types import Image, ImageOfAnySize, Params
 from nst_jax.encoders.parted import make_mesh
 from nst_jax.encoders.vgg import VGG
@@ -221,6 +222,8 @@ def load_pictures(job: PaintJob) -> Pictures:
     layout_of(job)  # for its errors
     if not job.styles:
         raise ValueError("style: wanted at least one painting after the photograph, got none")
+    given = (job.content, *job.styles, *job.masks, *job.style_masks, job.fine_style)
+    files.refuse_missing(given)
     initial = job.initial
     if config.begins_with_file:
         if initial is None and not os.path.exists(config.init):

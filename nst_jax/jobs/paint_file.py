@@ -12,7 +12,7 @@ import numpy as np
 import nst_jax
 from nst_jax import files
 from nst_jax.encoders.weights.pretrained import describe_weights
-from nst_jax.files.disk import FilePath, quoted
+from nst_jax.files.disk import ABANDONED, FilePath, quoted, remove_temporaries
 from nst_jax.jobs.paint import (
     Hooks,
     OnNote,
@@ -78,6 +78,7 @@ def paint_file(
     note = on_note or (lambda line: None)
     _refuse_inputs(job, out)
     unfinished.check(out, resume=resume)
+    remove_temporaries(out.parent, idle=ABANDONED)  # what killed runs have left
     saved = unfinished.load()
     overwrite = overwrite or (saved is not None and bool(saved[1].get(_MAY_OVERWRITE)))
     is_there = resume and saved is None and out.exists()

@@ -145,5 +145,5 @@ class Unfinished:
     def remove(self) -> None:
         """Remove what is ours in the folder, and the folder if nothing else lies in it."""
         for path in (self.preview, self.best, self.finished, self.folder / _MIXED):
-            path.unlink(missing_ok=True)
+            files.remove_file(path)
         files.remove_state(self.folder)

@@ -28,6 +28,7 @@ from nst_jax.ops.cuts import is_cut
 from nst_jax.runs.interrupts import Cancel
 from nst_jax.stylizers import (
     SAMPLE_EVERY,
+    FollowingStylizer,
     StyleOverTime,
     Stylizer,
     VideoState,
@@ -67,7 +68,8 @@ class NetworkPainter:
         stylizer = load_network(job)
         self._job, self._clip, self._on_frame = job, clip, on_frame
         self._video = _video_stylizer(job, stylizer)
-        self.kept = KeptFrames(unfinished, _identify(job, clip, stylizer))
+        identity = _identify(job, clip, stylizer)
+        self.kept = KeptFrames(unfinished, identity, may_overwrite=job.overwrite)
 
     def paint(self, cancel: Cancel | None) -> VideoReport:
         """Paint the frames that are not done, and keep them."""
@@ -182,6 +184,11 @@ def _video_stylizer(job: VideoJob, stylizer: Stylizer) -> VideoStylizer:
         raise ValueError(
             "color_when: wanted after for a clip, got before, which would give each frame a style "
             "of its own; leave out --color-when"
+        )
+    if isinstance(stylizer, FollowingStylizer) and isinstance(rendering, RecoloredResults):
+        raise ValueError(
+            f"color: wanted style with {stylizer.name}, which goes on from its own last picture, "
+            f"got {choice.color}; leave out --color"
         )
     style = _style_of(rendering)
     if job.style_times:

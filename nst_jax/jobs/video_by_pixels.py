@@ -51,7 +51,8 @@ class PixelPainter:
         self._painter: Painter = prepare(
             styles, job.config, *network, height=clip.height, width=clip.width
         )
-        self.kept = KeptFrames(unfinished, _identify(job, clip))
+        identity = _identify(job, clip)
+        self.kept = KeptFrames(unfinished, identity, may_overwrite=job.overwrite)
         self._color = choose_color(job.choice.color, job.choice.color_when, default="after")
         if self._color[0] != "style" and self._color[1] != "after":
             raise ValueError("color_when: wanted after for a clip, got before; leave it out")

@@ -30,6 +30,7 @@ Method = Literal["network", "optimize"]
 _SELECTION = Selection(size=SIZE)
 
 Pixels = Float[np.ndarray, "_ _ 3"]
+OnNote = Callable[[str], None]
 OnFrame = Callable[[str, int, int | None], None]
 """What is done, frames done, and frames in all, if known."""
 
@@ -84,6 +85,7 @@ class VideoReport:
         size: Width and height.
         scenes: The frames, counted from 0, at which scenes begin, where statistics were pooled.
         is_finished: Whether the clip is written.
+        is_new: Whether anything was painted: not where the clip was finished before.
     """
 
     frames: int = 0
@@ -91,6 +93,7 @@ class VideoReport:
     size: tuple[int, int] = (0, 0)
     scenes: tuple[int, ...] = ()
     is_finished: bool = True
+    is_new: bool = True
 
 
 def identify(job: VideoJob, clip: Clip) -> dict[str, Any]:

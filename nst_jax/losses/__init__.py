@@ -26,6 +26,9 @@ from nst_jax.losses.basic import moments_loss as moments_loss
 from nst_jax.losses.basic import relative_content_loss as relative_content_loss
 from nst_jax.losses.basic import sum_over_layers as sum_over_layers
 from nst_jax.losses.basic import total_variation_loss as total_variation_loss
+from nst_jax.losses.contrastive import CONTRASTIVE_LAYERS as CONTRASTIVE_LAYERS
+from nst_jax.losses.contrastive import contrastive_loss as contrastive_loss
+from nst_jax.losses.contrastive import init_projections as init_projections
 from nst_jax.losses.published import CONTENT_NORMALIZATIONS as CONTENT_NORMALIZATIONS
 from nst_jax.losses.published import GRAM_NORMALIZATIONS as GRAM_NORMALIZATIONS
 from nst_jax.losses.published import MOMENT_NORMALIZATIONS as MOMENT_NORMALIZATIONS

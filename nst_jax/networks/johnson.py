@@ -32,7 +32,7 @@ PADDING = 40
 TILE_MARGIN = 12
 """How far, in pixels of the output, the zero padding of the outer convolutions is felt."""
 
-_NUM_RESIDUAL_BLOCKS = 5
+NUM_RESIDUAL_BLOCKS = 5
 
 
 class JohnsonNetwork(nn.Module):
@@ -103,7 +103,7 @@ class JohnsonNetwork(nn.Module):
         x = relu(norm(x, "contract1"))
         for name, features in (("contract2", 2 * self.width), ("contract3", 4 * self.width)):
             x = relu(norm(self._convolve(x, name, features, stride=2), name))
-        for i in range(1, _NUM_RESIDUAL_BLOCKS + 1):
+        for i in range(1, NUM_RESIDUAL_BLOCKS + 1):
             x = self._residual_block(x, f"residual{i}", norm)
         for name, features in (("expand1", 2 * self.width), ("expand2", self.width)):
             x = relu(norm(self._convolve_transposed(x, name, features), name))

@@ -38,11 +38,19 @@ from nst_jax import losses, train
 from nst_jax.array_types import Image, ImageOfAnySize, Params, check_picture
 from nst_jax.encoders.preprocessing import CAFFE_GAIN
 from nst_jax.encoders.vgg import VGG, Architecture, Pooling, channels_of
-from nst_jax.losses import LayerWeights
+from nst_jax.losses import CONTRASTIVE_LAYERS, LayerWeights, init_projections
 from nst_jax.networks.johnson import PADDING, JohnsonNetwork, Normalization, Output
 from nst_jax.runs.config_checks import check
-from nst_jax.train.perceptual_training import PerceptualConfig, add_consistency, make_objective
+from nst_jax.train.perceptual_training import (
+    PerceptualConfig,
+    add_consistency,
+    make_objective,
+    set_encoder,
+)
 from nst_jax.train.perceptual_training import compute_style_grams as compute_style_grams
+
+_PROJECTIONS = "contrastive"  # among the trained parameters, and left out in the end
+_OF_CONTRAST = 0x6E656172  # sets its draws apart from what else a step draws
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # §4.1
 
@@ -66,6 +74,8 @@ class Config(PerceptualConfig):
         normalization: Of the network's layers: batch, as in the paper, or instance.
         output: How the network's last maps become a picture: unit, a tanh scaled to [0, 1], or vgg,
             150 tanh plus the mean of VGG's training pictures.
+        contrastive_weight: More makes clips more consistent, as temporal_weight does, by another
+            loss: neighbours are to differ as they do in the photograph (CCPL of Wu et al. 2022).
     """
 
     LEAST_SIZE: ClassVar[int] = PADDING + 4  # there must be something to mirror
@@ -85,6 +95,7 @@ class Config(PerceptualConfig):
     style_weight: float = 5.0 * CAFFE_GAIN**4  # train.lua: 5; the paper gives none
     tv_weight: float = 1e-6 * 255**2  # §4.1: 1e-6 to 1e-4, on pixels of 0 to 255
     tv_loss: Literal["mean", "half_sum"] = "half_sum"  # losses.TOTAL_VARIATION_LOSSES
+    contrastive_weight: float = 0.0  # Wu et al. 2022: 5, beside a content weight of 1
     # The pictures.
     size: int = 256  # §4.1
     shorter_side: tuple[int, int] | None = None  # scaled to between these; None loses the aspect
@@ -105,6 +116,7 @@ class Config(PerceptualConfig):
             ValueError: One line that names the field.
         """
         super().__post_init__()
+        self.check_weights("contrastive_weight")
         layers = (*self.content_layers, *self.style_layers)
         check(bool(layers), "style_layers", "at least one layer of content or style", "none")
 
@@ -173,6 +185,16 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
         encoder: From load_encoder.
     """
     network, objective = make_network(config), make_objective(config, encoder)
+    judge = set_encoder(encoder, config)
+
+    def compare(key, projections, encoder_params, photographs, stylized):
+        painted, own = (
+            judge.apply(encoder_params, images, layers=CONTRASTIVE_LAYERS)
+            for images in (stylized, photographs)
+        )
+        return losses.contrastive_loss(
+            jax.random.fold_in(key, _OF_CONTRAST), painted, own, projections
+        )
 
     def loss_fn(key, params, model_state, batch, grams, encoder_params):
         variables = {"params": params, **model_state}
@@ -185,6 +207,10 @@ def make_loss_fn(config: Config, encoder: VGG) -> train.LossFn:
         total, terms = add_consistency(
             key, config, found, batch, stylized, lambda images: paint(images)[0]
         )
+        if config.contrastive_weight:
+            given = (params[_PROJECTIONS], encoder_params, batch, stylized)
+            contrast = config.contrastive_weight * compare(key, *given)
+            total, terms = total + contrast, {**terms, "contrast": contrast}
         return total, (terms, dict(moved))
 
     return loss_fn
@@ -234,6 +260,10 @@ def fit(
     if start is None:
         shape = (1, config.size, config.size, 3)
         start = jax.jit(network.init)(init_key, jnp.zeros(shape, jnp.float32))
+    assert start is not None
+    if config.contrastive_weight:
+        projections = init_projections(jax.random.fold_in(init_key, _OF_CONTRAST))
+        start = {**start, "params": {**start["params"], _PROJECTIONS: projections}}
     paint, objective = jax.jit(network.apply), jax.jit(make_objective(config, encoder))
     subject = train.Subject(
         network,
@@ -244,7 +274,7 @@ def fit(
         ),
     )
     num_steps = reporting.length(config.num_steps)
-    return train.fit_network(
+    trained = train.fit_network(
         run_key,
         train.make_network_trainer(make_loss_fn(config, encoder), config, num_steps=num_steps),
         subject,
@@ -255,6 +285,8 @@ def fit(
         num_steps=num_steps,
         reporting=reporting,
     )
+    own = {name: x for name, x in trained.variables["params"].items() if name != _PROJECTIONS}
+    return trained._replace(variables={**trained.variables, "params": own})
 
 
 def _fit_one(paintings, *args, **options) -> train.Trained:

@@ -7,6 +7,7 @@ from nst_jax.stylizers.any_style import AnyStyleStylizer as AnyStyleStylizer
 from nst_jax.stylizers.any_style import Mixture as Mixture
 from nst_jax.stylizers.any_style import Style as Style
 from nst_jax.stylizers.blending import Blend as Blend
+from nst_jax.stylizers.following import FollowingStylizer as FollowingStylizer
 from nst_jax.stylizers.loading import DECODING_MODEL as DECODING_MODEL
 from nst_jax.stylizers.loading import DEFAULT_MODEL as DEFAULT_MODEL
 from nst_jax.stylizers.loading import list_models as list_models

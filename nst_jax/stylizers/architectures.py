@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from nst_jax.array_types import Params
 from nst_jax.encoders import vgg
-from nst_jax.networks import dumoulin, ghiasi, huang, johnson
+from nst_jax.networks import dumoulin, ghiasi, huang, johnson, ruder
 
 Choices = range | tuple[str, ...]
 """What a setting may be: a whole number within bounds, or one of some words."""
@@ -72,6 +72,17 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         conditions=lambda network: (),
         num_styles=lambda network: 1,
         statistics=lambda network: "estimated" if network.normalization == "instance" else "none",
+    ),
+    "ruder2018": Architecture(
+        network=ruder.RuderNetwork,
+        settings={"width": _WIDTHS},
+        method="apply_padded",
+        surroundings=johnson.PADDING,
+        margin=ruder.TILE_MARGIN,
+        step=4,
+        conditions=lambda network: (),
+        num_styles=lambda network: 1,
+        statistics=lambda network: "estimated",
     ),
     "dumoulin2017": Architecture(
         network=dumoulin.DumoulinNetwork,

@@ -9,6 +9,7 @@ from nst_jax.files.disk import as_path
 from nst_jax.networks.feature_styles import FeatureTransformNetwork, Transform
 from nst_jax.ops.convolution import Precision, check_precision
 from nst_jax.stylizers.any_style import AnyStyleStylizer
+from nst_jax.stylizers.following import FollowingStylizer
 from nst_jax.stylizers.hub import fetch_model, is_hub_name
 from nst_jax.stylizers.magenta import list_published, load_published
 from nst_jax.stylizers.many_styles import ManyStylesStylizer
@@ -26,6 +27,7 @@ DECODING_MODEL = "huang2017"
 
 _STYLIZERS: dict[str, type[Stylizer]] = {
     "johnson2016": OneStyleStylizer,
+    "ruder2018": FollowingStylizer,
     "dumoulin2017": ManyStylesStylizer,
     "dumoulin2017-narrow": ManyStylesStylizer,
     "ghiasi2017": PredictedStyleStylizer,
@@ -105,12 +107,13 @@ def load_stylizer(
         load = load_shipped_model if path.parent == _models_folder() else load_model
         model, called = load(path, precision=precision), path.stem
     if median_filter is not None:
-        if _STYLIZERS[model.architecture] is not OneStyleStylizer:
+        kind = _STYLIZERS[model.architecture]
+        if not issubclass(kind, OneStyleStylizer):
             raise ValueError(
                 f"median_filter: wanted with a network of one style, and {called} is none; "
                 "leave it out"
             )
-        return OneStyleStylizer(model, name=called, median_filter=median_filter)
+        return kind(model, name=called, median_filter=median_filter)
     if transform is not None:
         return _transforming(model, called, transform)
     return _STYLIZERS[model.architecture](model, name=called)

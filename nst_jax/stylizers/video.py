@@ -7,7 +7,8 @@
 A network that paints frames one by one flickers for two reasons. Its instance normalisations divide
 by statistics of each frame, so that all of a picture changes when something enters it. And small
 changes of a frame, such as noise, are painted as other strokes. "statistics" takes care of the
-first, "blend" of the second.
+first, "blend" of the second. A network that is trained to see its last picture needs no blend: it
+is given that picture in its place.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ from nst_jax.flow import Flows
 from nst_jax.ops.cuts import is_cut
 from nst_jax.stylizers.blending import Blend, blend_along_flow
 from nst_jax.stylizers.clip_statistics import combine, follow
+from nst_jax.stylizers.following import FollowingStylizer
 from nst_jax.stylizers.painting import MAX_PIXELS, Statistics
 from nst_jax.stylizers.style_over_time import Mixes, StyleOverTime
 from nst_jax.stylizers.stylizer import Stylizer
@@ -169,6 +171,13 @@ class VideoStylizer:
             )
         pixels = np.asarray(frame[0])
         begins = state.frame is None or is_cut(np.asarray(state.frame[0]), pixels)
+        stylizer, last = self.stylizer, None
+        if self.blends and flows is not None and not begins:
+            assert state.frame is not None
+            assert state.picture is not None
+            last = (state.picture, *(jnp.asarray(each[None]) for each in flows))
+        if last is not None and isinstance(stylizer, FollowingStylizer):
+            stylizer, last = stylizer.following(*last), None
         style, mixed = self.style, None
         if isinstance(style, StyleOverTime):
             assert isinstance(self.stylizer, Mixes)
@@ -177,13 +186,11 @@ class VideoStylizer:
             style = style.at(self.stylizer, time)
         statistics = self._next_statistics(state, pixels, style, begins)
         given = statistics if mixed is None else mixed
-        picture = jnp.asarray(self._painted(pixels, style, given)[None])
-        if self.blends and flows is not None and not begins:
+        picture = jnp.asarray(self._painted(stylizer, pixels, style, given)[None])
+        if last is not None:
             assert state.frame is not None
-            assert state.picture is not None
-            flow, opposite = (jnp.asarray(each[None]) for each in flows)
-            last = (state.picture, jnp.asarray(frame), state.frame)
-            picture = blend_along_flow(picture, *last, flow, opposite, blend=self.blend)
+            moved = (last[0], jnp.asarray(frame), state.frame, *last[1:])
+            picture = blend_along_flow(picture, *moved, blend=self.blend)
         return VideoState(statistics, state.are_fixed, jnp.asarray(frame), picture), picture
 
     def _next_statistics(self, state: VideoState, pixels: Pixels, style: Any, begins: bool) -> Any:
@@ -194,8 +201,9 @@ class VideoStylizer:
             return own
         return follow(state.statistics, own, keep=_KEPT)
 
-    def _painted(self, pixels: Pixels, style: Any, statistics: Statistics | None) -> Pixels:
-        stylizer = self.stylizer
+    def _painted(
+        self, stylizer: Stylizer, pixels: Pixels, style: Any, statistics: Statistics | None
+    ) -> Pixels:
         if statistics is not None:
             stylizer = stylizer.with_statistics(statistics)
         if self.paint is not None:

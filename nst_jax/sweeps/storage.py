@@ -55,6 +55,8 @@ def claimed(folder: Path, asked: Mapping[str, Any]) -> Iterator[None]:
             files.write_record(folder / SWEEP_FILE, asked)
             for part in ("runs", "inputs", "curves"):
                 (folder / part).mkdir(exist_ok=True)
+            for place in (folder, folder / "inputs", folder / "curves"):
+                remove_temporaries(place)  # what a killed sweep may have left
         except OSError as error:
             raise type(error)(f"cannot make the folder '{folder}': {reason(error)}") from error
         yield

@@ -22,6 +22,7 @@ PACKAGES = (
         "huang_2017",
         "pytorch",
         "scaling",
+        "ruder_2016",
         "style_losses",
         "video",
     ),
@@ -36,6 +37,7 @@ FIGURES = (
     "johnson_2016",
     "dumoulin_2017",
     "huang_2017",
+    "ruder_2016",
     "video",
 )
 

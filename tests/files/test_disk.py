@@ -1,12 +1,13 @@
 import os
 import sys
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from nst_jax.files import asset_path, cache_dir, replacing
+from nst_jax.files import asset_path, cache_dir, disk, replacing
 from nst_jax.files.disk import claim_temporary, open_to_read, remove_temporaries
 
 
@@ -183,15 +184,42 @@ def test_a_misspelt_name_is_answered_with_what_is_there(tmp_path):
     (tmp_path / "photo.jpg").write_text("")
     with pytest.raises(FileNotFoundError, match=r"did you mean '.*/photo\.jpg'\?"):
         open_to_read(tmp_path / "phota.jpg")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_text("")
+    for name in ("pictures/a.pgn", "picturez/a.png", "picturez/a.pgn"):
+        with pytest.raises(FileNotFoundError, match=r"did you mean '.*/pictures/a\.png'\?"):
+            open_to_read(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="check the path"):
         open_to_read(tmp_path / "entirely_else.png")
 
 
 def test_what_a_killed_process_left_goes_once_nobody_can_be_writing_it(tmp_path):
     old, new = (claim_temporary(tmp_path / name) for name in "ab")
-    os.utime(old, (0, 0))
+    (tmp_path / f"{old.name}.tmp").mkdir()  # as of a clip that is a folder of pictures
+    (tmp_path / f"{old.name}.tmp" / "000001.png").touch()
+    for each in (old, tmp_path / f"{old.name}.tmp"):
+        os.utime(each, (0, 0))
     (tmp_path / "kept.txt").touch()
     remove_temporaries(tmp_path, idle=3600)
     assert sorted(tmp_path.iterdir()) == sorted([new, tmp_path / "kept.txt"])
     remove_temporaries(tmp_path)
     assert list(tmp_path.iterdir()) == [tmp_path / "kept.txt"]
+
+
+def test_an_archive_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "all.zip"
+    disk.write_archive(path, {"a.bin": b"\0\1", "b.json": '"é"'}, overwrite=False)
+    with zipfile.ZipFile(path) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            "a.bin": b"\0\1",
+            "b.json": '"é"'.encode(),
+        }
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="exists; choose another name"):
+        disk.write_archive(path, {"c": b""}, overwrite=False)
+    with pytest.raises(FileExistsError, match="exists; choose another name"):
+        disk.write_bytes(path, b"c", overwrite=False)
+    assert path.read_bytes() == before
+    disk.write_bytes(path, b"c")
+    assert path.read_bytes() == b"c"
+    assert [each.name for each in tmp_path.iterdir()] == ["all.zip"]

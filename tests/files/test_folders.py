@@ -1,9 +1,17 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from nst_jax.files import find_images, list_images
+from nst_jax.files import (
+    find_images,
+    list_images,
+    make_folder,
+    refuse_missing,
+    remove_file,
+    temporary_folder,
+)
 
 
 def one_line(error: pytest.ExceptionInfo) -> str:
@@ -84,3 +92,32 @@ def test_find_images_names_the_place_that_holds_none(tmp_path):
         with pytest.raises(kind) as error:
             find_images([good.parent, place])
         assert repr(str(place)) in one_line(error)
+
+
+def test_all_that_is_missing_is_named_at_once(tmp_path):
+    there, gone, lost = (tmp_path / name for name in ("there.png", "gone.png", "lost.png"))
+    there.write_bytes(b"")
+    refuse_missing([there, "wave", None, np.zeros(3), gone])  # whoever reads it names it alone
+    refuse_missing([there], also=[gone, lost])
+    for needed, also in (([gone, there, str(lost)], ()), ([lost], [gone, there])):
+        with pytest.raises(FileNotFoundError) as caught:
+            refuse_missing(needed, also=also)
+        told = f"cannot read '{gone}' and '{lost}': no such files; check the paths"
+        assert str(caught.value) == told
+    with pytest.raises(FileNotFoundError, match=r"; did you mean '.*there\.png'\?$"):
+        refuse_missing([tmp_path / "theer.png", gone])
+
+
+def test_folders_and_files_come_and_go(tmp_path):
+    make_folder(tmp_path / "mine", mode=0o700)
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "file").write_bytes(b"")
+    remove_file(tmp_path / "file")
+    remove_file(tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+    with pytest.raises(OSError, match=r"^cannot remove '.*mine': "):
+        remove_file(tmp_path / "mine")
+    with temporary_folder(prefix="of_mine-") as folder:
+        assert folder.name.startswith("of_mine-")
+        assert folder.stat().st_mode & 0o077 == 0
+    assert not folder.exists()

@@ -12,7 +12,13 @@ import pytest
 from nst_jax import files
 from nst_jax.files import video_frames, video_output
 from nst_jax.files.video_libraries import VideoLibraryMissingError
-from nst_jax.files.video_output import Sound, check_clip_output, writing_clip
+from nst_jax.files.video_output import (
+    Sound,
+    check_clip_output,
+    clip_exists,
+    load_clip_origin,
+    writing_clip,
+)
 from nst_jax.files.videos import Clip, Frame, Selection, describe_clip, read_frames
 
 av = pytest.importorskip("av")
@@ -398,3 +404,20 @@ def test_without_pyav_one_line_says_what_to_install(tmp_path, monkeypatch):
         describe_clip(tmp_path / "a.mp4")
     write(tmp_path / "frames", six_frames())  # folders need none
     assert len(list(read_frames(tmp_path / "frames"))) == 6
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip"])
+def test_what_made_a_clip_is_kept_in_it(tmp_path, name):
+    path = tmp_path / name
+    assert not clip_exists(path)
+    with writing_clip(path, CLIP, origin="nst-jax 0, 12 steps") as add:
+        add(Frame(np.full((32, 48, 3), 0.5, np.float32), Fraction(0)))
+    assert clip_exists(path)
+    assert load_clip_origin(path) == "nst-jax 0, 12 steps"
+    with writing_clip(path, CLIP) as add:
+        add(Frame(np.full((32, 48, 3), 0.5, np.float32), Fraction(0)))
+    assert load_clip_origin(path) is None
+    (tmp_path / "text.mp4").write_text("no clip")
+    assert load_clip_origin(tmp_path / "text.mp4") is None
+    (tmp_path / "empty").mkdir()
+    assert not clip_exists(tmp_path / "empty")

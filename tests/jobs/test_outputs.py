@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nst_jax import files
+from nst_jax.files.disk import claim_temporary
 from nst_jax.jobs import outputs
 from nst_jax.jobs.outputs import is_folder, place_in_folder, plan_outputs
 
@@ -53,6 +54,15 @@ def test_one_photograph_goes_into_a_folder_that_is_there_or_ends_as_one(folder):
     assert not is_folder("elsewhere")
     assert place_in_folder("new/", "photos/a.png") == Path("new/a.png")
     assert place_in_folder("one.png", "photos/a.png") == Path("one.png")
+
+
+def test_what_killed_runs_left_goes(folder):
+    Path("out").mkdir()
+    old, new = claim_temporary("out/a.png"), claim_temporary("out/b.png")
+    os.utime(old, (0, 0))
+    plan(Path("photos"))
+    assert not old.exists()
+    assert new.exists(), "another process may be writing it"
 
 
 def test_a_name_too_long_is_one_failure_and_stops_no_other(folder):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import nst_jax
 from nst_jax import files
+from nst_jax.files.disk import claim_temporary
 from nst_jax.jobs.paint import PaintJob, paint
 from nst_jax.jobs.paint_file import describe_origin, identify, paint_file
 from nst_jax.jobs.presets import vary_preset
@@ -96,7 +98,10 @@ def test_a_stopped_file_goes_on_to_the_same_picture(job):
 
 
 def test_a_finished_picture_is_known_by_what_made_it(job):
+    left = claim_temporary("out.png")
+    os.utime(left, (0, 0))  # of a run that was killed long ago
     paint_file(job, "out.png")
+    assert not left.exists()
     before = Path("out.png").read_bytes()
     notes = []
     assert paint_file(job, "out.png", resume=True, on_note=notes.append) is None

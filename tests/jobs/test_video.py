@@ -125,6 +125,59 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_frames(
     assert os.listdir(tmp_path) == ["painted"]
 
 
+@pytest.mark.parametrize("name", ["painted", "painted.mp4"])
+def test_a_finished_clip_is_known_by_what_made_it(clip, many, tmp_path, name):
+    out, notes = tmp_path / name, []
+    short = dataclasses.replace(
+        job(clip, out, many, temporal="off"), selection=Selection(end=Fraction(3, 25))
+    )
+    again = dataclasses.replace(short, resume=True)
+    assert video.run(again, on_note=notes.append).is_new
+    assert notes == [f"no unfinished run in {out}.state: starting afresh"]
+    before = contents_of(out)
+    report = video.run(again, on_note=notes.append)
+    assert (report.is_new, report.is_finished, report.frames) == (False, True, 3)
+    assert notes[1:] == [f"{out} is finished: nothing to resume"]
+    with pytest.raises(FileExistsError, match="exists; choose another name"):
+        video.run(short)
+    shutil.copytree(clip, tmp_path / "other")
+    shutil.copy(clip / "000001.png", tmp_path / "other" / "000002.png")
+    told = "is finished, and was made of another clip or with other options; choose another name"
+    for change in (
+        {"choice": StyleChoice(names=("dots",))},
+        {"selection": Selection()},
+        {"clip": tmp_path / "other"},
+    ):
+        with pytest.raises(ValueError, match=rf"^resume: '.*{name}' {told}"):
+            video.run(dataclasses.replace(again, **change))
+    assert contents_of(out) == before
+    changed = dataclasses.replace(again, choice=StyleChoice(names=("dots",)), overwrite=True)
+    assert video.run(changed).is_new
+    assert contents_of(out) != before
+    assert sorted(os.listdir(tmp_path)) == ["other", name]
+
+
+def test_a_clip_that_something_else_made_is_not_called_finished(clip, many, tmp_path):
+    shutil.copytree(clip, tmp_path / "painted")
+    with pytest.raises(ValueError, match=r"^resume: '.*painted' does not say what made it"):
+        video.run(job(clip, tmp_path / "painted", many, temporal="off", resume=True))
+    np.testing.assert_array_equal(pixels_of(tmp_path / "painted"), pixels_of(clip))
+
+
+def test_a_run_that_may_overwrite_may_do_so_when_it_goes_on(clip, many, tmp_path):
+    out, stop = tmp_path / "painted", threading.Event()
+    shutil.copytree(clip, out)
+    stop.set()
+    stopped = job(clip, out, many, temporal="off", overwrite=True)
+    assert not video.run(stopped, cancel=stop).is_finished
+    assert video.run(dataclasses.replace(stopped, overwrite=False, resume=True)).first == 1
+    assert np.abs(pixels_of(out) - pixels_of(clip)).max() > 0.02
+
+
+def contents_of(out):
+    return [path.read_bytes() for path in sorted(out.iterdir() if out.is_dir() else [out])]
+
+
 def test_a_run_goes_on_with_the_same_files_alone(models, tmp_path):
     """Other files of the same names are other ones."""
     mask, played, stop = tmp_path / "mask.png", tmp_path / "clip.mp4", threading.Event()
@@ -433,6 +486,8 @@ def test_the_command_paints_a_clip(models, clip, tmp_path, capsys):
     assert found[0].pixels.shape == (28, 40, 3)
     assert cli.main([str(word) for word in words]) == 2
     assert "exists; choose another name" in capsys.readouterr().err
+    assert cli.main([*map(str, words), "--resume"]) == 0
+    assert capsys.readouterr().out == f"{out} is finished: nothing to resume\n"
     assert cli.main([*map(str, words), "--overwrite", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     assert sorted(os.listdir(tmp_path)) == ["a.mp4", "painted.mp4"]

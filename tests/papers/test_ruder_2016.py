@@ -77,7 +77,9 @@ def test_the_presets_have_the_published_proportions():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"num_steps": 0}, "num_steps: wanted 1 or more"),
+        ({"num_steps": 0}, "num_steps: wanted 1 to 9999"),
+        ({"passes": 10**22}, "passes: wanted 1 to 9999"),
+        ({"distances": (1, 10**22)}, "distances: wanted whole numbers from 1 to 9999"),
         ({"temporal_weight": -1.0}, "temporal_weight: wanted a finite number"),
         ({"distances": ()}, "distances: wanted whole numbers"),
         ({"distances": (2, 1)}, "distances: wanted whole numbers"),

@@ -16,6 +16,7 @@ import pytest
 
 import nst_jax
 from nst_jax import files, sweeps
+from nst_jax.files.disk import claim_temporary
 from nst_jax.losses import STYLE_LOSSES, StyleLoss
 from nst_jax.papers import gatys_2016
 from nst_jax.papers.gatys_2016 import PRESETS, STYLE_LAYERS, Config
@@ -23,6 +24,7 @@ from nst_jax.sweeps import storage
 from nst_jax.sweeps.batching import make_batches, runs_at_once
 from nst_jax.sweeps.curves import write_curves
 from nst_jax.sweeps.running import Outcome
+from nst_jax.sweeps.storage import claimed
 
 # One program for all runs of these tests, and a small one.
 TINY = dataclasses.replace(
@@ -593,3 +595,11 @@ def test_a_sheet_shows_each_picture_in_its_place(pictures):
                 shade = round(red / 20)
                 reds += [shade] if shade not in reds else []
     assert reds == list(range(2, 12))
+
+
+def test_what_a_killed_sweep_left_goes(tmp_path):
+    folder = tmp_path / "sweep"
+    with claimed(folder, {}):
+        left = [claim_temporary(folder / part / "a") for part in (".", "inputs", "curves")]
+    with claimed(folder, {}):
+        assert not any(path.exists() for path in left)

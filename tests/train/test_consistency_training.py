@@ -148,3 +148,27 @@ def test_a_training_with_the_term_is_more_consistent_than_one_without(params, tm
         measure = jax.jit(measure)
         found[weight] = np.mean([float(measure(key, trained.variables)) for key in keys])
     assert found[30.0] < 0.7 * found[0.0]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("lax_promotion")
+def test_a_contrastive_training_has_a_term_more_and_leaves_its_mlps_behind(tmp_path):
+    encoder, encoder_params = load_encoder("vgg16")
+    batch, painting = pictures(2), pictures(1, 48, 5.0)[:, ::-1]
+    config = dataclasses.replace(johnson_2016.PRESETS["smoke"], contrastive_weight=2.0, num_steps=3)
+    logged = []
+    trained = johnson_2016.fit(
+        *(painting, Pictures(batch), config, encoder, encoder_params),
+        held_out=batch,
+        samples=batch[:1],
+        reporting=train.Reporting(
+            tmp_path, save_every=0, report_every=0, on_step=lambda report: logged.append(report)
+        ),
+    )
+    network = johnson_2016.make_network(config)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), batch)
+    assert jax.tree.structure(trained.variables) == jax.tree.structure(shapes)
+    first = logged[0].terms
+    assert set(first) == {"content", "style", "tv", "contrast"}
+    assert 0.5 * 2 * 3 * np.log(64) < first["contrast"] < 2 * 2 * 3 * np.log(64)
+    assert logged[0].total == pytest.approx(sum(first.values()), rel=1e-5)

@@ -10,10 +10,9 @@ from nst_jax.encoders.weights import weight_files
 from nst_jax.encoders.weights.conversion import read_foreign, require_converter
 from nst_jax.encoders.weights.weight_files import StoredWeights, cached_path
 from nst_jax.encoders.weights.weight_sets import WEIGHT_SETS, WeightSet
-from nst_jax.files.disk import FilePath, remove_temporaries
+from nst_jax.files.disk import ABANDONED, FilePath, remove_temporaries
 from nst_jax.files.downloads import Progress
 
-_ABANDONED = 3600.0  # seconds; a conversion writes its file in a few
 _MAX_DOWNLOAD = 1 << 30  # bytes; torchvision's VGG-19, the largest, has 575 million
 
 
@@ -59,7 +58,7 @@ def fetch(
             "(--sha256 HASH), or take what comes (--allow-unverified)"
         )
     require_converter(weight_set.format)
-    remove_temporaries(target.parent, idle=_ABANDONED)
+    remove_temporaries(target.parent, idle=ABANDONED)
     download = target.parent / f"{name}.download"
     expected = sha256 or weight_set.sha256
     files.download(

@@ -81,7 +81,7 @@ class Config:
         check_layers((self.content_layer, self.style_layer), self.encoder)
         for name in ("size", "style_size"):
             check(getattr(self, name) >= 16, name, "16 pixels or more", getattr(self, name))
-        check(self.num_steps >= 1, "num_steps", "1 or more", self.num_steps)
+        check(1 <= self.num_steps < 2**30, "num_steps", "1 to 1073741823", self.num_steps)
         for name in ("content_weight", "adversarial_weight", "tv_weight"):
             value = getattr(self, name)
             check(0 <= value < float("inf"), name, "a finite number, 0 or more", value)

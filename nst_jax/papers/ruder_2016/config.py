@@ -22,6 +22,9 @@ Sharing = Literal["paper", "code"]
 """How the frames before share a pixel: see long_term_masks."""
 
 
+_MOST = 10_000  # above which a number is a slip, and a run would not end
+
+
 @dataclass(frozen=True)
 class Config:
     """How a clip is painted. A temporal loss is a mean over pixels from 0 to 1; see temporal_loss.
@@ -68,13 +71,15 @@ class Config:
         """
         check_types(self)
         for name in ("num_steps", "tolerance_every", "passes", "pass_steps", "temporal_from_pass"):
-            check(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
+            value = getattr(self, name)
+            check(1 <= value < _MOST, name, f"1 to {_MOST - 1}", value)
         for name in ("temporal_weight", "tolerance", "blend_weight"):
             value = getattr(self, name)
             check(0 <= value < float("inf"), name, "a finite number, 0 or more", value)
         rising = bool(self.distances) and list(self.distances) == sorted({*self.distances})
-        fits = rising and self.distances[0] >= 1
-        check(fits, "distances", "whole numbers from 1 on that rise", self.distances)
+        fits = rising and self.distances[0] >= 1 and self.distances[-1] < _MOST
+        wanted = f"whole numbers from 1 to {_MOST - 1} that rise"
+        check(fits, "distances", wanted, self.distances)
         one = self.passes == 1 or self.distances == (1,)
         check(one, "distances", "1 alone where there are several passes", self.distances)
         check(not self.picture.remat, "remat", "False for a clip", True)

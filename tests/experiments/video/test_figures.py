@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made_data import PlainDistances
 
+from experiments.common import contact_sheet
 from experiments.video import __main__ as script
 from nst_jax import files
 from nst_jax.files.video_output import writing_clip
@@ -52,6 +53,6 @@ def test_every_mode_is_measured_beside_the_clip(start, data, tmp_path, monkeypat
 
 def test_slices_have_time_downwards():
     pictures = [np.full((4, 6, 3), number / 10, np.float32) for number in range(5)]
-    found = script.slice_over_time(pictures)
+    found = contact_sheet.slice_over_time(pictures)
     assert found.shape == (15, 6, 3)
     np.testing.assert_allclose(found[::3, 0, 0], np.arange(5) / 10, rtol=1e-6)

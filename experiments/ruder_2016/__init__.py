@@ -1,0 +1,1 @@
+"""Ruder et al. 2016: clips by optimising pixels, measured."""
