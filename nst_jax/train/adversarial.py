@@ -223,37 +223,37 @@ def make_adversarial_trainer(
             found = generate(key, params, state.model_state, batch, *args)
             return (found.made, found.total), found
 
-        def fooled(made):
-            return generator_loss(config.loss, judge(adversary, made))
+        def fooled(made, adversary):
+            return config.weight * generator_loss(config.loss, judge(adversary, made))
 
         def judge(adversary, judged):
             return discriminate(adversary.params, adversary.model_state, judged)[0]
 
         adversary, params, opt_state = state.adversary, state.params, state.opt_state
-        first = None
+        begun = watched = None
         for _ in range(config.generator_steps):
             (made, _), pull_back, found = jax.vjp(make, params, has_aux=True)
-            if first is None:
+            if watched is None:
                 pool_key = jax.random.fold_in(key, _OF_POOL)
                 shown = (found.real, made)
                 adversary, watched = _teach(
                     pool_key, adversary, *shown, discriminate, own_tx, config
                 )
-                first = found, watched, config.weight * fooled(made)
-            slope = config.weight * jax.grad(fooled)(made)
+            adversarial, slope = jax.value_and_grad(fooled)(made, adversary)
+            begun = begun or (found, adversarial)
             (grads,) = pull_back((slope, jnp.ones_like(found.total)))
             updates, opt_state = tx.update(grads, opt_state, params)
             params = optax.apply_updates(params, updates)
-        assert first is not None
-        assert found is not None
-        begun, watched, adversarial = first
+        assert begun is not None
+        assert watched is not None
+        first, adversarial = begun
         average = move_average(state.average, params, state.step, average_decay)
         after = State(
             state.step + 1, params, found.model_state, opt_state, average, state.key, adversary
         )
-        terms = {**begun.terms, "adversarial": adversarial}
+        terms = {**first.terms, "adversarial": adversarial}
         norm = gradient_norm(grads, opt_state)
-        return after, Metrics(begun.total + adversarial, terms, norm, watched)
+        return after, Metrics(first.total + adversarial, terms, norm, watched)
 
     model_state = {name: found for name, found in variables.items() if name != "params"}
     pool = None
