@@ -1,6 +1,7 @@
 """What a training is to do, and all that can be wrong with it before the hours begin."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from nst_jax.networks.huang import encoder_params_up_to_layer
 from nst_jax.stylizers.architectures import ARCHITECTURES, variable_shapes
 from nst_jax.train import Stage, TrainingPaper
 from nst_jax.train.config import TrainingConfig
+from nst_jax.train.training_paper import Styles
 
 MODEL = "model.safetensors"
 """What the trained network's file is called in a run's folder."""
@@ -40,6 +42,8 @@ class TrainingJob:
         style_dir: Folders of paintings: further styles of a network of several, or those that a
             network of any style is trained on, with all folders below.
         held_out_style_dir: Paintings that are not trained on, for a network of any style.
+        frames: The folder of a clip's frames, for a network that learns from painted ones.
+        painted: The folder of those that are painted, called as their frames are.
         add_style: A painting that model is taught too.
         model: The name or file of the trained network that add_style begins with.
         start_from: The name or file of a trained network of the same shape to begin with.
@@ -53,11 +57,13 @@ class TrainingJob:
     paper: str
     config: TrainingConfig
     workdir: FilePath
-    content_dir: Sequence[FilePath]
+    content_dir: Sequence[FilePath] = ()
     held_out_dir: Sequence[FilePath] = ()
     style: Sequence[FilePath] = ()
     style_dir: Sequence[FilePath] = ()
     held_out_style_dir: Sequence[FilePath] = ()
+    frames: FilePath | None = None
+    painted: FilePath | None = None
     add_style: FilePath | None = None
     model: FilePath | None = None
     start_from: FilePath | None = None
@@ -138,10 +144,8 @@ def make_plan(job: TrainingJob) -> Plan:
         job = dataclasses.replace(job, config=paper.without_first_stages(job.config))
     if job.add_style is not None:
         plan = _plan_addition(job, paper)
-    elif paper.styles == "any":
-        plan = _plan_any_style(job, paper)
     else:
-        plan = _plan_fixed_styles(job, paper)
+        plan = _PLANS[paper.styles](job, paper)
     stylizers.check_model(plan.network, styles=plan.styles)  # what saving would raise in hours
     config = plan.config
     described = describe_weights(config.encoder, weights=config.weights)
@@ -201,6 +205,29 @@ def _plan_any_style(job: TrainingJob, paper: TrainingPaper) -> Plan:
         paintings={},
         fit=paper.fit,
     )
+
+
+def _plan_painted_frames(job: TrainingJob, paper: TrainingPaper) -> Plan:
+    if job.frames is None or job.painted is None:
+        raise ValueError("painted: wanted two folders, frames and painted, got fewer")
+    name = Path(os.path.abspath(job.painted)).name
+    return Plan(
+        paper=paper,
+        config=job.config,
+        stages=paper.stages(job.config),
+        network=paper.make_network(job.config, 1, None),
+        styles=(name,),
+        paintings={name: Path(job.painted)},
+        fit=paper.fit,
+    )
+
+
+_PLANS: Mapping[Styles, Callable[[TrainingJob, TrainingPaper], Plan]] = {
+    "one": _plan_fixed_styles,
+    "several": _plan_fixed_styles,
+    "any": _plan_any_style,
+    "frames": _plan_painted_frames,
+}
 
 
 def _plan_addition(job: TrainingJob, paper: TrainingPaper) -> Plan:

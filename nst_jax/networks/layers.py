@@ -5,6 +5,7 @@ values. Kernels and biases are named as in linen's own layers.
 """
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
@@ -16,6 +17,19 @@ from nst_jax.ops.moments import region_moments
 from nst_jax.ops.parameters import Initializer, parameter
 
 _NOWHERE = 1e-3  # of a pixel in all regions together, below which it belongs to none
+
+
+def uniform_within(bound: float) -> Initializer:
+    """Return what draws uniformly in ±bound: Torch's first weights and biases for 1/√fan_in.
+
+    Args:
+        bound: The most that a value is.
+    """
+
+    def init(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
 
 
 class _Weighted(nn.Module):
@@ -59,14 +73,16 @@ class TransposedConvolution(_Weighted):
 
 
 class UpsampledConvolution(_Weighted):
-    """Nearest upsampling by two, then a 3×3 reflection-padded convolution with bias."""
+    """Nearest upsampling by two, then a 3×3 convolution with bias; padding as for Convolution."""
+
+    padding: Padding = "reflect"
 
     @nn.compact
     def __call__(self, x: FeatureMap) -> Float[Array, "batch _ _ _"]:
         """Return nst_jax.ops.convolution.upsample_convolve of x with this layer's weights."""
         kernel, bias = self._weights(x, 3)
         return convolution.upsample_convolve(
-            x, kernel, bias, padding="reflect", precision=self.precision
+            x, kernel, bias, padding=self.padding, precision=self.precision
         )
 
 

@@ -120,7 +120,7 @@ class Config(PerceptualConfig):
         check(self.style_size <= low <= high, "style_shorter_side", wanted, sides)
 
     def vary(self, changes: Mapping[str, Any]) -> "Config":
-        """Return TrainingConfig.vary's, where style_shorter_side grows with style_size.
+        """Return CroppedConfig.vary's, where style_shorter_side grows with style_size.
 
         Args:
             changes: Values by the names of fields.

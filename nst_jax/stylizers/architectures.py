@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from nst_jax.array_types import Params
 from nst_jax.encoders import vgg
-from nst_jax.networks import dumoulin, ghiasi, huang, johnson
+from nst_jax.networks import dumoulin, ghiasi, huang, johnson, texler
 
 Choices = range | tuple[str, ...]
 """What a setting may be: a whole number within bounds, or one of some words."""
@@ -38,6 +38,8 @@ class Architecture:
         conditions: What the method takes besides pictures, as shapes for a batch of one.
         num_styles: How many styles a network has; 0 where styles are among the conditions.
         statistics: How a network's statistics of a whole picture are had of pieces.
+        median_filter: The side in pixels of the filter that a network of one style wants after it;
+            1 is none.
         outside: The part of its variables that a file does not hold, but names: an encoder's.
         style_size: Pixels of the longer side of paintings, where nobody asks for others.
     """
@@ -51,9 +53,13 @@ class Architecture:
     conditions: Callable[[Any], tuple[jax.ShapeDtypeStruct, ...]]
     num_styles: Callable[[Any], int]
     statistics: Callable[[Any], Statistics]
+    median_filter: int = 1
     outside: str | None = None
     style_size: int = 512
 
+
+MEDIAN_FILTER = 3
+"""Pixels: the side of the median filter of Johnson's networks, as in the authors' code."""
 
 _WIDTHS = range(1, 257)
 
@@ -72,6 +78,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         conditions=lambda network: (),
         num_styles=lambda network: 1,
         statistics=lambda network: "estimated" if network.normalization == "instance" else "none",
+        median_filter=MEDIAN_FILTER,
     ),
     "dumoulin2017": Architecture(
         network=dumoulin.DumoulinNetwork,
@@ -129,6 +136,17 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         num_styles=lambda network: 0,
         statistics=lambda network: "pooled" if isinstance(network, huang.HuangNetwork) else "whole",
         outside="params/encoder",
+    ),
+    "texler_2020": Architecture(
+        network=texler.TexlerNetwork,
+        settings={"width": _WIDTHS},
+        method="__call__",
+        surroundings=0,
+        margin=texler.TILE_MARGIN,
+        step=4,
+        conditions=lambda network: (),
+        num_styles=lambda network: 1,
+        statistics=lambda network: "none",
     ),
 }
 

@@ -20,7 +20,12 @@ from nst_jax.train.fit_network import Subject as Subject
 from nst_jax.train.fit_network import Trained as Trained
 from nst_jax.train.fit_network import fit_network as fit_network
 from nst_jax.train.fit_network import make_network_trainer as make_network_trainer
+from nst_jax.train.fit_network import make_network_transformation as make_network_transformation
 from nst_jax.train.fitting import fit as fit
+from nst_jax.train.patches import PaintedPatches as PaintedPatches
+from nst_jax.train.patches import PatchStream as PatchStream
+from nst_jax.train.patches import load_painted as load_painted
+from nst_jax.train.patches import open_patch_stream as open_patch_stream
 from nst_jax.train.reporting import Reporting as Reporting
 from nst_jax.train.sharding import replicate as replicate
 from nst_jax.train.sharding import shard as shard
