@@ -25,7 +25,8 @@ _GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         (
             *("num_steps", "warm_start_steps", "warm_start_rate", "size", "shorter_side", "flip"),
             *("batch_size", "decode", "width", "normalization", "output", "style_size"),
-            *("painted_size", "seed"),
+            *("painted_size", "teacher", "num_teachers", "teacher_size", "teacher_steps"),
+            *("teachers_at_once", "seed"),
         ),
     ),
     "balance": (
@@ -34,7 +35,7 @@ _GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
             *("content_weight", "style_weight", "tv_weight", "tv_loss", "temporal_weight"),
             *("pixel_weight", "feature_weight", "adversarial_weight", "adversarial_loss"),
             *("identity_pairs", "identity_weight", "style_loss", "content_layers", "style_layers"),
-            *("identity_layers", "feature_layers"),
+            *("style_layer", "identity_layers", "feature_layers"),
         ),
     ),
     "network": (
@@ -59,6 +60,7 @@ _METAVARS = {
     "warm_start_rate": "RATE",
     "discriminator_learning_rate": "RATE",
     "painted_size": "PIXELS",
+    "teacher_size": "PIXELS",
     "clip_norm": "NORM",
 }
 _WITHOUT = {

@@ -14,6 +14,7 @@ from flax.traverse_util import flatten_dict
 
 from nst_jax import files, stylizers, train
 from nst_jax.array_types import Image, Params
+from nst_jax.encoders.vgg import VGG
 from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, describe_weights, load_encoder
 from nst_jax.files.disk import FilePath, quoted
 from nst_jax.jobs.training_papers import TRAINING_PAPERS
@@ -186,21 +187,27 @@ def _plan_fixed_styles(job: TrainingJob, paper: TrainingPaper) -> Plan:
         paper=paper,
         config=job.config,
         stages=paper.stages(job.config),
-        network=paper.make_network(job.config, len(paintings), None),
+        network=paper.make_network(job.config, len(paintings), _find_encoder(job, paper)),
         styles=tuple(paintings),
         paintings=paintings,
         fit=partial(paper.fit, _load_paintings(paintings, job.config)),
     )
 
 
-def _plan_any_style(job: TrainingJob, paper: TrainingPaper) -> Plan:
+def _find_encoder(job: TrainingJob, paper: TrainingPaper) -> VGG | None:
+    """What a network paints by, where its file does not hold it."""
     check_weights_name(paper, job.config.weights)
-    encoder, _ = load_encoder(job.config.encoder, weights=job.config.weights)
+    if ARCHITECTURES[paper.name].outside is None:
+        return None
+    return load_encoder(job.config.encoder, weights=job.config.weights)[0]
+
+
+def _plan_any_style(job: TrainingJob, paper: TrainingPaper) -> Plan:
     return Plan(
         paper=paper,
         config=job.config,
         stages=paper.stages(job.config),
-        network=paper.make_network(job.config, 0, encoder),
+        network=paper.make_network(job.config, 0, _find_encoder(job, paper)),
         styles=(),
         paintings={},
         fit=paper.fit,

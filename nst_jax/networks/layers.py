@@ -63,12 +63,14 @@ class Convolution(_Weighted):
 
 
 class TransposedConvolution(_Weighted):
-    """A fractionally strided 3×3 convolution with bias, which doubles height and width."""
+    """A fractionally strided convolution with bias, by 3×3 or 4×4, which doubles both sides."""
+
+    kernel_size: int = 3
 
     @nn.compact
     def __call__(self, x: FeatureMap) -> Float[Array, "batch _ _ _"]:
         """Return nst_jax.ops.convolution.convolve_transposed of x with this layer's weights."""
-        kernel, bias = self._weights(x, 3)
+        kernel, bias = self._weights(x, self.kernel_size)
         return convolution.convolve_transposed(x, kernel, bias, precision=self.precision)
 
 

@@ -12,6 +12,7 @@ from nst_jax.train.adversarial import loss_of as loss_of
 from nst_jax.train.adversarial import make_adversarial_trainer as make_adversarial_trainer
 from nst_jax.train.against_paintings import make_painter_trainer as make_painter_trainer
 from nst_jax.train.checkpoints import load_best as load_best
+from nst_jax.train.datasets import NoBatches as NoBatches
 from nst_jax.train.datasets import Stream as Stream
 from nst_jax.train.datasets import zip_streams as zip_streams
 from nst_jax.train.decoded_once import cut_batch as cut_batch

@@ -72,7 +72,7 @@ def torch_texler(variables, images):
     def normalize(x, name):
         own, kept = params[f"{name}_norm"], stats[f"{name}_norm"]
         return functional.batch_norm(
-            x, kept["mean"], kept["var"], own["scale"], own["bias"], eps=1e-5
+            x, kept["mean"].detach(), kept["var"].detach(), own["scale"], own["bias"], eps=1e-5
         )
 
     def contract(x, name, stride):

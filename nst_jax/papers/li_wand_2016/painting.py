@@ -101,7 +101,7 @@ def stylize(
     state = train.fit(
         trainer,
         trainer.init(run_key, {"image": content}, {}),
-        _NoBatches(),
+        train.NoBatches(),
         target,
         style,
         encoder_params,
@@ -202,19 +202,6 @@ def set_encoder(encoder: Encoder, config: Config) -> Encoder:
 
 def _hash(picture: ImageOfAnySize) -> str:
     return hashlib.sha256(np.asarray(picture).tobytes()).hexdigest()
-
-
-class _NoBatches:
-    """A stream for a training that needs no pictures but its arguments."""
-
-    def __next__(self) -> tuple[()]:
-        return ()
-
-    def get_state(self) -> None:
-        return None
-
-    def set_state(self, state: Any) -> None:
-        del state
 
 
 def _check_sizes(content: Image, style: ImageOfAnySize, config: Config) -> None:
