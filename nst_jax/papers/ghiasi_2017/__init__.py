@@ -36,6 +36,7 @@ from nst_jax.papers.ghiasi_2017.config import PRESETS as PRESETS
 from nst_jax.papers.ghiasi_2017.config import STYLE_LAYERS as STYLE_LAYERS
 from nst_jax.papers.ghiasi_2017.config import Config as Config
 from nst_jax.papers.ghiasi_2017.objective import init as init
+from nst_jax.papers.ghiasi_2017.objective import make_generate as make_generate
 from nst_jax.papers.ghiasi_2017.objective import make_loss_fn as make_loss_fn
 from nst_jax.papers.ghiasi_2017.objective import make_network as make_network
 from nst_jax.papers.ghiasi_2017.objective import make_objective as make_objective

@@ -10,6 +10,7 @@ from nst_jax.encoders.preprocessing import CAFFE_GAIN
 from nst_jax.encoders.vgg import Pooling
 from nst_jax.losses import LayerWeights
 from nst_jax.runs.config_checks import check
+from nst_jax.train.against_paintings import least_side
 from nst_jax.train.perceptual_training import PerceptualConfig
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")  # vgg_16/conv1 … conv4
@@ -21,12 +22,17 @@ class Config(PerceptualConfig):
 
     total = content_weight · Σ_l c_l · content_l + style_weight · Σ_l s_l · style_l
     + color_weight · (the colours' distance) + tv_weight · (the total variation), with c and s the
-    layers' own weights, and content_l and style_l as distances names them.
+    layers' own weights, and content_l and style_l as distances names them,
+    + adversarial_weight · (the generator's loss against a discriminator of paintings at three
+    sizes): see train.against_paintings.
 
     Attributes:
         distances: mean compares by content_loss and gram_loss; relative by relative_content_loss
             and log_relative_gram_loss, for which all paintings count alike.
         color_weight: How much the palette's distance counts (log_relative_color_loss).
+        adversarial_weight: More makes pictures harder to tell from paintings, of any kind. 0 trains
+            no discriminator. Where there is one, the network that comes out is the one with the
+            least held-out style loss.
         style_size: Side in pixels of the squares that are cut out of paintings.
         style_shorter_side: The least and the most pixels that a painting's shorter side is scaled
             to before.
@@ -42,6 +48,7 @@ class Config(PerceptualConfig):
     content_weight: float = CAFFE_GAIN**2  # arbitrary_image_stylization_train.py: 1.0
     style_weight: float = 0.5e-3 * CAFFE_GAIN**4  # the same: 0.5e-3 a layer
     color_weight: float = 0.0
+    adversarial_weight: float = 0.0  # none here; Chen et al. 2021 (IEContraAST) have 5
     # The pictures.
     size: int = 256  # arbitrary_image_stylization_train.py
     shorter_side: tuple[int, int] | None = (256, 256)  # ours: square pictures from ImageNet's
@@ -60,7 +67,11 @@ class Config(PerceptualConfig):
             ValueError: One line that names the field.
         """
         super().__post_init__()
-        self.check_weights("color_weight")
+        self.check_weights("color_weight", "adversarial_weight")
+        if self.adversarial_weight:
+            for name in ("size", "style_size"):
+                side, least = getattr(self, name), least_side(self.size)
+                check(side >= least, name, f"{least} or more with adversarial_weight", side)
         check(self.encoder == "vgg16", "encoder", "vgg16, which the predictor reads", self.encoder)
         check(bool(self.style_layers), "style_layers", "at least one layer", "none")
         wanted = "gram, which distances compares in one of two ways"

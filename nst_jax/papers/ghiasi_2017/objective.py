@@ -69,6 +69,23 @@ def make_objective(
 def make_loss_fn(config: Config, network: GhiasiNetwork, encoder: VGG) -> train.LossFn:
     """Return loss_fn(key, params, model_state, batch, encoder_params), for make_trainer.
 
+    It is the loss of make_generate, without a discriminator's part.
+
+    Args:
+        config: Its loss counts.
+        network: What is trained.
+        encoder: From load_encoder; config.pooling and config.precision are set on it here.
+    """
+    return train.loss_of(make_generate(config, network, encoder))
+
+
+def make_generate(
+    config: Config, network: GhiasiNetwork, encoder: VGG
+) -> Callable[..., train.Generated]:
+    """Return generate(key, params, model_state, batch, encoder_params): a batch and its losses.
+
+    What a discriminator judges are the painted pictures, and what is real the paintings.
+
     Args:
         config: Its loss counts.
         network: What is trained.
@@ -77,7 +94,7 @@ def make_loss_fn(config: Config, network: GhiasiNetwork, encoder: VGG) -> train.
     encoder = set_encoder(encoder, config)
     objective = make_objective(config, encoder)
 
-    def loss_fn(key, params, model_state, batch: Pair, encoder_params):
+    def generate(key, params, model_state, batch: Pair, encoder_params):
         content, style = map(jnp.asarray, batch)
         after = encoder.apply(encoder_params, style, layers=read_layers(config))
         variables, statistics = {"params": params, **model_state}, compute_statistics(after)
@@ -88,9 +105,9 @@ def make_loss_fn(config: Config, network: GhiasiNetwork, encoder: VGG) -> train.
             *(key, config, found, content, stylized),
             lambda images: network.apply(variables, images, statistics, **options)[0],
         )
-        return total, (terms, moved)
+        return train.Generated(stylized, style, total, terms, moved)
 
-    return loss_fn
+    return generate
 
 
 def read_layers(config: Config) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from nst_jax.networks.style_predictors import measure_standard
 from nst_jax.papers.ghiasi_2017.config import PRESETS, Config
 from nst_jax.papers.ghiasi_2017.objective import (
     init,
-    make_loss_fn,
+    make_generate,
     make_network,
     make_objective,
     read_layers,
@@ -89,9 +89,13 @@ def fit(
 
     styles = jnp.tile(samples.style, (len(samples.content), 1, 1, 1))
     sheet = Pair(jnp.repeat(samples.content, len(samples.style), axis=0), styles)
-    loss_fn = make_loss_fn(config, network, encoder)
+    generate = make_generate(config, network, encoder)
     num_steps = reporting.length(config.num_steps)
-    trainer = train.make_network_trainer(loss_fn, config, num_steps=num_steps, trainable=is_trained)
+    trainer = train.make_painter_trainer(
+        generate, config, num_steps=num_steps, trainable=is_trained
+    )
+    if config.adversarial_weight and reporting.best_by is None:
+        reporting = reporting._replace(best_by="style")
     subject = train.Subject(
         network,
         start,
