@@ -134,9 +134,10 @@ def _tell_plan(prepared: Prepared) -> None:
     elif pictures.paintings:
         style_origin = _origin(job.held_out_style_dir)
         paintings = "paintings" if style_origin == measured else f"{style_origin} paintings"
+        like = ", ".join(plan.styles) or "any painting"
         what = (
             f"{len(pictures.content):,} photographs and {len(pictures.paintings):,} paintings to "
-            f"paint like any painting; losses of {pictures.num_held_out} pairs of {measured} "
+            f"paint like {like}; losses of {pictures.num_held_out} pairs of {measured} "
             f"photographs and {paintings} are logged"
         )
     else:

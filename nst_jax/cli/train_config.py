@@ -33,9 +33,9 @@ _GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "How much of the photograph stays, and how much of the painting comes.",
         (
             *("content_weight", "style_weight", "tv_weight", "tv_loss", "temporal_weight"),
-            *("pixel_weight", "feature_weight", "adversarial_weight", "adversarial_loss"),
-            *("identity_pairs", "identity_weight", "style_loss", "content_layers", "style_layers"),
-            *("style_layer", "identity_layers", "feature_layers"),
+            *("image_weight", "pixel_weight", "feature_weight", "adversarial_weight"),
+            *("adversarial_loss", "identity_pairs", "identity_weight", "style_loss"),
+            *("content_layers", "style_layers", "style_layer", "identity_layers", "feature_layers"),
         ),
     ),
     "network": (
@@ -46,7 +46,8 @@ _GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "How the parameters are moved.",
         (
             *("optimizer", "learning_rate", "schedule", "decay", "halve_every", "clip_norm"),
-            *("average_decay", "discriminator_learning_rate", "momentum", "patience"),
+            *("average_decay", "discriminator_learning_rate", "momentum", "success_rate"),
+            *("patience",),
         ),
     ),
 }

@@ -49,6 +49,12 @@ Example:
   nst-jax train {name} --content-dir photos/ --style-dir paintings/ --workdir run/
 
 The more paintings, of the more kinds, the better it paints after new ones.""",
+    "collection": """\
+Example:
+  nst-jax train {name} --content-dir photos/ --style-dir van_gogh/ --workdir run/
+
+The style is called after the folder. Some dozens of paintings at least, and of one hand: what they
+have in common is learnt. Strokes are as large as in the crops.""",
     "frames": """\
 Example:
   nst-jax optimize frames/0001.png painting.jpg -o painted/0001.png --size 512
@@ -163,12 +169,14 @@ _PICTURES: dict[Styles, dict[str, Any]] = {
     "one": {"data": DataOptions, "styles": OneStyleOptions},
     "several": {"data": DataOptions, "styles": SeveralStylesOptions},
     "any": {"data": DataOptions, "styles": AnyStyleOptions},
+    "collection": {"data": DataOptions, "styles": AnyStyleOptions},
     "frames": {"data": FramesOptions},
 }
 _KIND: dict[Styles, str] = {
     "one": "one style",
     "several": "several styles in one network, and mixtures of them",
     "any": "any style: the painting is given when it paints",
+    "collection": "a painter, or another collection of paintings of one kind",
     "frames": "a clip, as a few of its frames are painted",
 }
 

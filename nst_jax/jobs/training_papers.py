@@ -8,6 +8,7 @@ from nst_jax.papers import (
     huang_2017,
     johnson_2016,
     li_wand_2016,
+    sanakoyeu_2018,
     texler_2020,
 )
 from nst_jax.train import TrainingPaper
@@ -20,6 +21,7 @@ TRAINING_PAPERS: Mapping[str, TrainingPaper] = {
         huang_2017,
         ghiasi_2017,
         li_wand_2016,
+        sanakoyeu_2018,
         texler_2020,
     )
 }

@@ -60,7 +60,7 @@ def find_pictures(job: TrainingJob, plan: Plan) -> Pictures:
     size = plan.config.size
     content = _find("content_dir", "photographs", job.content_dir, job.workdir)
     held_out = _load_held_out(job.held_out_dir, content, job.workdir, size=size)
-    if plan.paper.styles != "any":
+    if plan.paper.styles not in ("any", "collection"):
         samples = held_out[: max(1, _MOST_SAMPLES // plan.num_new)]
         return Pictures(content, (), held_out, samples)
     paintings = _find("style_dir", "paintings", job.style_dir, job.workdir)

@@ -41,7 +41,7 @@ class TrainingJob:
             training pictures.
         style: The paintings of a network of one style or of several.
         style_dir: Folders of paintings: further styles of a network of several, or those that a
-            network of any style is trained on, with all folders below.
+            network of any style or of a collection is trained on, with all folders below.
         held_out_style_dir: Paintings that are not trained on, for a network of any style.
         frames: The folder of a clip's frames, for a network that learns from painted ones.
         painted: The folder of those that are painted, called as their frames are.
@@ -217,14 +217,25 @@ def _plan_any_style(job: TrainingJob, paper: TrainingPaper) -> Plan:
 def _plan_painted_frames(job: TrainingJob, paper: TrainingPaper) -> Plan:
     if job.frames is None or job.painted is None:
         raise ValueError("painted: wanted two folders, frames and painted, got fewer")
-    name = Path(os.path.abspath(job.painted)).name
+    return _plan_folder(job, paper, job.painted)
+
+
+def _plan_collection(job: TrainingJob, paper: TrainingPaper) -> Plan:
+    if not job.style_dir:
+        raise ValueError("style_dir: wanted a folder of paintings, got none")
+    return _plan_folder(job, paper, job.style_dir[0])
+
+
+def _plan_folder(job: TrainingJob, paper: TrainingPaper, folder: FilePath) -> Plan:
+    """Of one style, which is called as the folder."""
+    name = Path(os.path.abspath(folder)).name
     return Plan(
         paper=paper,
         config=job.config,
         stages=paper.stages(job.config),
         network=paper.make_network(job.config, 1, None),
         styles=(name,),
-        paintings={name: Path(job.painted)},
+        paintings={name: Path(folder)},
         fit=paper.fit,
     )
 
@@ -233,6 +244,7 @@ _PLANS: Mapping[Styles, Callable[[TrainingJob, TrainingPaper], Plan]] = {
     "one": _plan_fixed_styles,
     "several": _plan_fixed_styles,
     "any": _plan_any_style,
+    "collection": _plan_collection,
     "frames": _plan_painted_frames,
 }
 

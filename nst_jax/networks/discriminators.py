@@ -30,6 +30,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import FeatureMap, Image, check_feature_map, check_images
+from nst_jax.networks.layers import around_one
 from nst_jax.ops.convolution import Precision, average_pool, convolve
 from nst_jax.ops.parameters import parameter
 
@@ -82,7 +83,7 @@ class _Layer(nn.Module):
         if self.normalization == "instance":
             return x
         shape = (self.features,)
-        scale = parameter(self, "scale", _around_one, shape)
+        scale = parameter(self, "scale", around_one, shape)
         shift = parameter(self, "shift", nn.initializers.zeros_init(), shape)
         return x * scale.reshape(1, 1, 1, -1) + shift.reshape(1, 1, 1, -1)
 
@@ -356,10 +357,6 @@ def _require_pictures(images: Any, *, least: int) -> None:
             f"images: wanted sides of at least {least} pixels, got {height} by {width}; give "
             "larger pictures, or a discriminator of fewer halvings or scales"
         )
-
-
-def _around_one(key, shape, dtype=jnp.float32):
-    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
 
 
 def _unit(vector: Array) -> Array:

@@ -4,13 +4,15 @@ How to convolve is nst_jax.ops.convolution's business; here the weights get thei
 values. Kernels and biases are named as in linen's own layers.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
-from nst_jax.array_types import FeatureMap, Image, check_images
+from nst_jax.array_types import FeatureMap, Image, PRNGKey, check_images
 from nst_jax.ops import convolution
 from nst_jax.ops.convolution import Padding, Precision
 from nst_jax.ops.moments import region_moments
@@ -32,22 +34,38 @@ def uniform_within(bound: float) -> Initializer:
     return init
 
 
+def around_one(
+    key: PRNGKey, shape: tuple[int, ...], dtype: Any = jnp.float32
+) -> Float[Array, "..."]:
+    """Return first scales of a normalisation: normal around 1 with a deviation of 0.02.
+
+    Args:
+        key: Decides them.
+        shape: Of the array.
+        dtype: Of the array.
+    """
+    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
 class _Weighted(nn.Module):
-    """What the convolutions have in common: a square kernel and a bias."""
+    """What the convolutions have in common: a square kernel and, unless told otherwise, a bias."""
 
     features: int
+    use_bias: bool = True
     kernel_init: Initializer = nn.initializers.lecun_normal()
     bias_init: Initializer = nn.initializers.zeros_init()
     precision: Precision = "float32"
 
-    def _weights(self, x: FeatureMap, side: int) -> tuple[Array, Array]:
+    def _weights(self, x: FeatureMap, side: int) -> tuple[Array, Array | None]:
         shape = (side, side, x.shape[-1], self.features)
         kernel = parameter(self, "kernel", self.kernel_init, shape)
+        if not self.use_bias:
+            return kernel, None
         return kernel, parameter(self, "bias", self.bias_init, (self.features,))
 
 
 class Convolution(_Weighted):
-    """A convolution with bias: nst_jax.ops.convolution.convolve with weights of its own."""
+    """A convolution: nst_jax.ops.convolution.convolve with weights of its own."""
 
     kernel_size: int = 3
     stride: int = 1

@@ -6,7 +6,6 @@ Training is in nst_jax.papers.li_wand_2016.
 from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -14,7 +13,7 @@ from nst_jax.array_types import Image
 from nst_jax.encoders.preprocessing import SIGNED, EncoderInput
 from nst_jax.encoders.vgg import VGG, Architecture
 from nst_jax.networks.huang import LAYER, require_sides
-from nst_jax.networks.layers import Convolution, TransposedConvolution
+from nst_jax.networks.layers import Convolution, TransposedConvolution, around_one
 from nst_jax.ops.convolution import Precision, relu
 
 TILE_MARGIN = 80
@@ -68,7 +67,7 @@ class LiWandDecoder(nn.Module):
             use_running_average=not train,
             momentum=0.9,  # Torch says 0.1: the new value's share
             epsilon=1e-5,
-            scale_init=_around_one,
+            scale_init=around_one,
             use_fast_variance=False,  # E[x²] − E[x]² cancels where a mean is large
             name=f"{name}_norm",
         )
@@ -123,7 +122,3 @@ class LiWandNetwork(nn.Module):
         """
         require_sides(images, num_regions=0)
         return self.decoder(self.encoder(images, layers=(LAYER,))[LAYER])
-
-
-def _around_one(key, shape, dtype=jnp.float32):
-    return 1 + 0.02 * jax.random.normal(key, shape, dtype)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # at run time __getattr__ loads the paper that is asked for, 
     from nst_jax.papers import johnson_2016 as johnson_2016
     from nst_jax.papers import li_wand_2016 as li_wand_2016
     from nst_jax.papers import ruder_2016 as ruder_2016
+    from nst_jax.papers import sanakoyeu_2018 as sanakoyeu_2018
     from nst_jax.papers import texler_2020 as texler_2020
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "johnson_2016",
     "li_wand_2016",
     "ruder_2016",
+    "sanakoyeu_2018",
     "texler_2020",
 ]
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from nst_jax.array_types import Params
 from nst_jax.encoders import preprocessing, vgg
-from nst_jax.networks import dumoulin, ghiasi, huang, johnson, li_wand, texler
+from nst_jax.networks import dumoulin, ghiasi, huang, johnson, li_wand, sanakoyeu, texler
 from nst_jax.ops.convolution import Precision
 
 Choices = range | tuple[str, ...]
@@ -175,6 +175,17 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         outside="params/encoder",
         around=_around_given,
     ),
+    "sanakoyeu_2018": Architecture(
+        network=sanakoyeu.SanakoyeuNetwork,
+        settings={"width": _WIDTHS},
+        method="__call__",
+        surroundings=0,
+        margin=sanakoyeu.TILE_MARGIN,
+        step=16,
+        conditions=lambda network: (),
+        num_styles=lambda network: 1,
+        statistics=lambda network: "estimated",
+    ),
     "texler_2020": Architecture(
         network=texler.TexlerNetwork,
         settings={"width": _WIDTHS},
@@ -198,7 +209,7 @@ def variable_shapes(name: str, network: Any) -> Params:
         network: The linen module.
     """
     architecture = ARCHITECTURES[name]
-    side = 16 + 2 * architecture.surroundings
+    side = 32 + 2 * architecture.surroundings
     images = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
     conditions = architecture.conditions(network)
 

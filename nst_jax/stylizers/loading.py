@@ -32,6 +32,7 @@ _STYLIZERS: dict[str, type[Stylizer]] = {
     "ghiasi2017-mobile": PredictedStyleStylizer,
     "huang2017": AnyStyleStylizer,
     "li_wand_2016": OneStyleStylizer,
+    "sanakoyeu_2018": OneStyleStylizer,
     "texler_2020": OneStyleStylizer,
 }
 

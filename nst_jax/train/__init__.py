@@ -23,6 +23,8 @@ from nst_jax.train.fit_network import fit_network as fit_network
 from nst_jax.train.fit_network import make_network_trainer as make_network_trainer
 from nst_jax.train.fit_network import make_network_transformation as make_network_transformation
 from nst_jax.train.fitting import fit as fit
+from nst_jax.train.gated import GatedConfig as GatedConfig
+from nst_jax.train.gated import make_gated_trainer as make_gated_trainer
 from nst_jax.train.patches import PaintedPatches as PaintedPatches
 from nst_jax.train.patches import PatchStream as PatchStream
 from nst_jax.train.patches import load_painted as load_painted

@@ -20,6 +20,7 @@ COMMANDS = {
     "train huang2017": "--content-dir photos --style-dir held --workdir w --preset smoke",
     "train ghiasi2017": "--content-dir photos --style-dir held --workdir w --preset smoke",
     "train li_wand_2016": "--content-dir photos --style wave.png --workdir w --preset smoke",
+    "train sanakoyeu_2018": "--content-dir photos --style-dir held --workdir w --preset smoke",
     "train texler_2020": "--frames photos --painted photos --workdir w --preset smoke",
     "markovian": "photos/0.png wave.png -o o.png --workdir w --preset smoke",
     "bench": "",

@@ -17,6 +17,7 @@ PICTURES = {
     "one": ("--content-dir", "photos", "--style", "wave.png"),
     "several": ("--content-dir", "photos", "--style", "wave.png"),
     "any": ("--content-dir", "photos", "--style-dir", "held"),
+    "collection": ("--content-dir", "photos", "--style-dir", "held"),
     "frames": ("--frames", "photos", "--painted", "photos"),
 }
 WORDS = {
