@@ -4,6 +4,7 @@ How to convolve is nst_jax.ops.convolution's business; here the weights get thei
 values. Kernels and biases are named as in linen's own layers.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -34,9 +35,7 @@ def uniform_within(bound: float) -> Initializer:
     return init
 
 
-def around_one(
-    key: PRNGKey, shape: tuple[int, ...], dtype: Any = jnp.float32
-) -> Float[Array, "..."]:
+def around_one(key: PRNGKey, shape: Sequence[int], dtype: Any = jnp.float32) -> Float[Array, "..."]:
     """Return first scales of a normalisation: normal around 1 with a deviation of 0.02.
 
     Args:
@@ -44,7 +43,7 @@ def around_one(
         shape: Of the array.
         dtype: Of the array.
     """
-    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
+    return 1 + 0.02 * jax.random.normal(key, tuple(shape), dtype)
 
 
 class _Weighted(nn.Module):

@@ -113,7 +113,9 @@ def fit(workdir, config=SMOKE, **options):
 
 @pytest.mark.slow
 def test_both_sides_learn_in_turn_and_a_stopped_run_goes_on_to_the_same_network(tmp_path):
-    config = dataclasses.replace(SMOKE, num_steps=12, success_rate=0.55, learning_rate=2e-3)
+    config = dataclasses.replace(
+        SMOKE, num_steps=12, success_rate=0.7, discriminator_learning_rate=1e-2
+    )
     wanted = fit(tmp_path / "unbroken", config, log_every=1)
     lines = (tmp_path / "unbroken" / "metrics.jsonl").read_text().splitlines()
     learns = [json.loads(line)["generator_learns"] for line in lines if "accuracy" in line]
