@@ -4,16 +4,13 @@ How to convolve is nst_jax.ops.convolution's business; here the weights get thei
 values. Kernels and biases are named as in linen's own layers.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
-from nst_jax.array_types import FeatureMap, Image, PRNGKey, check_images
+from nst_jax.array_types import FeatureMap, Image, check_images
 from nst_jax.ops import convolution
 from nst_jax.ops.convolution import Padding, Precision
 from nst_jax.ops.moments import region_moments
@@ -35,15 +32,12 @@ def uniform_within(bound: float) -> Initializer:
     return init
 
 
-def around_one(key: PRNGKey, shape: Sequence[int], dtype: Any = jnp.float32) -> Float[Array, "..."]:
-    """Return first scales of a normalisation: normal around 1 with a deviation of 0.02.
+def _draw_around_one(key, shape, dtype=jnp.float32):
+    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
 
-    Args:
-        key: Decides them.
-        shape: Of the array.
-        dtype: Of the array.
-    """
-    return 1 + 0.02 * jax.random.normal(key, tuple(shape), dtype)
+
+around_one: Initializer = _draw_around_one
+"""First scales of a normalisation: normal around 1 with a deviation of 0.02."""
 
 
 class _Weighted(nn.Module):
