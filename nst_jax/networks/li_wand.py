@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax.array_types import Image
+from nst_jax.array_types import Image, ImageOfAnySize
 from nst_jax.encoders.preprocessing import SIGNED, EncoderInput
 from nst_jax.encoders.vgg import VGG, Architecture
 from nst_jax.networks.huang import LAYER, require_sides
@@ -48,7 +48,7 @@ class LiWandDecoder(nn.Module):
     @nn.compact
     def __call__(
         self, features: Float[Array, "batch height width 512"], *, train: bool = False
-    ) -> Image:
+    ) -> ImageOfAnySize:
         """Return pictures in [0, 1].
 
         Args:
