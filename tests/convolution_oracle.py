@@ -109,18 +109,21 @@ def transposed_convolution(x, kernel, bias, cotangent=None):
     """y[2i + u − 1, 2j + v − 1] += x[i, j] kernel[u, v]; as convolution otherwise."""
     x, kernel, bias = (np.asarray(each, np.float64) for each in (x, kernel, bias))
     batch, height, width, _ = x.shape
+    side = kernel.shape[0]
     taps = [
         ((u, v), np.s_[:, u : u + 2 * height : 2, v : v + 2 * width : 2])
-        for u, v in np.ndindex(3, 3)
+        for u, v in np.ndindex(side, side)
     ]
-    around = np.zeros((batch, 2 * height + 1, 2 * width + 1, kernel.shape[-1]))
+    around = np.zeros((batch, 2 * height + side - 2, 2 * width + side - 2, kernel.shape[-1]))
     for tap, seen in taps:
         around[seen] += x @ kernel[tap]
-    y = around[:, 1:, 1:] + bias
+    inner = np.s_[:, 1 : 2 * height + 1, 1 : 2 * width + 1]
+    y = around[inner] + bias
     if cotangent is None:
         return y
     dy = np.asarray(cotangent, np.float64)
-    around[:, 0], around[:, :, 0], around[:, 1:, 1:] = 0, 0, dy
+    around[:] = 0
+    around[inner] = dy
     dx = sum(around[seen] @ kernel[tap].T for tap, seen in taps)
     dkernel = np.array([rows_of(x).T @ rows_of(around[seen]) for _, seen in taps])
     return y, dx, dkernel.reshape(kernel.shape), dy.sum((0, 1, 2))

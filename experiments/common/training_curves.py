@@ -22,7 +22,7 @@ from experiments.common import network_figures, provenance
 from nst_jax import files, train
 from nst_jax.array_types import Image
 from nst_jax.train import datasets
-from nst_jax.train.config import TrainingConfig
+from nst_jax.train.config import CroppedConfig
 
 TERMS = ("content", "style")
 
@@ -60,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--every", type=int, default=25, help="steps between held-out losses")
 
 
-_Config = TypeVar("_Config", bound=TrainingConfig)
+_Config = TypeVar("_Config", bound=CroppedConfig)
 
 
 def shorten(config: _Config, options: argparse.Namespace, **changes: Any) -> _Config:
@@ -77,7 +77,7 @@ def shorten(config: _Config, options: argparse.Namespace, **changes: Any) -> _Co
     )
 
 
-def open_stream(photographs: Sequence[Path], config: TrainingConfig) -> datasets.PictureStream:
+def open_stream(photographs: Sequence[Path], config: CroppedConfig) -> datasets.PictureStream:
     """Training pictures as the configuration has them; whoever opens it closes it."""
     return train.open_stream(
         photographs,

@@ -134,7 +134,8 @@ class Stylize:
     color: ColorOption = "style"
     color_when: WhenOption = "before"
     median_filter: Annotated[
-        int | None, arg(metavar="{1,3,5}", help_behavior_hint=f"(default: {MEDIAN_FILTER})")
+        int | None,
+        arg(metavar="{1,3,5}", help_behavior_hint=f"(default: {MEDIAN_FILTER} for johnson2016)"),
     ] = None
     """For models of one style: smooths the fine grid that they leave. 1 does not smooth."""
     precision: Precision = "float32"

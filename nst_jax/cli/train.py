@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+import jax
+
 from nst_jax import train
 from nst_jax.cli.environment import check_device, describe_device, keep_compiled_programs
 from nst_jax.cli.errors import INTERRUPTED
 from nst_jax.cli.train_options import help_text, make_job, parse
 from nst_jax.jobs import training
 from nst_jax.jobs.training import Prepared
+from nst_jax.jobs.training_plan import TrainingJob
 from nst_jax.jobs.training_workdir import steps_done
 from nst_jax.networks.dumoulin import is_style_table
 from nst_jax.progress import describe_losses, follow_training
@@ -46,8 +49,9 @@ def run(arguments: Sequence[str]) -> int:
     if not parsed.options.report.quiet:
         line = f"{job.workdir} is finished: nothing to train"
         if trained.is_new:
-            line = _describe_result(trained)
-        print(f"{line}\nnext: {_next_command(trained)}")
+            line = _describe_result(job, trained)
+        assert progress.prepared is not None
+        print(f"{line}\nnext: {_next_command(progress.prepared, trained)}")
     return 0
 
 
@@ -56,7 +60,7 @@ class _Progress:
 
     def __init__(self, *, quiet: bool, verbose: bool):
         self._quiet, self._verbose, self._stack = quiet, verbose, ExitStack()
-        self._prepared: Prepared | None = None
+        self.prepared: Prepared | None = None
         self._step = 0
         self._on_step: Callable[[Report], None] | None = None
 
@@ -67,7 +71,7 @@ class _Progress:
         self._stack.close()
 
     def begin(self, prepared: Prepared) -> None:
-        self._prepared, plan = prepared, prepared.plan
+        self.prepared, plan = prepared, prepared.plan
         limit = prepared.job.time_limit
         self._quiet = self._quiet or (limit is None and prepared.first_step >= plan.num_steps)
         self._step = prepared.first_step
@@ -80,9 +84,9 @@ class _Progress:
 
     def plan(self, num_steps: int) -> None:
         """Show progress towards a last step that has come to be known."""
-        assert self._prepared is not None
+        assert self.prepared is not None
         if not self._quiet and self._step < num_steps:
-            seconds = f"{self._prepared.job.time_limit:.0f}"
+            seconds = f"{self.prepared.job.time_limit:.0f}"
             print(f"planned {num_steps} steps, to end within {seconds} s", flush=True)
             self._follow(num_steps)
 
@@ -92,8 +96,8 @@ class _Progress:
             self._on_step(report)
 
     def _follow(self, num_steps: int) -> None:
-        assert self._prepared is not None
-        plan = self._prepared.plan
+        assert self.prepared is not None
+        plan = self.prepared.plan
         follow = follow_training(
             num_steps,
             size=plan.config.size,
@@ -106,9 +110,9 @@ class _Progress:
 
     def describe_stop(self) -> str:
         """What an interruption at once has left."""
-        if self._prepared is None:
+        if self.prepared is None:
             return ""
-        done = steps_done(self._prepared.job.workdir, self._prepared.plan)
+        done = steps_done(self.prepared.job.workdir, self.prepared.plan)
         kept = f"the same command goes on after step {done}" if done else "nothing was saved"
         return f"stopped at once; {kept}"
 
@@ -122,12 +126,18 @@ def _tell_plan(prepared: Prepared) -> None:
         own = sum(size for size, is_table in sizes if is_table) // len(plan.styles)
         parameters = f"{own:,} of {parameters}"
     measured = _origin(job.held_out_dir)
-    if pictures.paintings:
+    if job.frames is not None:
+        what = (
+            f"{len(pictures.content):,} painted frames of a clip; their losses as whole frames are "
+            "logged"
+        )
+    elif pictures.paintings:
         style_origin = _origin(job.held_out_style_dir)
         paintings = "paintings" if style_origin == measured else f"{style_origin} paintings"
+        like = ", ".join(plan.styles) or "any painting"
         what = (
             f"{len(pictures.content):,} photographs and {len(pictures.paintings):,} paintings to "
-            f"paint like any painting; losses of {pictures.num_held_out} pairs of {measured} "
+            f"paint like {like}; losses of {pictures.num_held_out} pairs of {measured} "
             f"photographs and {paintings} are logged"
         )
     else:
@@ -147,15 +157,20 @@ def _origin(held_out: Sequence[object]) -> str:
     return "held-out" if held_out else "training"
 
 
-def _describe_result(trained: training.Trained) -> str:
+def _describe_result(job: TrainingJob, trained: training.Trained) -> str:
     terms = dict(trained.held_out)
     losses = describe_losses(terms.pop("total"), terms)
     seconds = trained.card["seconds"]
+    what = "held-out pictures" if job.frames is None else "the painted frames"
     took = "" if seconds is None else f" in {seconds:.0f} s"
-    return f"{trained.model}: {trained.step} steps{took}; on held-out pictures {losses}"
+    return f"{trained.model}: {trained.step} steps{took}; on {what} {losses}"
 
 
-def _next_command(trained: training.Trained) -> str:
+def _next_command(prepared: Prepared, trained: training.Trained) -> str:
+    if prepared.job.frames is not None:
+        size = max(jax.tree.leaves(prepared.pictures.held_out)[0].shape[1:3])
+        words = ("nst-jax", "video", str(prepared.job.frames), "--model", str(trained.model))
+        return shlex.join((*words, "--size", str(size), "-o", "out.mp4"))
     style = ("--style", trained.example_style) if trained.example_style else ()
     words = ("nst-jax", "stylize", "photo.jpg", *style, "--model", str(trained.model))
     return shlex.join((*words, "-o", "out.png"))

@@ -24,26 +24,31 @@ _GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "How large, how long, and where chance begins.",
         (
             *("num_steps", "warm_start_steps", "warm_start_rate", "size", "shorter_side", "flip"),
-            *("batch_size", "decode", "width", "normalization", "output", "style_size", "seed"),
+            *("batch_size", "decode", "width", "normalization", "output", "style_size"),
+            *("painted_size", "teacher", "num_teachers", "teacher_size", "teacher_steps"),
+            *("teachers_at_once", "seed"),
         ),
     ),
     "balance": (
         "How much of the photograph stays, and how much of the painting comes.",
         (
             *("content_weight", "style_weight", "tv_weight", "tv_loss", "temporal_weight"),
-            *("single_share", "contrastive_weight", "adversarial_weight", "identity_pairs"),
-            *("identity_weight", "style_loss", "content_layers", "style_layers", "identity_layers"),
+            *("single_share", "contrastive_weight"),
+            *("image_weight", "pixel_weight", "feature_weight", "adversarial_weight"),
+            *("adversarial_loss", "identity_pairs", "identity_weight", "style_loss"),
+            *("content_layers", "style_layers", "style_layer", "identity_layers", "feature_layers"),
         ),
     ),
     "network": (
         "The network that judges, and how it computes.",
-        ("encoder", "weights", "pooling", "precision"),
+        ("encoder", "weights", "encoder_input", "pooling", "precision"),
     ),
     "optimizer": (
         "How the parameters are moved.",
         (
             *("optimizer", "learning_rate", "schedule", "decay", "halve_every", "clip_norm"),
-            "average_decay",
+            *("average_decay", "discriminator_learning_rate", "momentum", "success_rate"),
+            *("patience",),
         ),
     ),
 }
@@ -55,9 +60,15 @@ _METAVARS = {
     "weights": "NAME|FILE",
     "learning_rate": "RATE",
     "warm_start_rate": "RATE",
+    "discriminator_learning_rate": "RATE",
+    "painted_size": "PIXELS",
+    "teacher_size": "PIXELS",
     "clip_norm": "NORM",
 }
-_WITHOUT = {"weights": "the encoder's usual ones"}
+_WITHOUT = {
+    "weights": "the encoder's usual ones",
+    "painted_size": "the painted pictures' own",
+}
 
 
 def config_groups(paper: TrainingPaper, preset: str) -> list[tuple[str, Any, Any]]:
@@ -145,7 +156,8 @@ def _options_for(name: str, config: Any) -> list[tuple[str, Any, Any]]:
     elif isinstance(value, float):
         options["help_behavior_hint"] = f"(default: {value:.4g})"
     if name == "size":
-        options["help"] = f"{text} A multiple of {config.SIZE_STEP}; shorter_side grows with it."
+        grows = "; shorter_side grows with it" if hasattr(config, "shorter_side") else ""
+        options["help"] = f"{text} A multiple of {config.SIZE_STEP}{grows}."
     if isinstance(value, bool):  # the same word whatever the preset has
         return [(name, Annotated[hint, FlagConversionOff, arg(**options)], value)]
     return [(name, Annotated[hint, arg(**options)], value)]

@@ -49,6 +49,20 @@ Example:
   nst-jax train {name} --content-dir photos/ --style-dir paintings/ --workdir run/
 
 The more paintings, of the more kinds, the better it paints after new ones.""",
+    "collection": """\
+Example:
+  nst-jax train {name} --content-dir photos/ --style-dir van_gogh/ --workdir run/
+
+The style is called after the folder. Some dozens of paintings at least, and of one hand: what they
+have in common is learnt. Strokes are as large as in the crops.""",
+    "frames": """\
+Example:
+  nst-jax optimize frames/0001.png painting.jpg -o painted/0001.png --size 512
+  nst-jax train {name} --frames frames/ --painted painted/ --workdir run/
+  nst-jax video frames/ --model run/model.safetensors --size 512 -o out.mp4
+
+One to three painted frames do. A painted file is called as its frame. Train and paint at the size
+of the painted frames: strokes learnt at one size are others at another.""",
 }
 _RESULT = """\
 The network is RUN/model.safetensors in the end, for nst-jax stylize --model; RUN/samples shows how
@@ -74,6 +88,18 @@ class DataOptions:
     workdir: Annotated[Path, arg(metavar="RUN")]
     """The run's folder: checkpoints, logs, samples, and in the end model.safetensors."""
     held_out_dir: Annotated[tuple[Path, ...], _held_out("Photographs")] = ()
+
+
+@dataclass(frozen=True)
+class FramesOptions:
+    """The clip, what is painted of it, and the folder of the run."""
+
+    frames: Annotated[Path, arg(metavar="FOLDER")]
+    """The clip's frames, as picture files."""
+    painted: Annotated[Path, arg(metavar="FOLDER")]
+    """Some of them painted, by hand or by nst-jax optimize, in files called as the frames."""
+    workdir: Annotated[Path, arg(metavar="RUN")]
+    """The run's folder: checkpoints, logs, samples, and in the end model.safetensors."""
 
 
 @dataclass(frozen=True)
@@ -138,15 +164,20 @@ class ReportOptions:
     """Print nothing but warnings and errors."""
 
 
-_STYLE_OPTIONS: dict[Styles, Any] = {
-    "one": OneStyleOptions,
-    "several": SeveralStylesOptions,
-    "any": AnyStyleOptions,
+# What groups of options, besides the Config's own, name the pictures of a training.
+_PICTURES: dict[Styles, dict[str, Any]] = {
+    "one": {"data": DataOptions, "styles": OneStyleOptions},
+    "several": {"data": DataOptions, "styles": SeveralStylesOptions},
+    "any": {"data": DataOptions, "styles": AnyStyleOptions},
+    "collection": {"data": DataOptions, "styles": AnyStyleOptions},
+    "frames": {"data": FramesOptions},
 }
 _KIND: dict[Styles, str] = {
     "one": "one style",
     "several": "several styles in one network, and mixtures of them",
     "any": "any style: the painting is given when it paints",
+    "collection": "a painter, or another collection of paintings of one kind",
+    "frames": "a clip, as a few of its frames are painted",
 }
 
 
@@ -211,12 +242,17 @@ def make_job(parsed: Parsed, *, command: str) -> TrainingJob:
         OSError: A file of weights cannot be read.
     """
     paper, options = parsed.paper, parsed.options
-    data, report = options.data, options.report
-    styles = {field.name: getattr(options.styles, field.name) for field in _fields(options.styles)}
-    if isinstance(styles.get("style_dir"), Path):
-        styles["style_dir"] = (styles["style_dir"],)
-    styles["style_dir"] = styles.get("style_dir") or ()
-    adds_style = styles.get("add_style") is not None
+    report = options.report
+    pictures = {
+        field.name: getattr(group, field.name)
+        for name in _PICTURES[paper.styles]
+        for group in [getattr(options, name)]
+        for field in dataclasses.fields(group)
+    }
+    if isinstance(pictures.get("style_dir"), Path):
+        pictures["style_dir"] = (pictures["style_dir"],)
+    pictures["style_dir"] = pictures.get("style_dir") or ()
+    adds_style = pictures.get("add_style") is not None
     config = make_config(paper, options, parsed.words, adds_style=adds_style)
     if adds_style and "width" in parsed.words:
         raise ValueError("width: wanted without --add-style, whose --model has a width already")
@@ -229,10 +265,7 @@ def make_job(parsed: Parsed, *, command: str) -> TrainingJob:
     return TrainingJob(
         paper=paper.name,
         config=config,
-        workdir=data.workdir,
-        content_dir=data.content_dir,
-        held_out_dir=data.held_out_dir,
-        **styles,
+        **pictures,
         start_from=start_from,
         time_limit=_seconds(options.start.time_limit, parsed.words),
         save_every=report.save_every,
@@ -255,18 +288,13 @@ def _seconds(text: str | None, words: frozenset[str]) -> float | None:
     return seconds
 
 
-def _fields(group: Any) -> tuple[dataclasses.Field, ...]:
-    return dataclasses.fields(group)
-
-
 def _options_type(paper: TrainingPaper, preset: str) -> Any:
     """The dataclass of all options, with the preset's own defaults."""
     groups = {group[0]: group for group in config_groups(paper, preset)}
     return dataclasses.make_dataclass(
         paper.name.capitalize(),
         [
-            ("data", OmitArgPrefixes[DataOptions]),
-            ("styles", OmitArgPrefixes[_STYLE_OPTIONS[paper.styles]]),
+            *((name, OmitArgPrefixes[group]) for name, group in _PICTURES[paper.styles].items()),
             groups["run"],
             ("start", OmitArgPrefixes[StartOptions], StartOptions()),
             groups["balance"],

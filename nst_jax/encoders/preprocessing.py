@@ -45,6 +45,12 @@ CAFFE = Preprocessing(
     std=(1.0, 1.0, 1.0),
 )
 
+SIGNED = Preprocessing(channel_order="rgb", scale=2.0, mean=(1.0, 1.0, 1.0), std=(1.0, 1.0, 1.0))
+"""RGB from -1 to 1: what several authors' codes give networks that want something else."""
+
+EncoderInput = Literal["weights", "signed"]
+"""What an encoder is given: what its weights want, or RGB from -1 to 1."""
+
 
 def input_gain(preprocessing: Preprocessing) -> float:
     """Return by how much preprocessing multiplies a difference in brightness.

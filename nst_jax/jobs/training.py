@@ -21,6 +21,7 @@ from nst_jax.runs.compile_time import compile_seconds
 from nst_jax.runs.interrupts import Cancel, cancelled_by
 from nst_jax.runs.record import describe_config, versions
 from nst_jax.runs.report import Report
+from nst_jax.train.config import CroppedConfig
 
 
 class Prepared(NamedTuple):
@@ -127,8 +128,8 @@ def run(
 
 def _example_style(plan: Plan) -> str | None:
     """A style that was learnt now, or for a network of any style a file."""
-    examples = {"one": None, "several": next(iter(plan.paintings), None), "any": "painting.jpg"}
-    return examples[plan.paper.styles]
+    examples = {"several": next(iter(plan.paintings), None), "any": "painting.jpg"}
+    return examples.get(plan.paper.styles)
 
 
 def prepare(job: TrainingJob) -> Prepared:
@@ -150,6 +151,8 @@ def prepare(job: TrainingJob) -> Prepared:
 def _choose_decoding(plan: Plan, pictures: Pictures) -> Plan:
     """The plan, whose configuration says where pictures are decoded: a run goes on likewise."""
     config = plan.config
+    if not isinstance(config, CroppedConfig):
+        return plan
     count = len(pictures.content) + len(pictures.paintings)
     side = config.size if config.shorter_side is None else config.shorter_side[1]
     decode = train.choose_decoding(config.decode, count, side)

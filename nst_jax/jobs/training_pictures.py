@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from nst_jax import files, train
 from nst_jax.array_types import Image
 from nst_jax.files.disk import FilePath
+from nst_jax.jobs.painted_frames import find_painted_frames, load_frames
 from nst_jax.jobs.training_plan import Plan, TrainingJob
 from nst_jax.train import Pair
 
@@ -25,8 +26,9 @@ class Pictures(NamedTuple):
     """What is trained on, and what is looked at.
 
     Attributes:
-        content: Photographs.
-        paintings: What is painted after, where that may be anything.
+        content: Photographs, or the frames of a clip that are painted.
+        paintings: What is painted after, where that may be anything; or what was painted of these
+            frames.
         held_out: What losses are told of: photographs, each with a painting where there are any.
         samples: What sheets are painted of: each photograph in each style.
     """
@@ -49,10 +51,16 @@ def find_pictures(job: TrainingJob, plan: Plan) -> Pictures:
         ValueError: There is none that can be read.
         OSError: A folder cannot be read, or holds no picture.
     """
+    if plan.paper.styles == "frames":
+        assert job.frames is not None
+        assert job.painted is not None
+        found = find_painted_frames(job.frames, job.painted)
+        held_out, samples = load_frames(found, size=plan.config.painted_size)
+        return Pictures(found.frames, found.painted, held_out, samples)
     size = plan.config.size
     content = _find("content_dir", "photographs", job.content_dir, job.workdir)
     held_out = _load_held_out(job.held_out_dir, content, job.workdir, size=size)
-    if plan.paper.styles != "any":
+    if plan.paper.styles not in ("any", "collection"):
         samples = held_out[: max(1, _MOST_SAMPLES // plan.num_new)]
         return Pictures(content, (), held_out, samples)
     paintings = _find("style_dir", "paintings", job.style_dir, job.workdir)

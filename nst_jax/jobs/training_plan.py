@@ -1,6 +1,7 @@
 """What a training is to do, and all that can be wrong with it before the hours begin."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from flax.traverse_util import flatten_dict
 
 from nst_jax import files, stylizers, train
 from nst_jax.array_types import Image, Params
+from nst_jax.encoders.vgg import VGG
 from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, describe_weights, load_encoder
 from nst_jax.files.disk import FilePath, quoted
 from nst_jax.jobs.training_papers import TRAINING_PAPERS
@@ -20,6 +22,7 @@ from nst_jax.networks.huang import encoder_params_up_to_layer
 from nst_jax.stylizers.architectures import ARCHITECTURES, variable_shapes
 from nst_jax.train import Stage, TrainingPaper
 from nst_jax.train.config import TrainingConfig
+from nst_jax.train.training_paper import Styles
 
 MODEL = "model.safetensors"
 """What the trained network's file is called in a run's folder."""
@@ -38,8 +41,10 @@ class TrainingJob:
             training pictures.
         style: The paintings of a network of one style or of several.
         style_dir: Folders of paintings: further styles of a network of several, or those that a
-            network of any style is trained on, with all folders below.
+            network of any style or of a collection is trained on, with all folders below.
         held_out_style_dir: Paintings that are not trained on, for a network of any style.
+        frames: The folder of a clip's frames, for a network that learns from painted ones.
+        painted: The folder of those that are painted, called as their frames are.
         add_style: A painting that model is taught too.
         model: The name or file of the trained network that add_style begins with.
         start_from: The name or file of a trained network of the same shape to begin with.
@@ -53,11 +58,13 @@ class TrainingJob:
     paper: str
     config: TrainingConfig
     workdir: FilePath
-    content_dir: Sequence[FilePath]
+    content_dir: Sequence[FilePath] = ()
     held_out_dir: Sequence[FilePath] = ()
     style: Sequence[FilePath] = ()
     style_dir: Sequence[FilePath] = ()
     held_out_style_dir: Sequence[FilePath] = ()
+    frames: FilePath | None = None
+    painted: FilePath | None = None
     add_style: FilePath | None = None
     model: FilePath | None = None
     start_from: FilePath | None = None
@@ -138,10 +145,8 @@ def make_plan(job: TrainingJob) -> Plan:
         job = dataclasses.replace(job, config=paper.without_first_stages(job.config))
     if job.add_style is not None:
         plan = _plan_addition(job, paper)
-    elif paper.styles == "any":
-        plan = _plan_any_style(job, paper)
     else:
-        plan = _plan_fixed_styles(job, paper)
+        plan = _PLANS[paper.styles](job, paper)
     stylizers.check_model(plan.network, styles=plan.styles)  # what saving would raise in hours
     config = plan.config
     described = describe_weights(config.encoder, weights=config.weights)
@@ -182,25 +187,66 @@ def _plan_fixed_styles(job: TrainingJob, paper: TrainingPaper) -> Plan:
         paper=paper,
         config=job.config,
         stages=paper.stages(job.config),
-        network=paper.make_network(job.config, len(paintings), None),
+        network=paper.make_network(job.config, len(paintings), _find_encoder(job, paper)),
         styles=tuple(paintings),
         paintings=paintings,
         fit=partial(paper.fit, _load_paintings(paintings, job.config)),
     )
 
 
-def _plan_any_style(job: TrainingJob, paper: TrainingPaper) -> Plan:
+def _find_encoder(job: TrainingJob, paper: TrainingPaper) -> VGG | None:
+    """What a network paints by, where its file does not hold it."""
     check_weights_name(paper, job.config.weights)
-    encoder, _ = load_encoder(job.config.encoder, weights=job.config.weights)
+    if ARCHITECTURES[paper.name].outside is None:
+        return None
+    return load_encoder(job.config.encoder, weights=job.config.weights)[0]
+
+
+def _plan_any_style(job: TrainingJob, paper: TrainingPaper) -> Plan:
     return Plan(
         paper=paper,
         config=job.config,
         stages=paper.stages(job.config),
-        network=paper.make_network(job.config, 0, encoder),
+        network=paper.make_network(job.config, 0, _find_encoder(job, paper)),
         styles=(),
         paintings={},
         fit=paper.fit,
     )
+
+
+def _plan_painted_frames(job: TrainingJob, paper: TrainingPaper) -> Plan:
+    if job.frames is None or job.painted is None:
+        raise ValueError("painted: wanted two folders, frames and painted, got fewer")
+    return _plan_folder(job, paper, job.painted)
+
+
+def _plan_collection(job: TrainingJob, paper: TrainingPaper) -> Plan:
+    if not job.style_dir:
+        raise ValueError("style_dir: wanted a folder of paintings, got none")
+    return _plan_folder(job, paper, job.style_dir[0])
+
+
+def _plan_folder(job: TrainingJob, paper: TrainingPaper, folder: FilePath) -> Plan:
+    """Of one style, which is called as the folder."""
+    name = Path(os.path.abspath(folder)).name
+    return Plan(
+        paper=paper,
+        config=job.config,
+        stages=paper.stages(job.config),
+        network=paper.make_network(job.config, 1, None),
+        styles=(name,),
+        paintings={name: Path(folder)},
+        fit=paper.fit,
+    )
+
+
+_PLANS: Mapping[Styles, Callable[[TrainingJob, TrainingPaper], Plan]] = {
+    "one": _plan_fixed_styles,
+    "several": _plan_fixed_styles,
+    "any": _plan_any_style,
+    "collection": _plan_collection,
+    "frames": _plan_painted_frames,
+}
 
 
 def _plan_addition(job: TrainingJob, paper: TrainingPaper) -> Plan:

@@ -96,7 +96,20 @@ def discriminator_loss(
         ValueError: There is no such loss, or there are no maps.
     """
     loss = find_adversarial_loss(name)
-    return _mean_over_maps(loss.real, real_logits) + _mean_over_maps(loss.made, made_logits)
+    return _mean_over_maps(loss.real, real_logits) + made_loss(name, made_logits)
+
+
+def made_loss(name: AdversarialLossName, made_logits: LogitMaps) -> Scalar:
+    """Return the part of discriminator_loss that made pictures have, or others that are not real.
+
+    Args:
+        name: In ADVERSARIAL_LOSSES.
+        made_logits: Of made pictures.
+
+    Raises:
+        ValueError: There is no such loss, or there are no maps.
+    """
+    return _mean_over_maps(find_adversarial_loss(name).made, made_logits)
 
 
 def generator_loss(name: AdversarialLossName, made_logits: LogitMaps) -> Scalar:
@@ -127,13 +140,27 @@ def discriminator_accuracy(
     Raises:
         ValueError: There is no such loss, or there are no maps.
     """
+    return 0.5 * (taken_for_real(name, real_logits) + 1 - taken_for_real(name, made_logits))
+
+
+def taken_for_real(name: AdversarialLossName, logits: LogitMaps) -> Scalar:
+    """Return the share of patches that a discriminator takes for real.
+
+    A logit on the boundary is half taken.
+
+    Args:
+        name: In ADVERSARIAL_LOSSES; it has the boundary.
+        logits: The discriminator's.
+
+    Raises:
+        ValueError: There is no such loss, or there are no maps.
+    """
     boundary = find_adversarial_loss(name).boundary
 
     def is_above(logits):
         return 0.5 * (1 + jnp.sign(logits - boundary))
 
-    real, made = _mean_over_maps(is_above, real_logits), _mean_over_maps(is_above, made_logits)
-    return 0.5 * (real + 1 - made)
+    return _mean_over_maps(is_above, logits)
 
 
 def find_adversarial_loss(name: Any) -> AdversarialLoss:

@@ -8,6 +8,7 @@ a whole: what is learnt is texture. They differ in what a patch is:
 | PatchDiscriminator | 70 x 70 pixels, or fewer | Isola et al. 2017; Zhu et al. 2017 |
 | MultiscaleDiscriminator | pixels, at full, half and quarter size | Chen et al. 2021 |
 | MarkovianDiscriminator | 8 x 8 positions of an encoder's layer | Li and Wand 2016 |
+| DeepMarkovianDiscriminator | 10 x 10 positions of an encoder's layer | the same |
 
 `network.apply(variables, pictures)` answers a tuple of maps, (batch, height, width, 1). Variables
 are {"params": ...}, and {"spectral": ...} too where normalization is "spectral":
@@ -29,6 +30,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax.array_types import FeatureMap, Image, check_feature_map, check_images
+from nst_jax.networks.layers import around_one
 from nst_jax.ops.convolution import Precision, average_pool, convolve
 from nst_jax.ops.parameters import parameter
 
@@ -81,7 +83,7 @@ class _Layer(nn.Module):
         if self.normalization == "instance":
             return x
         shape = (self.features,)
-        scale = parameter(self, "scale", _around_one, shape)
+        scale = parameter(self, "scale", around_one, shape)
         shift = parameter(self, "shift", nn.initializers.zeros_init(), shape)
         return x * scale.reshape(1, 1, 1, -1) + shift.reshape(1, 1, 1, -1)
 
@@ -294,6 +296,59 @@ class MarkovianDiscriminator(_Discriminator):
         return (last(x),)
 
 
+class DeepMarkovianDiscriminator(_Discriminator):
+    """Says of patches of an encoder's layer whether they are a painting's: that of MGAN.
+
+    A leaky ReLU, two convolutions of 4 × 4 and stride 2 to 4 width and 8 width maps, each
+    normalised and before a leaky ReLU, and one of 1 × 1 to one map. No convolution has a bias. The
+    outermost logits, whose patches reach beyond the maps, are left out.
+
+    Fields:
+        width: The authors have 64.
+        normalization: As of MarkovianDiscriminator.
+        precision: As for nst_jax.ops.convolution.convolve.
+
+    Reference: Li and Wand 2016, by their code (MGANs, MGAN_wrapper.lua: netS and netS_border).
+    """
+
+    width: int = 64
+    normalization: Normalization = "batch"
+    precision: Precision = "float32"
+
+    @nn.compact
+    def __call__(self, features: FeatureMap) -> Logits:
+        """Return one map of logits.
+
+        Args:
+            features: Of an encoder's layer, of sides of at least 12 positions.
+
+        Raises:
+            ValueError: features are no such maps, or a field is not one of its choices.
+        """
+        self._check_choice(self.normalization)
+        check_feature_map("features", features)
+        height, width = features.shape[1:3]
+        if min(height, width) < 12:
+            raise ValueError(
+                f"features: wanted sides of at least 12 positions, got {height} by {width}; give "
+                "larger pictures or a shallower layer"
+            )
+        always = self._of_all_layers(self.normalization)
+        common: Any = {"use_bias": False, "precision": self.precision}
+        x = nn.leaky_relu(features, _SLOPE)
+        for number, times in enumerate((4, 8)):
+            x = _Layer(
+                times * self.width,
+                stride=2,
+                normalization=self.normalization,
+                name=f"convolution{number}",
+                **common,
+            )(x)
+            x = nn.leaky_relu(x, _SLOPE)
+        last = _Layer(1, kernel_size=1, margin=0, normalization=always, name="logits", **common)
+        return (last(x)[:, 1:-1, 1:-1],)
+
+
 def _require_pictures(images: Any, *, least: int) -> None:
     check_images("images", images)
     height, width = images.shape[1:3]
@@ -302,10 +357,6 @@ def _require_pictures(images: Any, *, least: int) -> None:
             f"images: wanted sides of at least {least} pixels, got {height} by {width}; give "
             "larger pictures, or a discriminator of fewer halvings or scales"
         )
-
-
-def _around_one(key, shape, dtype=jnp.float32):
-    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
 
 
 def _unit(vector: Array) -> Array:

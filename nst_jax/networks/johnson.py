@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -16,10 +15,10 @@ from nst_jax.array_types import Image
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.networks.layers import (
     Convolution,
-    Initializer,
     InstanceNorm,
     TransposedConvolution,
     require_pictures,
+    uniform_within,
 )
 from nst_jax.ops.convolution import Padding, Precision, relu
 
@@ -129,8 +128,8 @@ class JohnsonNetwork(nn.Module):
         bound = (kernel_size**2 * x.shape[-1]) ** -0.5
         layer = Convolution(
             features,
-            kernel_init=_uniform_within(bound),
-            bias_init=_uniform_within(bound),
+            kernel_init=uniform_within(bound),
+            bias_init=uniform_within(bound),
             precision=self.precision,
             kernel_size=kernel_size,
             stride=stride,
@@ -140,7 +139,7 @@ class JohnsonNetwork(nn.Module):
         return layer(x)
 
     def _convolve_transposed(self, x: Array, name: str, features: int) -> Array:
-        init = _uniform_within((9 * x.shape[-1]) ** -0.5)
+        init = uniform_within((9 * x.shape[-1]) ** -0.5)
         layer = TransposedConvolution(
             features, kernel_init=init, bias_init=init, precision=self.precision, name=name
         )
@@ -165,12 +164,3 @@ class JohnsonNetwork(nn.Module):
             if getattr(self, field) not in get_args(choice):
                 wanted = " or ".join(get_args(choice))
                 raise ValueError(f"{field}: wanted {wanted}, got {getattr(self, field)!r}")
-
-
-def _uniform_within(bound: float) -> Initializer:
-    """Torch's first weights and biases: uniform in ±bound, where bound is 1/√fan_in."""
-
-    def init(key, shape, dtype=jnp.float32):
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return init

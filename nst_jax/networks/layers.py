@@ -5,6 +5,7 @@ values. Kernels and biases are named as in linen's own layers.
 """
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
@@ -18,22 +19,46 @@ from nst_jax.ops.parameters import Initializer, parameter
 _NOWHERE = 1e-3  # of a pixel in all regions together, below which it belongs to none
 
 
+def uniform_within(bound: float) -> Initializer:
+    """Return what draws uniformly in ±bound: Torch's first weights and biases for 1/√fan_in.
+
+    Args:
+        bound: The most that a value is.
+    """
+
+    def init(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
+
+
+def _draw_around_one(key, shape, dtype=jnp.float32):
+    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
+around_one: Initializer = _draw_around_one
+"""First scales of a normalisation: normal around 1 with a deviation of 0.02."""
+
+
 class _Weighted(nn.Module):
-    """What the convolutions have in common: a square kernel and a bias."""
+    """What the convolutions have in common: a square kernel and, unless told otherwise, a bias."""
 
     features: int
+    use_bias: bool = True
     kernel_init: Initializer = nn.initializers.lecun_normal()
     bias_init: Initializer = nn.initializers.zeros_init()
     precision: Precision = "float32"
 
-    def _weights(self, x: FeatureMap, side: int) -> tuple[Array, Array]:
+    def _weights(self, x: FeatureMap, side: int) -> tuple[Array, Array | None]:
         shape = (side, side, x.shape[-1], self.features)
         kernel = parameter(self, "kernel", self.kernel_init, shape)
+        if not self.use_bias:
+            return kernel, None
         return kernel, parameter(self, "bias", self.bias_init, (self.features,))
 
 
 class Convolution(_Weighted):
-    """A convolution with bias: nst_jax.ops.convolution.convolve with weights of its own."""
+    """A convolution: nst_jax.ops.convolution.convolve with weights of its own."""
 
     kernel_size: int = 3
     stride: int = 1
@@ -49,24 +74,28 @@ class Convolution(_Weighted):
 
 
 class TransposedConvolution(_Weighted):
-    """A fractionally strided 3×3 convolution with bias, which doubles height and width."""
+    """A fractionally strided convolution with bias, by 3×3 or 4×4, which doubles both sides."""
+
+    kernel_size: int = 3
 
     @nn.compact
     def __call__(self, x: FeatureMap) -> Float[Array, "batch _ _ _"]:
         """Return nst_jax.ops.convolution.convolve_transposed of x with this layer's weights."""
-        kernel, bias = self._weights(x, 3)
+        kernel, bias = self._weights(x, self.kernel_size)
         return convolution.convolve_transposed(x, kernel, bias, precision=self.precision)
 
 
 class UpsampledConvolution(_Weighted):
-    """Nearest upsampling by two, then a 3×3 reflection-padded convolution with bias."""
+    """Nearest upsampling by two, then a 3×3 convolution with bias; padding as for Convolution."""
+
+    padding: Padding = "reflect"
 
     @nn.compact
     def __call__(self, x: FeatureMap) -> Float[Array, "batch _ _ _"]:
         """Return nst_jax.ops.convolution.upsample_convolve of x with this layer's weights."""
         kernel, bias = self._weights(x, 3)
         return convolution.upsample_convolve(
-            x, kernel, bias, padding="reflect", precision=self.precision
+            x, kernel, bias, padding=self.padding, precision=self.precision
         )
 
 

@@ -124,24 +124,33 @@ def check_precision(precision: Any) -> None:
 
 def convolve_transposed(
     x: Float[Array, "batch height width channels_in"],
-    kernel: Float[Array, "3 3 channels_in channels_out"],
+    kernel: Float[Array, "side side channels_in channels_out"],
     bias: Float[Array, " channels_out"] | None = None,
     *,
     precision: Precision = "float32",
 ) -> Float[Array, "batch _ _ channels_out"]:
-    """Return the fractionally strided 3×3 convolution of x, of twice its height and width.
+    """Return the fractionally strided convolution of x, of twice its height and width.
 
     y[b, 2i + u − 1, 2j + v − 1, o] += Σ_c x[b, i, j, c] · kernel[u, v, c, o], plus the bias: what
-    PyTorch's ConvTranspose2d(kernel_size=3, stride=2, padding=1, output_padding=1) computes.
+    PyTorch's ConvTranspose2d(kernel_size=3, stride=2, padding=1, output_padding=1) computes, or
+    with kernel_size=4 and output_padding=0.
 
     Args:
         x: Input, channels last.
-        kernel: Not turned around: its first row acts above the position that it belongs to.
+        kernel: Of 3 × 3 or 4 × 4. Not turned around: its first row acts above the position that it
+            belongs to.
         bias: Added to every position.
         precision: As for convolve; always float32 on the CPU.
 
-    Reference: the layers of stride ½ in Johnson et al. 2016, supplement, table 1.
+    Raises:
+        ValueError: The kernel has other sides.
+
+    Reference: the layers of stride ½ in Johnson et al. 2016, supplement, table 1; those of 4 × 4
+    are in Li and Wand's (2016) generators.
     """
+    if kernel.shape[:2] not in ((3, 3), (4, 4)):
+        wanted = "kernel: wanted 3 by 3 or 4 by 4 to double the sides"
+        raise ValueError(f"{wanted}, got {kernel.shape[0]} by {kernel.shape[1]}")
     return _convolve_transposed(x, kernel, bias, precision=precision, on_cpu=_is_cpu())
 
 
@@ -151,8 +160,9 @@ def _convolve_transposed(x, kernel, bias, *, precision: Precision, on_cpu: bool)
         y = convolution_on_cpu.convolve_transposed(x, kernel)
     else:
         # A convolution of x with zeros between its positions; that one wants the kernel turned.
+        pads = (kernel.shape[0] - 2, 2)
         y = _convolve_plainly(
-            x, kernel[::-1, ::-1], precision, stride=1, pads=((1, 2), (1, 2)), spread=2
+            x, kernel[::-1, ::-1], precision, stride=1, pads=(pads, pads), spread=2
         )
     return y if bias is None else y + bias.reshape(1, 1, 1, -1)
 

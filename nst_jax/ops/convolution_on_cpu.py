@@ -277,7 +277,9 @@ _HALVING = Bilinear(
 
 
 def convolve_transposed(x: _Maps, kernel: _Kernel) -> _Maps:
-    """Fractionally strided 3×3 convolution, of twice the sides."""
+    """Fractionally strided convolution by 3×3 or 4×4, of twice the sides."""
+    if kernel.shape[0] == 4:
+        return _spread_by_four(x, kernel)[:, 1:-1, 1:-1]
     return _spread(x, kernel)[:, 2:, 2:]
 
 
@@ -305,6 +307,17 @@ def _spread(x, kernel):
         first, middle, last = jnp.split(kernel, 3, axis=axis)
         near = jnp.stack([middle, last], axis=-1)
         far = jnp.stack([jnp.zeros_like(first), first], axis=-1)
+        kernel = jnp.concatenate([near, far], axis=axis)
+    return _unfold(_to_four_times_the_channels(x, kernel))
+
+
+def _spread_by_four(x, kernel):
+    """The same by 4×4, its rows and columns counted from −1 on: each pair sees two positions."""
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    for axis in (0, 1):
+        first, second, third, last = jnp.split(kernel, 4, axis=axis)
+        near = jnp.stack([third, last], axis=-1)
+        far = jnp.stack([first, second], axis=-1)
         kernel = jnp.concatenate([near, far], axis=axis)
     return _unfold(_to_four_times_the_channels(x, kernel))
 

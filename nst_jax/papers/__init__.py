@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # at run time __getattr__ loads the paper that is asked for, 
     from nst_jax.papers import li_wand_2016 as li_wand_2016
     from nst_jax.papers import ruder_2016 as ruder_2016
     from nst_jax.papers import ruder_2018 as ruder_2018
+    from nst_jax.papers import sanakoyeu_2018 as sanakoyeu_2018
+    from nst_jax.papers import texler_2020 as texler_2020
 
 __all__ = [
     "dumoulin_2017",
@@ -24,6 +26,8 @@ __all__ = [
     "li_wand_2016",
     "ruder_2016",
     "ruder_2018",
+    "sanakoyeu_2018",
+    "texler_2020",
 ]
 
 if not TYPE_CHECKING:

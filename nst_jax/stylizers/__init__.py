@@ -6,6 +6,7 @@ Training is in nst_jax.train and nst_jax.papers.
 from nst_jax.stylizers.any_style import AnyStyleStylizer as AnyStyleStylizer
 from nst_jax.stylizers.any_style import Mixture as Mixture
 from nst_jax.stylizers.any_style import Style as Style
+from nst_jax.stylizers.architectures import MEDIAN_FILTER as MEDIAN_FILTER
 from nst_jax.stylizers.blending import Blend as Blend
 from nst_jax.stylizers.following import FollowingStylizer as FollowingStylizer
 from nst_jax.stylizers.loading import DECODING_MODEL as DECODING_MODEL
@@ -25,7 +26,6 @@ from nst_jax.stylizers.model_files import check_model as check_model
 from nst_jax.stylizers.model_files import load_model as load_model
 from nst_jax.stylizers.model_files import read_styles as read_styles
 from nst_jax.stylizers.model_files import save_model as save_model
-from nst_jax.stylizers.one_style import MEDIAN_FILTER as MEDIAN_FILTER
 from nst_jax.stylizers.one_style import OneStyleStylizer as OneStyleStylizer
 from nst_jax.stylizers.painting import BUCKET as BUCKET
 from nst_jax.stylizers.painting import MAX_PIXELS as MAX_PIXELS

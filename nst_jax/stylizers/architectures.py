@@ -1,5 +1,6 @@
 """What files and tiles must know of the networks, one entry an architecture."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from nst_jax.array_types import Params
-from nst_jax.encoders import vgg
-from nst_jax.networks import dumoulin, ghiasi, huang, johnson, ruder
+from nst_jax.encoders import preprocessing, vgg
+from nst_jax.networks import dumoulin, ghiasi, huang, johnson, li_wand, ruder, sanakoyeu, texler
+from nst_jax.ops.convolution import Precision
 
 Choices = range | tuple[str, ...]
 """What a setting may be: a whole number within bounds, or one of some words."""
@@ -38,7 +40,10 @@ class Architecture:
         conditions: What the method takes besides pictures, as shapes for a batch of one.
         num_styles: How many styles a network has; 0 where styles are among the conditions.
         statistics: How a network's statistics of a whole picture are had of pieces.
+        median_filter: The side in pixels of the filter that a network of one style wants after it;
+            1 is none.
         outside: The part of its variables that a file does not hold, but names: an encoder's.
+        around: Makes such a network of its encoder, its settings and a precision.
         style_size: Pixels of the longer side of paintings, where nobody asks for others.
     """
 
@@ -51,11 +56,32 @@ class Architecture:
     conditions: Callable[[Any], tuple[jax.ShapeDtypeStruct, ...]]
     num_styles: Callable[[Any], int]
     statistics: Callable[[Any], Statistics]
+    median_filter: int = 1
     outside: str | None = None
+    around: Callable[[vgg.VGG, Mapping[str, Any], Precision], nn.Module] | None = None
     style_size: int = 512
 
 
+MEDIAN_FILTER = 3
+"""Pixels: the side of the median filter of Johnson's networks, as in the authors' code."""
+
 _WIDTHS = range(1, 257)
+
+
+def _around_reflecting(
+    encoder: vgg.VGG, settings: Mapping[str, Any], precision: Precision
+) -> nn.Module:
+    del settings  # the encoder's architecture alone
+    return huang.HuangNetwork(
+        encoder=dataclasses.replace(encoder, padding="reflect"), precision=precision
+    )
+
+
+def _around_given(encoder: vgg.VGG, settings: Mapping[str, Any], precision: Precision) -> nn.Module:
+    if settings["encoder_input"] == "signed":
+        encoder = dataclasses.replace(encoder, preprocessing=preprocessing.SIGNED)
+    return li_wand.LiWandNetwork(encoder=encoder, width=settings["width"], precision=precision)
+
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "johnson2016": Architecture(
@@ -72,6 +98,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         conditions=lambda network: (),
         num_styles=lambda network: 1,
         statistics=lambda network: "estimated" if network.normalization == "instance" else "none",
+        median_filter=MEDIAN_FILTER,
     ),
     "ruder2018": Architecture(
         network=ruder.RuderNetwork,
@@ -140,6 +167,46 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         num_styles=lambda network: 0,
         statistics=lambda network: "pooled" if isinstance(network, huang.HuangNetwork) else "whole",
         outside="params/encoder",
+        around=_around_reflecting,
+    ),
+    "li_wand_2016": Architecture(
+        network=li_wand.LiWandNetwork,
+        settings={
+            "architecture": get_args(vgg.Architecture),
+            "width": _WIDTHS,
+            "encoder_input": get_args(preprocessing.EncoderInput),
+        },
+        method="__call__",
+        surroundings=0,
+        margin=li_wand.TILE_MARGIN,
+        step=8,
+        conditions=lambda network: (),
+        num_styles=lambda network: 1,
+        statistics=lambda network: "none",
+        outside="params/encoder",
+        around=_around_given,
+    ),
+    "sanakoyeu_2018": Architecture(
+        network=sanakoyeu.SanakoyeuNetwork,
+        settings={"width": _WIDTHS},
+        method="__call__",
+        surroundings=0,
+        margin=sanakoyeu.TILE_MARGIN,
+        step=16,
+        conditions=lambda network: (),
+        num_styles=lambda network: 1,
+        statistics=lambda network: "estimated",
+    ),
+    "texler_2020": Architecture(
+        network=texler.TexlerNetwork,
+        settings={"width": _WIDTHS},
+        method="__call__",
+        surroundings=0,
+        margin=texler.TILE_MARGIN,
+        step=4,
+        conditions=lambda network: (),
+        num_styles=lambda network: 1,
+        statistics=lambda network: "none",
     ),
 }
 
@@ -153,7 +220,7 @@ def variable_shapes(name: str, network: Any) -> Params:
         network: The linen module.
     """
     architecture = ARCHITECTURES[name]
-    side = 16 + 2 * architecture.surroundings
+    side = 32 + 2 * architecture.surroundings
     images = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
     conditions = architecture.conditions(network)
 

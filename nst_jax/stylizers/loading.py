@@ -33,6 +33,9 @@ _STYLIZERS: dict[str, type[Stylizer]] = {
     "ghiasi2017": PredictedStyleStylizer,
     "ghiasi2017-mobile": PredictedStyleStylizer,
     "huang2017": AnyStyleStylizer,
+    "li_wand_2016": OneStyleStylizer,
+    "sanakoyeu_2018": OneStyleStylizer,
+    "texler_2020": OneStyleStylizer,
 }
 
 
@@ -82,7 +85,8 @@ def load_stylizer(
             .safetensors file, or a repository of the Hugging Face Hub: "owner/name" or
             "owner/name@revision"; see stylizers.hub.
         precision: Of the convolutions; see nst_jax.ops.convolution.
-        median_filter: For a network of one style: see OneStyleStylizer. By default 3 pixels.
+        median_filter: For a network of one style: see OneStyleStylizer. By default what its kind
+            wants: 3 pixels for johnson2016, 1 for others.
         transform: For a network that decodes features: how they take on the painting's. By default
             "adain", as it was trained; see FeatureTransformStylizer for the others.
 

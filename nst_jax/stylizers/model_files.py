@@ -4,7 +4,6 @@ They are passed from hand to hand, so that nothing in them is taken on trust: wh
 sizes, shapes, types and names that it should, or is refused.
 """
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from nst_jax import files
 from nst_jax.array_types import Params
 from nst_jax.encoders.weights.pretrained import WEIGHT_SETS, describe_weights, load_encoder
 from nst_jax.files.disk import FilePath, quoted
-from nst_jax.networks.huang import HuangNetwork, encoder_params_up_to_layer
+from nst_jax.networks.huang import encoder_params_up_to_layer
 from nst_jax.ops.convolution import Precision
 from nst_jax.stylizers.architectures import ARCHITECTURES, Choices, variable_shapes
 
@@ -62,7 +61,8 @@ def save_model(
 ) -> None:
     """Write a trained network as one file; parameters in float16, running statistics in float32.
 
-    Of a HuangNetwork the decoder alone is written, and the name and hash of its encoder's weights.
+    Of a network around an encoder, such as a HuangNetwork, the decoder alone is written, and the
+    name and hash of its encoder's weights.
 
     Args:
         path: Where to; ends in .safetensors.
@@ -71,7 +71,7 @@ def save_model(
         styles: The names of its styles, in the order of their rows; each may be part of a file's
             name.
         card: What should be known of it, in types that JSON has.
-        encoder: For a HuangNetwork, "weights" and "arrays_sha256" from describe_weights.
+        encoder: For a network around one, "weights" and "arrays_sha256" from describe_weights.
 
     Raises:
         ValueError: The path has another extension, or variables or styles do not fit the network,
@@ -171,7 +171,7 @@ def _load(path: FilePath, precision: Precision, *, check: Callable[..., None]) -
     if ARCHITECTURES[name].outside is None:
         network, outside = ARCHITECTURES[name].network(**settings, precision=precision), {}
     else:
-        network, outside = _build_around_encoder(header, settings, path, precision)
+        network, outside = _build_around_encoder(name, header, settings, path, precision)
     try:
         _check_styles(styles, ARCHITECTURES[name].num_styles(network))
         check(arrays, name, network)
@@ -183,8 +183,12 @@ def _load(path: FilePath, precision: Precision, *, check: Callable[..., None]) -
 
 
 def _build_around_encoder(
-    header: Mapping[str, str], settings: Mapping[str, Any], path: FilePath, precision: Precision
-) -> tuple[HuangNetwork, dict[str, Any]]:
+    name: str,
+    header: Mapping[str, str],
+    settings: Mapping[str, Any],
+    path: FilePath,
+    precision: Precision,
+) -> tuple[Any, dict[str, Any]]:
     """The network, and the arrays of its encoder, which the file names."""
     try:
         wanted = _parse_json(header, "encoder", dict)
@@ -201,10 +205,10 @@ def _build_around_encoder(
             f"cannot use {quoted(path)}: it wants the encoder {weights} whose arrays_sha256 is "
             f"{str(sha256)[:64]!r}, and this machine has another, {found}; fetch or make that one"
         )
-    encoder = dataclasses.replace(encoder, padding="reflect")
     kept = encoder_params_up_to_layer(encoder_params)["params"]
-    network = HuangNetwork(encoder=encoder, precision=precision)
-    return network, _flat({"params": {"encoder": kept}})
+    around = ARCHITECTURES[name].around
+    assert around is not None
+    return around(encoder, settings, precision), _flat({"params": {"encoder": kept}})
 
 
 def read_styles(path: FilePath) -> tuple[str, ...]:

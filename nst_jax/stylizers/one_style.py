@@ -3,27 +3,27 @@
 from collections.abc import Sequence
 from typing import Any
 
+from nst_jax.stylizers.architectures import ARCHITECTURES
 from nst_jax.stylizers.model_files import Model
 from nst_jax.stylizers.painting import BUCKET, MAX_PIXELS, Conditions
 from nst_jax.stylizers.stylizer import Stylizer
 from nst_jax.stylizers.tiling import Pixels
 
-MEDIAN_FILTER = 3
-"""Pixels: the side of the median filter of networks of one style, as in the authors' code."""
-
 
 class OneStyleStylizer(Stylizer):
     """A network of one style, as Johnson et al. 2016 train them: called with pictures only.
 
-    What it paints passes a median filter, channel by channel, as in the authors' code: transposed
-    convolutions leave a fine grid on flat ground.
+    What Johnson's networks paint passes a median filter, channel by channel, as in the authors'
+    code: transposed convolutions leave a fine grid on flat ground.
 
     Attributes:
         median_filter: The side of the filter's square in pixels; 1 is none.
     """
 
-    def __init__(self, model: Model, *, name: str, median_filter: int = MEDIAN_FILTER):
+    def __init__(self, model: Model, *, name: str, median_filter: int | None = None):
         super().__init__(model, name=name)
+        if median_filter is None:
+            median_filter = ARCHITECTURES[model.architecture].median_filter
         if median_filter not in (1, 3, 5):
             raise ValueError(f"median_filter: wanted 1 (none), 3 or 5 pixels, got {median_filter}")
         self.median_filter = median_filter

@@ -12,6 +12,7 @@ from nst_jax.train.adversarial import loss_of as loss_of
 from nst_jax.train.adversarial import make_adversarial_trainer as make_adversarial_trainer
 from nst_jax.train.against_paintings import make_painter_trainer as make_painter_trainer
 from nst_jax.train.checkpoints import load_best as load_best
+from nst_jax.train.datasets import NoBatches as NoBatches
 from nst_jax.train.datasets import Stream as Stream
 from nst_jax.train.datasets import zip_streams as zip_streams
 from nst_jax.train.decoded_once import cut_batch as cut_batch
@@ -20,7 +21,14 @@ from nst_jax.train.fit_network import Subject as Subject
 from nst_jax.train.fit_network import Trained as Trained
 from nst_jax.train.fit_network import fit_network as fit_network
 from nst_jax.train.fit_network import make_network_trainer as make_network_trainer
+from nst_jax.train.fit_network import make_network_transformation as make_network_transformation
 from nst_jax.train.fitting import fit as fit
+from nst_jax.train.gated import GatedConfig as GatedConfig
+from nst_jax.train.gated import make_gated_trainer as make_gated_trainer
+from nst_jax.train.patches import PaintedPatches as PaintedPatches
+from nst_jax.train.patches import PatchStream as PatchStream
+from nst_jax.train.patches import load_painted as load_painted
+from nst_jax.train.patches import open_patch_stream as open_patch_stream
 from nst_jax.train.reporting import Reporting as Reporting
 from nst_jax.train.sharding import replicate as replicate
 from nst_jax.train.sharding import shard as shard

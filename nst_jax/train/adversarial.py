@@ -59,6 +59,7 @@ class Generated(NamedTuple):
         total: The generator's own loss, without the discriminator's part.
         terms: Its weighted parts by name.
         model_state: The generator's variables that are not trained, after the batch.
+        others: What is not real besides, for trainers that say so.
     """
 
     made: Judged
@@ -66,6 +67,7 @@ class Generated(NamedTuple):
     total: Scalar
     terms: Terms
     model_state: ModelState
+    others: Judged | None = None
 
 
 Generate = Callable[..., Generated]
@@ -126,20 +128,14 @@ class Adversary(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdversarialConfig:
-    """How a discriminator learns, and how much what it says counts.
+class JudgeConfig:
+    """How a discriminator learns, how much what it says counts, and when it has won.
 
     Attributes:
         loss: A name in losses.ADVERSARIAL_LOSSES.
         weight: Of the generator's adversarial loss.
         learning_rate: Of the discriminator's Adam.
         momentum: β₁ of it; β₂ is 0.999.
-        discriminator_steps: Updates of the discriminator each turn, which come first. All see the
-            turn's batch.
-        generator_steps: Updates of the generator each turn, likewise.
-        pool_size: How many things made before are kept. Once so many are, half of what is shown to
-            the discriminator as made is old, so that it does not forget what it has learnt. 0
-            shows what is made now.
         won_accuracy: Above which mean accuracy the discriminator has won a step.
         patience: For how many such steps on end a run goes on.
     """
@@ -148,9 +144,6 @@ class AdversarialConfig:
     weight: float = 1.0
     learning_rate: float = 2e-4  # Zhu et al. 2017, §4
     momentum: float = 0.5  # CycleGAN's code: beta1
-    discriminator_steps: int = 1
-    generator_steps: int = 1
-    pool_size: int = 0  # Zhu et al. 2017, §4: 50
     won_accuracy: float = 0.95  # ours
     patience: int = 500  # ours
 
@@ -161,20 +154,58 @@ class AdversarialConfig:
             ValueError: One line that names the field.
         """
         check_types(self)
-        for name, least in (
-            ("discriminator_steps", 1),
-            ("generator_steps", 1),
-            ("pool_size", 0),
-            ("patience", 1),
-        ):
-            value = getattr(self, name)
-            check(value >= least, name, f"{least} or more", value)
+        check(self.patience >= 1, "patience", "1 or more", self.patience)
         check(0 <= self.weight < float("inf"), "weight", "a finite number, 0 or more", self.weight)
         positive = 0 < self.learning_rate < float("inf")
         check(positive, "learning_rate", "a finite number above 0", self.learning_rate)
         check(0 <= self.momentum < 1, "momentum", "a share from 0 to below 1", self.momentum)
         share = self.won_accuracy
         check(0.5 <= share < 1, "won_accuracy", "a share from 0.5 to below 1", share)
+
+    def find_win(self, watched: Mapping[str, float]) -> Fault | None:
+        """Return why a run must end whose discriminator has won for long, or None.
+
+        Args:
+            watched: A step's numbers; "wins" counts.
+        """
+        if watched["wins"] < self.patience:
+            return None
+        return Fault(
+            f"The discriminator was right about more than {100 * self.won_accuracy:.3g} % of "
+            f"patches for {self.patience} steps, and has nothing more to teach, at",
+            f"a lower learning rate of the discriminator than {self.learning_rate:g}, a larger "
+            "weight of the generator's own loss, spectral normalisation, or more steps of the "
+            "generator a turn",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialConfig(JudgeConfig):
+    """How a discriminator learns that takes turns with a generator.
+
+    Attributes:
+        discriminator_steps: Updates of the discriminator each turn, which come first. All see the
+            turn's batch.
+        generator_steps: Updates of the generator each turn, likewise.
+        pool_size: How many things made before are kept. Once so many are, half of what is shown to
+            the discriminator as made is old, so that it does not forget what it has learnt. 0
+            shows what is made now.
+    """
+
+    discriminator_steps: int = 1
+    generator_steps: int = 1
+    pool_size: int = 0  # Zhu et al. 2017, §4: 50
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises:
+            ValueError: One line that names the field.
+        """
+        super().__post_init__()
+        for name, least in (("discriminator_steps", 1), ("generator_steps", 1), ("pool_size", 0)):
+            value = getattr(self, name)
+            check(value >= least, name, f"{least} or more", value)
 
 
 def make_adversarial_trainer(
@@ -202,7 +233,7 @@ def make_adversarial_trainer(
 
     Args:
         generate: Makes something of a batch, with the generator's own loss.
-        discriminate: Judges what is made and what is real.
+        discriminate: Judges what is made and what is real. It is shown no others.
         variables: The discriminator's first ones, {"params": ..., ...}.
         tx: The generator's optimiser.
         config: The discriminator's part.
@@ -223,37 +254,37 @@ def make_adversarial_trainer(
             found = generate(key, params, state.model_state, batch, *args)
             return (found.made, found.total), found
 
-        def fooled(made):
-            return generator_loss(config.loss, judge(adversary, made))
+        def fooled(made, adversary):
+            return config.weight * generator_loss(config.loss, judge(adversary, made))
 
         def judge(adversary, judged):
             return discriminate(adversary.params, adversary.model_state, judged)[0]
 
         adversary, params, opt_state = state.adversary, state.params, state.opt_state
-        first = None
+        begun = watched = None
         for _ in range(config.generator_steps):
             (made, _), pull_back, found = jax.vjp(make, params, has_aux=True)
-            if first is None:
+            if watched is None:
                 pool_key = jax.random.fold_in(key, _OF_POOL)
                 shown = (found.real, made)
                 adversary, watched = _teach(
                     pool_key, adversary, *shown, discriminate, own_tx, config
                 )
-                first = found, watched, config.weight * fooled(made)
-            slope = config.weight * jax.grad(fooled)(made)
+            adversarial, slope = jax.value_and_grad(fooled)(made, adversary)
+            begun = begun or (found, adversarial)
             (grads,) = pull_back((slope, jnp.ones_like(found.total)))
             updates, opt_state = tx.update(grads, opt_state, params)
             params = optax.apply_updates(params, updates)
-        assert first is not None
-        assert found is not None
-        begun, watched, adversarial = first
+        assert begun is not None
+        assert watched is not None
+        first, adversarial = begun
         average = move_average(state.average, params, state.step, average_decay)
         after = State(
             state.step + 1, params, found.model_state, opt_state, average, state.key, adversary
         )
-        terms = {**begun.terms, "adversarial": adversarial}
+        terms = {**first.terms, "adversarial": adversarial}
         norm = gradient_norm(grads, opt_state)
-        return after, Metrics(begun.total + adversarial, terms, norm, watched)
+        return after, Metrics(first.total + adversarial, terms, norm, watched)
 
     model_state = {name: found for name, found in variables.items() if name != "params"}
     pool = None
@@ -268,7 +299,7 @@ def make_adversarial_trainer(
         tx,
         average_decay=average_decay,
         adversary=adversary,
-        fault=lambda watched: _find_win(config, watched),
+        fault=config.find_win,
     )
 
 
@@ -338,15 +369,3 @@ def _teach(
         "wins": wins.astype(jnp.float32),
     }
     return after, watched
-
-
-def _find_win(config: AdversarialConfig, watched: Mapping[str, float]) -> Fault | None:
-    if watched["wins"] < config.patience:
-        return None
-    return Fault(
-        f"The discriminator was right about more than {100 * config.won_accuracy:.3g} % of patches "
-        f"for {config.patience} steps, and has nothing more to teach, at",
-        f"a lower learning rate of the discriminator than {config.learning_rate:g}, a larger "
-        "weight of the generator's own loss, spectral normalisation, or more steps of the "
-        "generator a turn",
-    )

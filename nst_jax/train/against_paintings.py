@@ -61,6 +61,15 @@ def make_painter_trainer(
     )
 
 
+def least_side(size: int) -> int:
+    """Return the least side of paintings that can be judged as pictures of that side are.
+
+    Args:
+        size: In pixels.
+    """
+    return 2 ** (4 + num_scales(max(size, LEAST_SIZE)))
+
+
 def num_scales(size: int) -> int:
     """Return at how many sizes pictures of that side are judged: three, or as many as fit.
 

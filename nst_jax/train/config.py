@@ -1,4 +1,4 @@
-"""What every configuration of a training has: an encoder, pictures, and an optimiser."""
+"""What configurations of trainings have: an encoder, pictures, and an optimiser."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -15,26 +15,19 @@ Decode = Literal["always", "once", "auto"]
 _MOST = 2**30 - 1  # optimisers and schedules count in 32 bits
 
 _Own = TypeVar("_Own", bound="TrainingConfig")
+_Cropped = TypeVar("_Cropped", bound="CroppedConfig")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """What the papers' configurations have in common; each names its own values and sources.
+    """What all papers' configurations have in common; each names its own values and sources.
 
     Attributes:
         encoder: The network that judges.
         weights: The encoder's weights, a set's name or a file's; None is the encoder's usual set.
         precision: Of the encoder's convolutions, and of a decoder that mirrors it.
-        content_weight: More keeps more of the photograph.
-        style_weight: More paints more boldly.
         size: Side of the training pictures in pixels.
-        shorter_side: The least and the most pixels that a picture's shorter side is scaled to
-            before a square is cut out; None squeezes the whole picture into the square.
-        flip: Whether half of the pictures are mirrored.
         batch_size: Pictures a step.
-        decode: Whether picture files are decoded always, whenever a picture is needed, or once,
-            into an array on the device, of which the compiled step cuts squares; auto is once on an
-            accelerator where all pictures fit in its memory. Once keeps the central squares alone.
         num_steps: Steps in all, without those of a stage before.
         optimizer: adam, or muon, which suits decoders whose inputs are all positive.
         learning_rate: Length of a step, of the first ones where the schedule lets it fall.
@@ -53,14 +46,9 @@ class TrainingConfig:
     encoder: Architecture = "vgg16"
     weights: str | None = None
     precision: Precision = "float32"
-    content_weight: float
-    style_weight: float
     # The pictures.
     size: int
-    shorter_side: tuple[int, int] | None = None
-    flip: bool = False
     batch_size: int
-    decode: Decode = "always"
     # The optimiser.
     num_steps: int
     optimizer: Optimizer = "adam"
@@ -87,11 +75,7 @@ class TrainingConfig:
         least, step = self.LEAST_SIZE, self.SIZE_STEP
         fits = self.size >= least and self.size % step == 0
         check(fits, "size", f"a multiple of {step} from {least} on", self.size)
-        if self.shorter_side is not None:
-            low, high = self.shorter_side
-            rising = self.size <= low <= high
-            check(rising, "shorter_side", f"a range from size, {self.size}, on", (low, high))
-        self.check_weights("content_weight", "style_weight", "decay")
+        self.check_weights("decay")
         if self.halve_every is not None:
             self.check_least({"halve_every": 1})
         share = self.average_decay
@@ -105,22 +89,15 @@ class TrainingConfig:
     def vary(self: _Own, changes: Mapping[str, Any]) -> _Own:
         """Return the configuration with these fields changed, and with what follows from them.
 
-        shorter_side, unless it is given, grows with size: what matters is which part of a picture
-        a square shows.
-
         Args:
             changes: Values by the names of fields.
 
         Raises:
             ValueError: One line that names the field.
         """
-        changes = dict(changes)
         known = [field.name for field in dataclasses.fields(self)]
         for name in changes.keys() - set(known):
             raise ValueError(f"{name}: wanted one of {', '.join(known)}, got another name")
-        if "size" in changes and self.shorter_side is not None:
-            scaled = tuple(round(side * changes["size"] / self.size) for side in self.shorter_side)
-            changes.setdefault("shorter_side", scaled)
         return dataclasses.replace(self, **changes)
 
     def check_least(self, least_values: Mapping[str, int]) -> None:
@@ -133,3 +110,72 @@ class TrainingConfig:
         for name in names:
             value = getattr(self, name)
             check(0 <= value < float("inf"), name, "a finite number, 0 or more", value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CroppedConfig(TrainingConfig):
+    """A training on squares that are cut out of picture files.
+
+    Attributes:
+        shorter_side: The least and the most pixels that a picture's shorter side is scaled to
+            before a square is cut out; None squeezes the whole picture into the square.
+        flip: Whether half of the pictures are mirrored.
+        decode: Whether picture files are decoded always, whenever a picture is needed, or once,
+            into an array on the device, of which the compiled step cuts squares; auto is once on an
+            accelerator where all pictures fit in its memory. Once keeps the central squares alone.
+    """
+
+    shorter_side: tuple[int, int] | None = None
+    flip: bool = False
+    decode: Decode = "always"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises:
+            ValueError: One line that names the field.
+        """
+        super().__post_init__()
+        if self.shorter_side is not None:
+            low, high = self.shorter_side
+            rising = self.size <= low <= high
+            check(rising, "shorter_side", f"a range from size, {self.size}, on", (low, high))
+
+    def vary(self: _Cropped, changes: Mapping[str, Any]) -> _Cropped:
+        """Return TrainingConfig.vary's, where shorter_side grows with size unless it is given.
+
+        What matters is which part of a picture a square shows.
+
+        Args:
+            changes: Values by the names of fields.
+
+        Raises:
+            ValueError: One line that names the field.
+        """
+        changes = dict(changes)
+        if "size" in changes and self.shorter_side is not None:
+            scaled = tuple(round(side * changes["size"] / self.size) for side in self.shorter_side)
+            changes.setdefault("shorter_side", scaled)
+        return super().vary(changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferConfig(CroppedConfig):
+    """A training whose loss weighs a photograph against paintings.
+
+    Attributes:
+        content_weight: More keeps more of the photograph.
+        style_weight: More paints more boldly.
+    """
+
+    content_weight: float
+    style_weight: float
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises:
+            ValueError: One line that names the field.
+        """
+        super().__post_init__()
+        self.check_weights("content_weight", "style_weight")

@@ -181,6 +181,22 @@ def picture_stream(
     return iter(whole.batch(batch_size))
 
 
+class NoBatches:
+    """A stream for a training that needs no pictures but its arguments."""
+
+    def __next__(self) -> tuple[()]:
+        """Return an empty batch."""
+        return ()
+
+    def get_state(self) -> None:
+        """Return no position."""
+        return
+
+    def set_state(self, state: None) -> None:
+        """Do nothing."""
+        del state
+
+
 class ZippedStream:
     """Several streams as one, whose batch is made of theirs; from zip_streams."""
 

@@ -72,7 +72,11 @@ def make_network_trainer(
 
 
 def make_network_transformation(
-    config: TrainingConfig, *, num_steps: int | None, trainable: Trainable | None = None
+    config: TrainingConfig,
+    *,
+    num_steps: int | None,
+    trainable: Trainable | None = None,
+    momentum: float = 0.9,
 ) -> optax.GradientTransformation:
     """Return the one optimiser that config describes.
 
@@ -80,6 +84,7 @@ def make_network_transformation(
         config: Its optimiser counts.
         num_steps: As for make_network_trainer.
         trainable: The same.
+        momentum: β₁ of Adam.
     """
     return make_transformation(
         optimizer=config.optimizer,
@@ -90,6 +95,7 @@ def make_network_transformation(
         halve_every=config.halve_every,
         clip_norm=config.clip_norm,
         trainable=trainable,
+        momentum=momentum,
     )
 
 

@@ -22,12 +22,12 @@ from nst_jax.losses.perceptual import Terms, Weights, weigh_layers
 from nst_jax.losses.styles import StyleLoss, StyleLossName, find_style_loss
 from nst_jax.ops.resizing import resize_longer_side
 from nst_jax.runs.config_checks import check
-from nst_jax.train.config import TrainingConfig
+from nst_jax.train.config import TransferConfig
 from nst_jax.train.synthetic_motion import consistency_loss
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerceptualConfig(TrainingConfig):
+class PerceptualConfig(TransferConfig):
     """A training on content and style losses, in units of content_loss and the style's distance.
 
     total = content_weight · Σ_l c_l · content_loss_l + style_weight · Σ_l s_l · distance_l

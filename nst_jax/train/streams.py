@@ -14,7 +14,7 @@ from jaxtyping import Float
 from nst_jax import files
 from nst_jax.array_types import Image, check_picture
 from nst_jax.train import datasets
-from nst_jax.train.config import Decode, TrainingConfig
+from nst_jax.train.config import CroppedConfig, Decode
 from nst_jax.train.datasets import PictureStream
 from nst_jax.train.decoded_once import concatenate, fits_on_device, open_crop_stream
 
@@ -40,7 +40,7 @@ def check_pair(name: str, pair: Pair) -> Pair:
     return Pair(*(check_picture(f"{name}.{field}", each, several=True) for field, each in parts))
 
 
-def stream_options(config: TrainingConfig) -> dict[str, Any]:
+def stream_options(config: CroppedConfig) -> dict[str, Any]:
     """Return what a configuration says of its pictures, as open_stream's keyword arguments."""
     names = ("size", "shorter_side", "flip", "batch_size", "seed", "decode")
     return {name: getattr(config, name) for name in names}
@@ -68,7 +68,7 @@ def open_stream(
         flip: Whether half of the cut squares are mirrored.
         batch_size: Pictures in a batch.
         seed: Decides the order and the squares.
-        decode: When: see TrainingConfig.
+        decode: When: see CroppedConfig.
 
     Raises:
         ValueError: There are no paths, or a number is out of its range.

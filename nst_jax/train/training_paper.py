@@ -9,8 +9,9 @@ from nst_jax.train.datasets import PictureStream
 from nst_jax.train.fit_network import Trained
 from nst_jax.train.streams import open_stream, stream_options
 
-Styles = Literal["one", "several", "any"]
-"""What a network paints like: one style or several, chosen before its training, or any painting."""
+Styles = Literal["one", "several", "any", "collection", "frames"]
+"""What a network paints like: one style or several, chosen before its training; any painting; a
+collection of paintings, such as a painter's; or as a few frames of a clip are painted."""
 
 
 class Stage(NamedTuple):
@@ -33,12 +34,14 @@ class TrainingPaper:
         name: What its networks are called in stylizers.architectures and on the command line.
         title: What is trained, and the paper, as one line of help.
         presets: Ready configurations by name.
-        styles: What its networks paint like. Networks of any style are trained on a train.Pair a
-            step, the others on photographs alone.
+        styles: What its networks paint like. Networks of any style and of a collection are trained
+            on a train.Pair a step, those of frames on train.PaintedPatches, the others on
+            photographs alone.
         make_network: (config, num_styles, encoder) -> the linen module; num_styles is 0 for any.
         fit: (paintings, stream, config, encoder, encoder_params, *, held_out, samples, reporting,
             start=None) -> Trained. paintings are the styles' pictures; held_out and samples are
-            pictures. For any style there are no paintings, and each of these two is a Pair.
+            pictures. Of any style, a collection and frames there are no paintings; held_out is a
+            Pair, and but for frames samples is one too.
         trainable: Whether a parameter is trained, by its names from the outermost module on; None
             where all are, but for an encoder that a file of such networks leaves out.
         stages: (config) -> the parts of a training in their order; the last is the run's own.

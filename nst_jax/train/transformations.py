@@ -1,6 +1,7 @@
 """Adam and Muon with the papers' learning-rate schedules, clipping, and parameters left alone."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -35,8 +36,9 @@ def make_transformation(
     halve_every: int | None = None,
     clip_norm: float | None = None,
     trainable: Trainable | None = None,
+    momentum: float = 0.9,
 ) -> optax.GradientTransformation:
-    """Return Adam (β 0.9 and 0.999, ε 1e-8), or Muon, at the scheduled rate η.
+    """Return Adam (β momentum and 0.999, ε 1e-8), or Muon, at the scheduled rate η.
 
     Muon replaces the averaged gradient of a convolution's kernel, as a matrix M of its m inputs by
     n outputs, by the nearest orthogonal one, and moves the kernel by η √max(m, n) of that, about η
@@ -56,6 +58,7 @@ def make_transformation(
             trained parameters; None leaves them.
         trainable: Which parameters are trained. The others get no update and no optimiser state,
             and their gradients count for no norm. None trains all.
+        momentum: β₁ of Adam.
 
     Raises:
         ValueError: A number is out of its range, or there is no schedule or optimizer of that
@@ -76,11 +79,14 @@ def make_transformation(
     clip = optax.identity() if clip_norm is None else optax.clip_by_global_norm(clip_norm)
     if optimizer not in _OPTIMIZERS:
         raise ValueError(f"optimizer: wanted {' or '.join(_OPTIMIZERS)}, got {optimizer!r}")
+    method: Any = _OPTIMIZERS[optimizer]
+    if optimizer == "adam":
+        method = partial(method, b1=momentum)
     if num_steps is None:
         planned = _scale_by_planned(rate, is_cosine=schedule == "cosine")
-        tx = optax.chain(_note_norm(), clip, _OPTIMIZERS[optimizer](1.0), planned)
+        tx = optax.chain(_note_norm(), clip, method(1.0), planned)
     else:
-        tx = optax.chain(_note_norm(), clip, _OPTIMIZERS[optimizer](rate))
+        tx = optax.chain(_note_norm(), clip, method(rate))
     if trainable is None:
         return tx
     return optax.multi_transform(

@@ -13,11 +13,15 @@ from nst_jax.runs.record import describe_config
 from nst_jax.train.checkpoints import save_checkpoint
 from nst_jax.train.trainer import State
 
+PICTURES = {
+    "one": ("--content-dir", "photos", "--style", "wave.png"),
+    "several": ("--content-dir", "photos", "--style", "wave.png"),
+    "any": ("--content-dir", "photos", "--style-dir", "held"),
+    "collection": ("--content-dir", "photos", "--style-dir", "held"),
+    "frames": ("--frames", "photos", "--painted", "photos"),
+}
 WORDS = {
-    name: [
-        *(name, "--preset", "smoke", "--content-dir", "photos", "--workdir", "w"),
-        *(("--style-dir", "held") if paper.styles == "any" else ("--style", "wave.png")),
-    ]
+    name: [name, "--preset", "smoke", "--workdir", "w", *PICTURES[paper.styles]]
     for name, paper in TRAINING_PAPERS.items()
 }
 

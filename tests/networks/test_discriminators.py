@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nst_jax.networks.discriminators import (
+    DeepMarkovianDiscriminator,
     MarkovianDiscriminator,
     MultiscaleDiscriminator,
     PatchDiscriminator,
@@ -43,6 +44,8 @@ def init(network, pictures):
         (MultiscaleDiscriminator(), (1, 256, 256, 3), 3 * 2_761_153),
         # MDAN's: 9·256² + 2·256 + 64·256, none of them a bias.
         (MarkovianDiscriminator(), (1, 96, 96, 256), 606_720),
+        # MGAN's: 16·256² + 2·256 + 16·256·512 + 2·512 + 512, none of them a bias.
+        (DeepMarkovianDiscriminator(), (1, 32, 32, 256), 3_147_776),
     ],
 )
 def test_parameters_are_as_many_as_published(network, shape, parameters):
@@ -85,6 +88,19 @@ def test_a_markovian_logit_sees_its_patch_and_one_position_around():
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     assert (rows[0], rows[-1]) == (7, 16)  # 2 · 4 to 2 · 4 + 7, and one more on each side
     assert (columns[0], columns[-1]) == (3, 12)
+
+
+def test_a_deep_markovian_logit_sees_ten_positions_and_none_beyond_the_maps():
+    network = DeepMarkovianDiscriminator(width=2, normalization="none")
+    features = jnp.asarray(np.random.default_rng(0).random((1, 32, 24, 4), np.float32))
+    variables = init(network, features)
+    (logits,) = jax.jit(network.apply)(variables, features)
+    assert logits.shape == (1, 6, 4, 1)  # of 8 by 6
+    slope = jax.jit(jax.grad(lambda x: network.apply(variables, x)[0][0, 0, 3, 0]))(features)
+    seen = np.abs(np.asarray(slope)).sum((0, 3)) > 0
+    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    assert (rows[0], rows[-1]) == (1, 10)
+    assert (columns[0], columns[-1]) == (13, 22)
 
 
 @pytest.mark.parametrize(("normalization", "axes"), [("instance", (1, 2)), ("batch", (0, 1, 2))])
@@ -148,6 +164,7 @@ def test_vectors_stay_where_they_may_not_move():
         (PatchDiscriminator(), (1, 20, 64, 3), "images: wanted sides of at least 24 pixels"),
         (MultiscaleDiscriminator(), (1, 128, 64, 3), "images: wanted sides of at least 128 pixels"),
         (MarkovianDiscriminator(), (1, 7, 9, 3), "features: wanted sides of at least 8 positions"),
+        (DeepMarkovianDiscriminator(), (1, 11, 12, 3), "features: wanted sides of at least 12 pos"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(network: Any, shape, complaint):

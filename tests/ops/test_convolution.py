@@ -316,8 +316,8 @@ def test_nan_spreads_as_far_as_the_kernel_reaches(backend, precision):
 # To twice the size ----------------------------------------------------------------------------
 
 
-def check_transposed_convolutions(cases, **limits):
-    every = [operands_of((2, *size, 5), (3, 3, 5, 7)) for size, _ in cases]
+def check_transposed_convolutions(cases, *, side=3, **limits):
+    every = [operands_of((2, *size, 5), (side, side, 5, 7)) for size, _ in cases]
 
     @jax.jit
     def program(every):
@@ -330,17 +330,24 @@ def check_transposed_convolutions(cases, **limits):
         check(found, oracle.transposed_convolution, *operands, **limits)
 
 
-def test_convolve_transposed():
+@pytest.mark.parametrize("side", [3, 4])
+def test_convolve_transposed(side):
     sizes = ((8, 12), (9, 7), (1, 2))
     # On a CPU none of them is rounded.
     precisions = ("float32", "bfloat16")
-    check_transposed_convolutions([(size, p) for size in sizes for p in precisions])
+    check_transposed_convolutions([(size, p) for size in sizes for p in precisions], side=side)
 
 
-def test_convolve_transposed_on_accelerators(accelerator):
-    check_transposed_convolutions([((9, 7), "float32"), ((1, 2), "float32")])
+@pytest.mark.parametrize("side", [3, 4])
+def test_convolve_transposed_on_accelerators(accelerator, side):
+    check_transposed_convolutions([((9, 7), "float32"), ((1, 2), "float32")], side=side)
     bound = dict.fromkeys(("y", "dx", "dk"), (1e-4, BFLOAT16_ERROR))
-    check_transposed_convolutions([((9, 7), "bfloat16")], bound=bound)
+    check_transposed_convolutions([((9, 7), "bfloat16")], side=side, bound=bound)
+
+
+def test_kernels_that_would_not_double_the_sides_are_refused():
+    with pytest.raises(ValueError, match="kernel: wanted 3 by 3 or 4 by 4 to double the sides, go"):
+        convolution.convolve_transposed(X, jnp.ones((5, 5, 2, 2)))
 
 
 def test_upsample_convolve(backend):
@@ -365,16 +372,17 @@ def test_upsample_convolve(backend):
 
 
 @pytest.mark.oracle
-def test_convolve_transposed_equals_pytorch():
+@pytest.mark.parametrize("side", [3, 4])
+def test_convolve_transposed_equals_pytorch(side):
     torch = pytest.importorskip("torch")
-    x, kernel, bias = operands_of((2, 5, 7, 4), (3, 3, 4, 6))
+    x, kernel, bias = operands_of((2, 5, 7, 4), (side, side, 4, 6))
     theirs = torch.nn.functional.conv_transpose2d(
         torch.tensor(np.asarray(x)).permute(0, 3, 1, 2),
         torch.tensor(np.asarray(kernel)).permute(2, 3, 0, 1),
         torch.tensor(np.asarray(bias)),
         stride=2,
         padding=1,
-        output_padding=1,
+        output_padding=4 - side,
     )
     found = convolution.convolve_transposed(x, kernel, bias)
     assert relative_error(found, theirs.permute(0, 2, 3, 1).numpy()) < 1e-5

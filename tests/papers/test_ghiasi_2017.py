@@ -1,6 +1,7 @@
 """Oracles: closed forms of the losses, NumPy; the encoder is random and small pictures suffice."""
 
 import dataclasses
+import json
 from typing import Any
 
 import jax
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 from network_oracle import made_pictures
 
-from nst_jax import load_encoder, losses
+from nst_jax import load_encoder, losses, train
 from nst_jax.networks.style_predictors import measure_standard
 from nst_jax.papers import ghiasi_2017
 from nst_jax.papers.ghiasi_2017 import PRESETS, Config
 from nst_jax.train import Pair, make_trainer
+from nst_jax.train.checkpoints import saved_steps
 from nst_jax.train.transformations import make_transformation
 
 SMOKE = PRESETS["smoke"]
@@ -144,6 +146,53 @@ def test_statistics_are_standardised_by_those_of_the_paintings(encoder):
     np.testing.assert_allclose(standard["scale"][:64], means.std(0) + 1e-3, rtol=1e-2, atol=1e-5)
 
 
+def fit(encoder, workdir, config, **options):
+    """A short training on the made pair."""
+
+    class Pairs:
+        def __next__(self):
+            return made_pair()
+
+        def get_state(self):
+            return None
+
+        def set_state(self, state):
+            del state
+
+    standard = measure_standard(made_pair().style, *encoder)
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
+        return ghiasi_2017.fit(
+            Pairs(),
+            config,
+            *encoder,
+            held_out=made_pair(),
+            samples=made_pair(),
+            reporting=train.Reporting(workdir, **{"save_every": 0, "log_every": 1, **options}),
+            start=ghiasi_2017.init(config, standard, encoder[1]),
+        )
+
+
+@pytest.mark.slow
+def test_a_discriminator_adds_a_term_and_moves_the_network(encoder, tmp_path):
+    """The first step's own losses are those without it, the second's are not."""
+    plain, reports = [], []
+    plain_config = dataclasses.replace(SMOKE, num_steps=3)
+    config = dataclasses.replace(plain_config, adversarial_weight=5.0)
+    fit(encoder, tmp_path / "plain", plain_config, on_step=plain.append)
+    trained = fit(encoder, tmp_path / "with", config, on_step=reports.append)
+    own = set(plain[0].terms)
+    assert set(reports[0].terms) == own | {"adversarial"}
+    for term in own:
+        assert reports[0].terms[term] == pytest.approx(plain[0].terms[term], rel=1e-4)
+    assert reports[2].terms["style"] != pytest.approx(plain[2].terms["style"], rel=1e-6)
+    assert set(trained.held_out) == own | {"total"}
+    lines = (tmp_path / "with" / "metrics.jsonl").read_text().splitlines()
+    assert 0 <= json.loads(lines[0])["accuracy"] <= 1
+    assert saved_steps(tmp_path / "with" / "best") == [3]
+    again = fit(encoder, tmp_path / "with", config)
+    jax.tree.map(np.testing.assert_array_equal, again.variables, trained.variables)
+
+
 # Configurations ----------------------------------------------------------------------------------
 
 
@@ -164,9 +213,13 @@ def test_what_cannot_be_trained_is_refused_in_one_line(encoder):
         ("distances", "squares", "distances: wanted mean, relative, got squares"),
         ("encoder", "vgg19", "encoder: wanted vgg16, which the predictor reads, got vgg19"),
         ("style_layers", (), "style_layers: wanted at least one layer, got none"),
+        ("adversarial_weight", -1.0, "adversarial_weight: wanted a finite number, 0 or more"),
     ):
         with pytest.raises(ValueError, match=message):
             dataclasses.replace(SMOKE, **{field: value})
+    small = {"style_size": 16, "style_shorter_side": (32, 48), "adversarial_weight": 1.0}
+    with pytest.raises(ValueError, match="style_size: wanted 32 or more with adversarial_weight"):
+        dataclasses.replace(SMOKE, **small)
     one = made_pair().style[:1]
     with pytest.raises(ValueError, match="paintings: wanted at least 2, got 1; to paint after a"):
         measure_standard(one, *encoder)

@@ -17,6 +17,7 @@ import pytest
 
 from nst_jax import train
 from nst_jax.networks.discriminators import PatchDiscriminator
+from nst_jax.ops.convolution import convolve
 from nst_jax.train.adversarial import Pool, draw_from_pool
 from nst_jax.train.checkpoints import best_folder, saved_steps
 
@@ -364,3 +365,131 @@ def test_a_pool_wants_to_know_what_it_keeps():
     config = train.AdversarialConfig(pool_size=2)
     with pytest.raises(ValueError, match="made_shape: wanted the shape of what is made"):
         train.make_adversarial_trainer(shifted, linear, {"params": {}}, optax.sgd(0.1), config)
+
+
+# Against PyTorch, and on many devices ---------------------------------------------------------
+
+
+def painter(key, params, model_state, batch):
+    """A convolution that paints, with a loss of its own."""
+    del key
+    painted = jax.nn.sigmoid(convolve(jnp.asarray(batch), params["kernel"], params["bias"]))
+    own = 0.5 * jnp.square(painted - batch).mean()
+    return train.Generated(painted, 1 - jnp.asarray(batch), own, {"own": own}, model_state)
+
+
+def make_duel(loss: Any = "least_squares", normalization: Any = "instance"):
+    """A trainer of that painter against a discriminator of patches of 16, and its first state."""
+    rng = np.random.default_rng(5)
+    kernel, bias = (rng.standard_normal(shape, np.float32) for shape in ((3, 3, 3, 3), (3,)))
+    judge = PatchDiscriminator(width=3, num_halvings=1, normalization=normalization)
+    pictures = jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32)
+    shapes = jax.eval_shape(judge.init, jax.random.key(0), pictures)
+    variables = jax.tree.map(
+        lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape, np.float32) / 4), shapes
+    )
+    config = train.AdversarialConfig(loss=loss, weight=0.7, learning_rate=1e-2)
+    trainer = train.make_adversarial_trainer(
+        painter, train.discriminate_by(judge), variables, optax.sgd(0.2), config
+    )
+    params = {"kernel": jnp.asarray(kernel) / 3, "bias": jnp.asarray(bias)}
+    return trainer, trainer.init(jax.random.key(0), params, {}), variables
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("loss", ["least_squares", "hinge", "margin", "non_saturating"])
+def test_an_alternating_step_is_pytorchs(loss):
+    import torch
+    from network_oracle import as_torch
+    from torch.nn import functional
+
+    trainer, state, variables = make_duel(loss)
+    pictures = np.random.default_rng(6).random((2, 16, 16, 3), np.float32)
+    own, judging = as_torch(state.params), as_torch(variables["params"])
+    images = torch.tensor(pictures, dtype=torch.float64).permute(0, 3, 1, 2)
+
+    def convolve_by(x, layer, **options):
+        return functional.conv2d(
+            x, layer["kernel"].permute(3, 2, 0, 1), layer["bias"], padding=1, **options
+        )
+
+    def judge(x):
+        x = functional.leaky_relu(convolve_by(2 * x - 1, judging["convolution0"], stride=2), 0.2)
+        x = functional.instance_norm(convolve_by(x, judging["convolution1"]), eps=1e-5)
+        return convolve_by(functional.leaky_relu(x, 0.2), judging["logits"])
+
+    def bce(logits, label):
+        return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+
+    of_judge = {
+        "least_squares": lambda r, f: ((r - 1) ** 2).mean() / 2 + (f**2).mean() / 2,
+        "hinge": lambda r, f: (1 - r).relu().mean() + (1 + f).relu().mean(),
+        "margin": lambda r, f: (1 - r).relu().mean() + (1 + f).relu().mean(),
+        "non_saturating": lambda r, f: bce(r, 1.0) + bce(f, 0.0),
+    }[loss]
+    of_painter = {
+        "least_squares": lambda f: ((f - 1) ** 2).mean(),
+        "hinge": lambda f: -f.mean(),
+        "margin": lambda f: (1 - f).relu().mean(),
+        "non_saturating": lambda f: bce(f, 1.0),
+    }[loss]
+    layers = [tensor for layer in judging.values() for tensor in layer.values()]
+    adam = torch.optim.Adam(layers, lr=1e-2, betas=(0.5, 0.999))
+    sgd = torch.optim.SGD(own.values(), lr=0.2)
+    painted = torch.sigmoid(convolve_by(images, own))
+    loss_of_judge = of_judge(judge(1 - images), judge(painted.detach()))
+    loss_of_judge.backward()
+    adam.step()
+    adversarial = 0.7 * of_painter(judge(painted))
+    terms = {"own": 0.5 * ((painted - images) ** 2).mean(), "adversarial": adversarial}
+    (terms["own"] + terms["adversarial"]).backward()
+    sgd.step()
+
+    state, metrics = trainer.step(state, pictures)
+    for name, term in terms.items():
+        assert float(metrics.terms[name]) == pytest.approx(term.item(), rel=1e-3)
+    found = float(metrics.watched["discriminator_loss"])
+    assert found == pytest.approx(loss_of_judge.item(), rel=1e-3)
+    for name, tensor in own.items():
+        np.testing.assert_allclose(state.params[name], tensor.detach(), rtol=1e-3, atol=1e-5)
+    for name, layer in judging.items():
+        for part, tensor in layer.items():
+            if (name, part) == ("convolution1", "bias"):
+                continue  # which the normalisation takes out: Adam makes a step of rounding
+            found = state.adversary.params[name][part]
+            np.testing.assert_allclose(found, tensor.detach(), rtol=1e-3, atol=2e-4, err_msg=name)
+
+
+def duel_twice(path):
+    """Two turns, saved to a file with the last one's metrics; the number of devices varies."""
+    trainer, state, _ = make_duel(normalization="batch")
+    pictures = np.random.default_rng(7).random((2, 8, 16, 16, 3), np.float32)
+    for batch in pictures:
+        state, metrics = trainer.step(state, train.shard(batch))
+    everything = (state.params, state.adversary.params, state.adversary.accuracy, metrics)
+    assert all(leaf.is_fully_replicated for leaf in jax.tree.leaves(everything))
+    leaves, _ = jax.tree_util.tree_flatten_with_path(everything)
+    arrays = {jax.tree_util.keystr(name): np.asarray(leaf) for name, leaf in leaves}
+    np.savez(path, allow_pickle=False, **arrays)
+
+
+@pytest.mark.slow
+def test_eight_devices_do_as_one(tmp_path):
+    duel_twice(tmp_path / "one.npz")
+    folders = [ROOT, ROOT / "tests" / "train", ROOT / "tests"]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, folders)),
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+    }
+    code = (
+        "import jax, test_adversarial as t; assert jax.device_count() == 8; "
+        f"t.duel_twice({str(tmp_path / 'eight.npz')!r})"
+    )
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    one, eight = np.load(tmp_path / "one.npz"), np.load(tmp_path / "eight.npz")
+    assert sorted(one) == sorted(eight)
+    for name in one:
+        if name.endswith("['convolution1']['bias']"):
+            continue  # which the normalisation takes out: Adam makes a step of rounding
+        np.testing.assert_allclose(eight[name], one[name], rtol=1e-3, atol=2e-5, err_msg=name)

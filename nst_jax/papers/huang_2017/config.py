@@ -10,7 +10,7 @@ from nst_jax.encoders.vgg import FIRST_LAYERS, Architecture, channels_of
 from nst_jax.losses import LayerWeights
 from nst_jax.runs.config_checks import check
 from nst_jax.train.against_paintings import LEAST_SIZE
-from nst_jax.train.config import TrainingConfig
+from nst_jax.train.config import TransferConfig
 
 STYLE_LAYERS = FIRST_LAYERS[:4]  # §6
 
@@ -33,7 +33,7 @@ _CODE_LAYERS = _published("huang_2017")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(TrainingConfig):
+class Config(TransferConfig):
     """What is trained, on what, and how. Weights are in units of content_loss and moment_loss.
 
     total = content_weight · content_loss(relu4_1, the AdaIN features)
@@ -119,7 +119,7 @@ class Config(TrainingConfig):
     def vary(self, changes: Mapping[str, Any]) -> "Config":
         """Return the configuration with these fields changed, and with what follows from them.
 
-        Beside what TrainingConfig says: identity_pairs, unless given, become at most half of a
+        Beside what CroppedConfig says: identity_pairs, unless given, become at most half of a
         batch, so that some pictures are still painted after paintings.
 
         Args:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nst_jax import train
+from nst_jax.encoders.preprocessing import EncoderInput
 from nst_jax.encoders.vgg import Architecture, Pooling, check_layers
 from nst_jax.losses import AdversarialLossName
 from nst_jax.ops.convolution import Precision
@@ -48,7 +49,7 @@ class Config:
 
     encoder: Architecture = "vgg19"
     weights: str | None = "vgg19-keras"  # Caffe's VGG-19
-    encoder_input: Literal["weights", "signed"] = "signed"  # image_source:mul(2):add(-1)
+    encoder_input: EncoderInput = "signed"  # image_source:mul(2):add(-1)
     pooling: Pooling = "max"
     precision: Precision = "float32"
     size: int = 384  # stand_imageSize_syn

@@ -12,7 +12,7 @@ import optax
 from nst_jax import losses, train
 from nst_jax.array_types import Image, ImageOfAnySize, Params, Scalar, check_picture
 from nst_jax.encoders.encoder import Encoder
-from nst_jax.encoders.preprocessing import Preprocessing
+from nst_jax.encoders.preprocessing import SIGNED
 from nst_jax.encoders.vgg import FIRST_LAYERS, VGG, block_of, least_side, num_blocks
 from nst_jax.networks.discriminators import MarkovianDiscriminator
 from nst_jax.ops.gram import gram_matrix
@@ -21,7 +21,6 @@ from nst_jax.papers.li_wand_2016.config import Config
 from nst_jax.papers.li_wand_2016.pieces import finish, piece_side, random_piece
 from nst_jax.runs.record import describe_config
 
-_SIGNED = Preprocessing(channel_order="rgb", scale=2.0, mean=(1.0, 1.0, 1.0), std=(1.0, 1.0, 1.0))
 _PATCH = 8  # of MarkovianDiscriminator, in positions
 
 
@@ -102,7 +101,7 @@ def stylize(
     state = train.fit(
         trainer,
         trainer.init(run_key, {"image": content}, {}),
-        _NoBatches(),
+        train.NoBatches(),
         target,
         style,
         encoder_params,
@@ -192,7 +191,7 @@ def set_encoder(encoder: Encoder, config: Config) -> Encoder:
     """
     if not isinstance(encoder, VGG):
         return encoder
-    preprocessing = _SIGNED if config.encoder_input == "signed" else encoder.preprocessing
+    preprocessing = SIGNED if config.encoder_input == "signed" else encoder.preprocessing
     return dataclasses.replace(
         encoder,
         pooling=config.pooling,
@@ -203,19 +202,6 @@ def set_encoder(encoder: Encoder, config: Config) -> Encoder:
 
 def _hash(picture: ImageOfAnySize) -> str:
     return hashlib.sha256(np.asarray(picture).tobytes()).hexdigest()
-
-
-class _NoBatches:
-    """A stream for a training that needs no pictures but its arguments."""
-
-    def __next__(self) -> tuple[()]:
-        return ()
-
-    def get_state(self) -> None:
-        return None
-
-    def set_state(self, state: Any) -> None:
-        del state
 
 
 def _check_sizes(content: Image, style: ImageOfAnySize, config: Config) -> None:
