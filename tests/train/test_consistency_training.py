@@ -15,6 +15,7 @@ from nst_jax import train
 from nst_jax.encoders.preprocessing import TORCHVISION
 from nst_jax.encoders.vgg import VGG
 from nst_jax.encoders.weights.pretrained import load_encoder
+from nst_jax.networks.style_predictors import measure_standard
 from nst_jax.papers import dumoulin_2017, ghiasi_2017, johnson_2016
 from nst_jax.train import Pair
 from nst_jax.train.synthetic_motion import consistency_loss
@@ -86,7 +87,7 @@ def test_a_network_for_any_painting_has_the_term_too():
     paintings = pictures(2, 32, 5.0)[:, ::-1]
     pair = Pair(pictures(2, 32), paintings)
     encoder = ghiasi_2017.set_encoder(network_and_params[0], config)
-    standard = ghiasi_2017.measure_standard(paintings, encoder, network_and_params[1])
+    standard = measure_standard(paintings, encoder, network_and_params[1])
     start = ghiasi_2017.init(config, standard, network_and_params[1])
     network = ghiasi_2017.make_network(config)
     loss_fn = jax.jit(ghiasi_2017.make_loss_fn(config, network, encoder))
