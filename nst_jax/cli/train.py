@@ -50,8 +50,7 @@ def run(arguments: Sequence[str]) -> int:
         line = f"{job.workdir} is finished: nothing to train"
         if trained.is_new:
             line = _describe_result(job, trained)
-        assert progress.prepared is not None
-        print(f"{line}\nnext: {_next_command(progress.prepared, trained)}")
+        print(f"{line}\nnext: {_next_command(job, progress.prepared, trained)}")
     return 0
 
 
@@ -166,10 +165,11 @@ def _describe_result(job: TrainingJob, trained: training.Trained) -> str:
     return f"{trained.model}: {trained.step} steps{took}; on {what} {losses}"
 
 
-def _next_command(prepared: Prepared, trained: training.Trained) -> str:
-    if prepared.job.frames is not None:
+def _next_command(job: TrainingJob, prepared: Prepared | None, trained: training.Trained) -> str:
+    if job.frames is not None:
+        assert prepared is not None
         size = max(jax.tree.leaves(prepared.pictures.held_out)[0].shape[1:3])
-        words = ("nst-jax", "video", str(prepared.job.frames), "--model", str(trained.model))
+        words = ("nst-jax", "video", str(job.frames), "--model", str(trained.model))
         return shlex.join((*words, "--size", str(size), "-o", "out.mp4"))
     style = ("--style", trained.example_style) if trained.example_style else ()
     words = ("nst-jax", "stylize", "photo.jpg", *style, "--model", str(trained.model))

@@ -150,7 +150,7 @@ def _run_in(
                 return Painted(width, height, before, is_finished=False)
         files.save_tiff(job.out, canvas, overwrite=job.overwrite)
         for name in (_PAINTED, _DECODED):
-            (folder / name).unlink(missing_ok=True)
+            files.remove_file(folder / name)
         files.remove_state(folder)
     return Painted(width, height, before, is_finished=True)
 

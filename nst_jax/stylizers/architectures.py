@@ -110,6 +110,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         conditions=lambda network: (),
         num_styles=lambda network: 1,
         statistics=lambda network: "estimated",
+        median_filter=MEDIAN_FILTER,
     ),
     "dumoulin2017": Architecture(
         network=dumoulin.DumoulinNetwork,

@@ -45,7 +45,7 @@ def test_a_picture_is_painted_once_and_then_found_finished(folder, capsys):
     ("words", "complaint"),
     [
         (["--preset", "paper"], "preset: wanted authors, cpu, smoke, got 'paper'"),
-        (["--num-steps", "0"], "num_steps: wanted 1 or more, got 0"),
+        (["--num-steps", "0"], "num_steps: wanted 1 to 1073741823, got 0"),
         (["--adversarial-weight", "-1"], "adversarial_weight: wanted a finite number, 0 or more"),
         (["--save-every", "-1"], "save_every: wanted 0 or more, got -1"),
     ],
