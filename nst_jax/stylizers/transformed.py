@@ -110,11 +110,11 @@ class FeatureTransformStylizer(AnyStyleStylizer):
         return styles
 
     def _blended(
-        self, styles: Sequence[FeatureStyle], shares: Float[Array, " styles"], alpha: float
+        self, styles: Sequence[FeatureStyle], shares: Float[np.ndarray, " styles"], alpha: float
     ) -> FeatureMixture:
         if alpha > 0:
             refuse_flat(jnp.sum(shares[None, :, None] * _deviations(styles), 1, keepdims=True))
-        return FeatureMixture(tuple(styles), alpha * shares[None], None)
+        return FeatureMixture(tuple(styles), jnp.asarray(np.float32(alpha) * shares[None]), None)
 
     def _shared_out(
         self, styles: Sequence[FeatureStyle], masks: Masks, alpha: float
