@@ -84,9 +84,12 @@ def make_application(root: Path, *, limits: Limits, hosts: frozenset[str]) -> An
         path = visits.find_file(token, name)
         return Response(status_code=404) if path is None else FileResponse(path)
 
+    page = build_page(parts)
+    # Gradio keeps some 0.7 MB of each session until there are 10,000.
+    page.state_session_capacity = limits.visits
     gr.mount_gradio_app(
         outer,
-        build_page(parts),
+        page,
         path="/",
         footer_links=[],
         run_history=False,

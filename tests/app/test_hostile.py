@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from nst_jax.app.limits import Limits
+from nst_jax.app.server import make_application
+
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 SECRET = "/etc/passwd"
@@ -88,3 +91,15 @@ def _whole(address: str, path: str) -> bytes:
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     connection.request("GET", path)
     return connection.getresponse().read()
+
+
+def test_only_so_many_sessions_are_remembered(tmp_path):
+    """Gradio keeps each of 10,000, closed or not, unless it is told."""
+    pytest.importorskip("gradio")
+    guard = make_application(tmp_path, limits=Limits(visits=3), hosts=frozenset())
+    mounted = [route.app for route in guard._inner.routes if hasattr(route, "app")]
+    holders = [app.state_holder for app in mounted if hasattr(app, "state_holder")]
+    assert [holder.capacity for holder in holders] == [3]
+    for number in range(9):
+        holders[0][f"session{number}"]
+    assert len(holders[0].session_data) == 3
