@@ -57,6 +57,7 @@ def test_the_loss_is_that_of_numpy():
     assert float(contrastive_loss(KEY, close, wanted, PROJECTIONS)) < 0.5 * float(found)
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_told_apart_it_is_the_logarithm_of_how_many():
     """Eight anchors with eight neighbours each; the gradient there is finite."""
     flat = {layer: jnp.ones((1, 8, 8, channels_of(layer))) for layer in LAYERS}

@@ -108,6 +108,7 @@ def test_what_is_masked_does_not_matter(variables, given, apply):
     assert np.abs(apply(variables, jnp.asarray(other)) - wanted).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_tile_is_a_part_of_the_whole_but_for_its_margin(variables, given):
     whole, recorded = jax.jit(NETWORK.apply, static_argnames="mutable")(
         variables, jnp.asarray(given), mutable=("statistics",)

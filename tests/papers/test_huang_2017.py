@@ -172,6 +172,7 @@ def test_the_loss_is_the_published_one(vgg16, variables, style_weight):
     assert total == pytest.approx(sum(wanted.values()), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_relative_distances_are_shares_of_what_is_compared_with(vgg16, variables):
     """In relu5_1 too, which no preset has."""
     layers = (("relu2_1", 3.0), ("relu5_1", 0.5))

@@ -196,6 +196,7 @@ def plain_features(encoder, params):
     return features_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["paper", "cpu"])
 def test_the_objective_is_the_published_one(preset, vgg16):
     encoder, params = vgg16

@@ -46,6 +46,7 @@ def test_the_authors_preset_is_the_codes():
     assert stages[-1].folder == ""
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_authors(vgg16):
     """On pixels of -1 to 1: the mean square, over 1.01."""
     encoder, params = vgg16

@@ -48,6 +48,7 @@ def test_the_losses_are_the_authors():
     assert float(found) == pytest.approx(np.square(means).mean(), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_photographs_too_are_shown_as_not_painted():
     network = sanakoyeu_2018.make_network(SMOKE)
     photographs, paintings = (made_pictures(1, 32, 32, 3, seed=seed) for seed in (0, 1))

@@ -59,6 +59,7 @@ def painted(stylizer, frame, last=None):
     return np.asarray(apply(stylizer.variables, given[None]))[0].clip(0, 1)
 
 
+@pytest.mark.slow
 def test_the_next_frame_is_painted_with_the_last_picture_before_its_eyes(stylizer):
     video = VideoStylizer(stylizer)
     state, first = video.step(video.init(()), pan(0)[None], None)

@@ -502,6 +502,7 @@ def made_scene(height, width):
     return (left + side * (0.3 + rings)).clip(0, 1).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "conditions"),
     [

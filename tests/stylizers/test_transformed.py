@@ -71,6 +71,7 @@ def assert_painted(found, wanted):
     np.testing.assert_allclose(found, wanted, atol=2e-3)
 
 
+@pytest.mark.slow
 @each_transform
 def test_what_the_transform_makes_is_decoded(stylizers, transform):
     stylizer = stylizers[transform]
@@ -84,6 +85,7 @@ def test_what_the_transform_makes_is_decoded(stylizers, transform):
     assert_painted(stylizer(CONTENT, stylizer.encode_style(FIRST), alpha=0.4), wanted)
 
 
+@pytest.mark.slow
 @each_transform
 def test_a_blend_is_the_mean_of_what_its_styles_make(stylizers, transform):
     stylizer = stylizers[transform]
