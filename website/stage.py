@@ -61,7 +61,7 @@ def main() -> None:
     _copy(ROOT / "website" / "browser.md", OUT / "browser.md")
     try:
         write_page(OUT / "browser", fetch_engine(ROOT / "build" / "npm"))
-    except (RuntimeError, subprocess.CalledProcessError) as error:  # such as no network
+    except (RuntimeError, subprocess.SubprocessError) as error:  # such as no network
         print(f"the page that paints in the browser will not work here: {error}", file=sys.stderr)
     _write_notebooks()
     _write_modules()
