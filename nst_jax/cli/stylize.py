@@ -214,11 +214,12 @@ def _run_strips(options: Stylize, given: frozenset[str], began: float) -> int:
             print(f"{stage} {done}/{of}", flush=True)
 
     try:
-        painted = strips.run(job, on_progress=tell)
+        with compile_seconds() as compiling:
+            painted = strips.run(job, on_progress=tell)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt("stopped; the same command goes on") from error
     if not options.quiet:
-        seconds = describe_seconds(time.perf_counter() - began, 0.0)
+        seconds = describe_seconds(time.perf_counter() - began, compiling())
         print(f"{options.out}: {painted.width}x{painted.height} pixels in {seconds}")
     return 0
 

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.errors import ScopeParamNotFoundError
 
 from nst_jax.ops.parameters import parameter
 
@@ -40,5 +41,5 @@ def test_another_shape_is_refused_by_name():
 
 
 def test_a_missing_one_is_missed():
-    with pytest.raises(Exception, match="kernel"):
+    with pytest.raises(ScopeParamNotFoundError, match="kernel"):
         Ours().apply({"params": {"other": jnp.ones(())}}, jnp.ones((2, 3)))
